@@ -1,0 +1,71 @@
+# What every library and program of this tree has in common: language level, warnings, and the functions that declare them.
+include_guard(GLOBAL)
+
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS ON)  # statement expressions, for TRY
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+option(AXVISOR_SANITIZE "Build host code with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+# Reproducible output: no build path in debug information or __FILE__, no time stamps.
+add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -ffile-prefix-map=${CMAKE_BINARY_DIR}=build -Wdate-time)
+# The defaults of CMake's RelWithDebInfo define NDEBUG; debug builds keep the lock-rank and invariant checks.
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g -DNDEBUG")
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g -DNDEBUG")
+
+add_library(axvisor_options INTERFACE)
+target_compile_options(axvisor_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough)
+target_include_directories(axvisor_options INTERFACE ${PROJECT_SOURCE_DIR})
+if(AXVISOR_SANITIZE)
+  target_compile_options(axvisor_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(axvisor_options INTERFACE -fsanitize=address,undefined)
+endif()
+
+# Kernel-side code includes <arch/...> from the architecture it is built for, and <board_config.hpp> from the generator.
+# Host builds of the same code get the recording fake and a fixed configuration.
+add_library(axvisor_kernel_options INTERFACE)
+target_link_libraries(axvisor_kernel_options INTERFACE axvisor_options)
+if(AXVISOR_BOARD)
+  target_include_directories(axvisor_kernel_options INTERFACE
+    ${PROJECT_SOURCE_DIR}/kernel/arch/${AXVISOR_ARCH} ${AXVISOR_GENERATED_DIR}/include)
+else()
+  target_include_directories(axvisor_kernel_options INTERFACE
+    ${PROJECT_SOURCE_DIR}/kernel/arch/fake ${PROJECT_SOURCE_DIR}/cmake/host)
+endif()
+
+# axvisor_kernel_library(NAME SOURCES ... [HEADERS ...] [DEPENDS ...])
+# A freestanding library of kernel/, platforms/ or hypervisor/. In the host build the same sources are compiled for this
+# machine, for unit tests.
+function(axvisor_kernel_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;HEADERS;DEPENDS")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "axvisor_kernel_library(${name}): unexpected ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  if(arg_SOURCES)
+    add_library(${name} STATIC ${arg_SOURCES} ${arg_HEADERS})
+    target_link_libraries(${name} PUBLIC axvisor_kernel_options ${arg_DEPENDS})
+  else()
+    add_library(${name} INTERFACE ${arg_HEADERS})
+    target_link_libraries(${name} INTERFACE axvisor_kernel_options ${arg_DEPENDS})
+  endif()
+endfunction()
+
+# axvisor_unit_test(NAME SOURCES ... [DEPENDS ...] [LABELS ...])
+# A GoogleTest program of the host build; each TEST is a ctest entry of its own. Default label: host.
+function(axvisor_unit_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPENDS;LABELS")
+  if(NOT arg_LABELS)
+    set(arg_LABELS host)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE axvisor_options ${arg_DEPENDS} GTest::gmock_main)
+  target_compile_definitions(${name} PRIVATE AXVISOR_SOURCE_DIR="${PROJECT_SOURCE_DIR}" AXVISOR_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 120)
+endfunction()

@@ -1,0 +1,7 @@
+# Armv8-A without floating point, position-independent.
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(AXVISOR_LLVM_TARGET aarch64-none-elf)
+set(AXVISOR_GNU_PREFIX aarch64-linux-gnu-)
+set(AXVISOR_GNU_PACKAGE g++-aarch64-linux-gnu)
+set(AXVISOR_TARGET_FLAGS "-march=armv8-a -mgeneral-regs-only -mno-outline-atomics -mstrict-align -fPIE -fvisibility=hidden")
+include(${CMAKE_CURRENT_LIST_DIR}/freestanding.cmake)

@@ -1,0 +1,50 @@
+// The border between a platform and what runs on it (hypervisor or unikernel).
+//
+// A platform brings the machine up, fills a MachineInfo and calls main_on_boot_cpu(). From then on it serves the functions
+// below. It knows nothing of virtual machines.
+#pragma once
+
+#include "kernel/base/result.hpp"
+#include "kernel/base/types.hpp"
+#include "platforms/machine_info.hpp"
+
+namespace ax::platform {
+
+// ---- provided by the program ------------------------------------------------------------------------------------------
+
+/// First code of the program, on the boot CPU's guarded stack: MMU and caches on, W^X, exceptions installed, log console
+/// working, per-CPU block in place, interrupts masked, interrupt controller not yet initialised.
+[[noreturn]] void main_on_boot_cpu(MachineInfo& machine);
+
+/// First code on a secondary CPU, in the same state, on its own guarded stack. `index` is its place in MachineInfo::cpus.
+[[noreturn]] void main_on_secondary_cpu(unsigned index);
+
+/// A physical interrupt arrived while the host itself was running (host thread or idle), interrupts masked. The program
+/// acknowledges it at the interrupt controller.
+void handle_interrupt();
+
+// ---- provided by the platform -----------------------------------------------------------------------------------------
+
+MachineInfo& machine();
+
+/// Starts CPU `index` of MachineInfo::cpus; its stack and per-CPU block are allocated here. Returns when the firmware has
+/// accepted the request. Errors: OutOfMemory, InvalidArgument, NotSupported, what the firmware said.
+Result<void> start_cpu(unsigned index);
+
+/// Maps device registers read-write, not executable, device memory, at VA = PA. Idempotent. Boot CPU or with no lock held.
+Result<void> map_device(HpaRange range);
+
+/// Maps a guarded stack of `size` bytes (rounded up to pages) out of free frames owned by the host: the page below it is
+/// not mapped. Returns the top.
+Result<Hva> allocate_stack(u64 size);
+/// Unmaps and frees what allocate_stack() returned for the same size.
+void free_stack(Hva top, u64 size);
+
+[[noreturn]] void power_off();
+[[noreturn]] void reset();
+
+/// Prints a report (message, registers where known, back-trace with addresses relative to the image), stops the other CPUs,
+/// then ends the machine so that an automatic run sees a failure. Any context; a panic inside a panic only halts.
+[[noreturn]] void panic(const char* message);
+
+}  // namespace ax::platform
