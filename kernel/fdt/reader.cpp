@@ -476,15 +476,20 @@ usize Fdt::reg_count(Node node, std::span<const Node> above) const {
 Result<Region> Fdt::reg(Node node, usize index) const { return reg(node, ancestors(node), index); }
 
 Result<Region> Fdt::reg(Node node, std::span<const Node> above, usize index) const {
+  Region region = TRY(bus_reg(node, above, index));
+  for (usize level = above.size(); level-- > 1;) region = TRY(translate(above[level], above[level - 1], region));
+  return region;
+}
+
+Result<Region> Fdt::bus_reg(Node node, std::span<const Node> above, usize index) const {
   if (index >= reg_count(node, above)) return fail(Error::NotFound);
   const Node bus = above.back();
   const u32 address_cells = bus.address_cells();
   const u32 size_cells = bus.size_cells();
   const Property property = *node.property("reg");
   const usize first = index * (address_cells + size_cells);
-  Region region{TRY(property.number(first, address_cells)), TRY(property.number(first + address_cells, size_cells))};
+  const Region region{TRY(property.number(first, address_cells)), TRY(property.number(first + address_cells, size_cells))};
   if (region.address + region.size < region.address) return fail(Error::Malformed);
-  for (usize level = above.size(); level-- > 1;) region = TRY(translate(above[level], above[level - 1], region));
   return region;
 }
 

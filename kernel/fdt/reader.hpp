@@ -276,6 +276,9 @@ class Fdt {
   /// The same without a search, for callers that have the ancestors.
   Result<Region> reg(Node node, std::span<const Node> ancestors, usize index) const;
   usize reg_count(Node node, std::span<const Node> ancestors) const;
+  /// Entry `index` of `reg` as it stands there: an address of the bus that the node is on, or a CPU's number.
+  /// Errors: NotFound, NotSupported (an address of more than two cells), Malformed (the range wraps).
+  Result<Region> bus_reg(Node node, std::span<const Node> ancestors, usize index) const;
 
   /// Interrupt `index` of a node, from `interrupts-extended` or `interrupts`. Errors: NotFound (no such entry, or no
   /// controller), NotSupported (too many cells), Malformed.
