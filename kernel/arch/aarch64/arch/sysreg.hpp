@@ -34,6 +34,10 @@ struct MPIDR_EL1 {
   AX_REGISTER_READ(mpidr_el1)
   static constexpr u64 kAffinity = 0xff'00ff'ffff;  ///< Aff3 in bits 39:32, Aff2..Aff0 in 23:0
 };
+struct PMCR_EL0 {
+  AX_REGISTER_READ(pmcr_el0)
+  static constexpr u64 counters(u64 pmcr) { return bits(pmcr, 11, 5); }
+};
 struct MIDR_EL1 { AX_REGISTER_READ(midr_el1) };
 struct CURRENT_EL { AX_REGISTER_READ(currentel) };
 struct DAIF {
@@ -68,7 +72,11 @@ struct ID_AA64PFR0_EL1 {
   static constexpr unsigned kSveShift = 32;
 };
 struct ID_AA64PFR1_EL1 { AX_REGISTER_READ(id_aa64pfr1_el1) };
-struct ID_AA64DFR0_EL1 { AX_REGISTER_READ(id_aa64dfr0_el1) };
+struct ID_AA64DFR0_EL1 {
+  AX_REGISTER_READ(id_aa64dfr0_el1)
+  /// 0 and 15: no architected PMU.
+  static constexpr u64 pmu_version(u64 dfr0) { return bits(dfr0, 8, 4); }
+};
 struct ID_AA64DFR1_EL1 { AX_REGISTER_READ(id_aa64dfr1_el1) };
 struct ID_AA64ISAR0_EL1 { AX_REGISTER_READ(id_aa64isar0_el1) };
 struct ID_AA64ISAR1_EL1 { AX_REGISTER_READ(id_aa64isar1_el1) };
@@ -107,8 +115,8 @@ struct HCR_EL2 {
 struct HSTR_EL2 { AX_REGISTER_ACCESS(hstr_el2) };
 struct CPTR_EL2 {
   AX_REGISTER_ACCESS(cptr_el2)
-  /// With HCR_EL2.E2H = 0. RES1 includes TZ (SVE traps) and TSM (SME traps) where those do not exist.
-  static constexpr u64 RES1 = 0x32ff, TFP = bit(10), TTA = bit(20), TAM = bit(30), TCPAC = bit(31);
+  /// With HCR_EL2.E2H = 0. TZ and TSM (SVE and SME traps) read as one where there is nothing to trap.
+  static constexpr u64 RES1 = 0x22ff, TZ = bit(8), TFP = bit(10), TSM = bit(12), TTA = bit(20), TAM = bit(30), TCPAC = bit(31);
 };
 struct MDCR_EL2 {
   AX_REGISTER_ACCESS(mdcr_el2)
@@ -121,7 +129,10 @@ struct CNTHCTL_EL2 {
 };
 struct CNTVOFF_EL2 { AX_REGISTER_ACCESS(cntvoff_el2) };
 struct VTTBR_EL2 { AX_REGISTER_ACCESS(vttbr_el2) };
-struct VTCR_EL2 { AX_REGISTER_ACCESS(vtcr_el2) };
+struct VTCR_EL2 {
+  AX_REGISTER_ACCESS(vtcr_el2)
+  static constexpr u64 RES1 = bit(31);
+};
 struct VPIDR_EL2 { AX_REGISTER_ACCESS(vpidr_el2) };
 struct VMPIDR_EL2 { AX_REGISTER_ACCESS(vmpidr_el2) };
 
