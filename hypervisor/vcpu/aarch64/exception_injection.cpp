@@ -28,7 +28,7 @@ constexpr u64 kVectorFromEl0Aarch32 = 0x600;
 
 // ESR_EL1.
 constexpr unsigned kClassLow = 26;
-constexpr u64 kLongInstruction = u64{1} << 25;  ///< IL: 1 for EC 0 and for aborts without ISV, whatever the instruction was
+constexpr u64 kLongInstruction = u64{1} << 25;  ///< IL: always set for EC 0 and for aborts without ISV
 constexpr u64 kAddressNotValid = u64{1} << 10;  ///< FnV
 constexpr u64 kCacheMaintenance = u64{1} << 8;  ///< CM
 constexpr u64 kWrite = u64{1} << 6;             ///< WnR

@@ -1,4 +1,4 @@
-// What ESR_EL2, FAR_EL2 and HPFAR_EL2 say about an exit. Field names are those of the register descriptions in Arm ARM D24.2.
+// What ESR_EL2, FAR_EL2 and HPFAR_EL2 say about an exit. Arm ARM D24.2 describes the registers.
 #pragma once
 
 #include "hypervisor/vcpu/aarch64/system_register.hpp"
@@ -111,8 +111,8 @@ class Abort {
   constexpr bool on_stage1_walk() const { return bit(esr_, 7); }
   /// FnV clear: FAR_EL2 holds the address. Only an External fault can come without.
   constexpr bool has_address() const { return !bit(esr_, 10); }
-  /// Whether HPFAR_EL2 holds the page. For a permission fault that is not on a stage 1 walk it is UNKNOWN, and the address
-  /// is to be found with AT S1E1R.
+  /// Whether HPFAR_EL2 holds the page. For a permission fault that is not on a stage 1 walk it is UNKNOWN, and the
+  /// address is to be found with AT S1E1R.
   constexpr bool has_guest_page() const {
     return kind() == FaultKind::Translation || kind() == FaultKind::AccessFlag || kind() == FaultKind::AddressSize ||
            (kind() == FaultKind::Permission && on_stage1_walk());
@@ -133,8 +133,8 @@ class DataAbort : public Abort {
  public:
   constexpr explicit DataAbort(u64 esr) : Abort(esr) {}
 
-  /// Cleared for anything but a load or store of one general-purpose register without write-back; size(), sign_extends(),
-  /// register_index(), is_64bit() and is_ordered() mean nothing then.
+  /// Cleared for anything but a load or store of one general-purpose register without write-back; size(),
+  /// sign_extends(), register_index(), is_64bit() and is_ordered() mean nothing then.
   constexpr bool has_instruction_syndrome() const { return bit(esr(), 24); }  // ISV
   /// Bytes accessed: 1, 2, 4 or 8.
   constexpr u32 size() const { return 1u << bit_field(esr(), 22, 2); }        // SAS
@@ -161,8 +161,8 @@ class DataAbort : public Abort {
   }
 };
 
-/// Where the guest's access went: the page from HPFAR_EL2, the offset from FAR_EL2. Only if Abort::has_guest_page(). For a
-/// fault on a stage 1 walk the offset is that of the access, not of the descriptor.
+/// Where the guest's access went: the page from HPFAR_EL2, the offset from FAR_EL2. Only if Abort::has_guest_page().
+/// For a fault on a stage 1 walk the offset is that of the access, not of the descriptor.
 constexpr Gpa fault_address(u64 hpfar_el2, u64 far_el2) {
   constexpr unsigned kFipaLow = 4;
   constexpr unsigned kFipaBits = 40;  // IPA[51:12]

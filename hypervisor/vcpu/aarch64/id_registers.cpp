@@ -36,7 +36,7 @@ constexpr Rule fixed(u8 low, u8 value) { return {low, Policy::Fixed, value}; }
 /// Descriptions of AArch32 at EL0: instructions and caches, nothing to switch.
 constexpr Rule kPassWord{0, Policy::Pass, 0, 32};
 
-// ---- AArch64 -----------------------------------------------------------------------------------------------------------
+// ---- AArch64 --------------------------------------------------------------------------------------------------------
 // Hidden fields are named in the comments with the reason.
 
 // EL2, EL3, SEL2, RME: a guest is EL1 and EL0. RAS, AMU, MPAM, SVE: registers that are not switched.
@@ -144,7 +144,7 @@ constexpr Rule kAa64Mmfr2[] = {
     pass(60),                   // E0PD
 };
 
-// ---- AArch32 -----------------------------------------------------------------------------------------------------------
+// ---- AArch32 --------------------------------------------------------------------------------------------------------
 
 // AMU, RAS: as in AArch64.
 constexpr Rule kPfr0[] = {pass(0), pass(4), pass(8), pass(12), cap(16, 1) /* CSV2 */, pass(24) /* DIT */};
@@ -160,8 +160,8 @@ constexpr Rule kPassAll[] = {kPassWord};
 
 constexpr u32 id(u32 crm, u32 op2) { return system_register(3, 0, 0, crm, op2); }
 
-/// Sorted by encoding. Registers without a row read as zero: ID_DFR1, ID_AFR0 and the auxiliary ID_AA64AFR<n> (nothing is
-/// promised), ID_AA64DFR1 (PMU), ID_AA64ZFR0, ID_AA64SMFR0, ID_AA64FPFR0 (SVE, SME, FP8), ID_AA64PFR2, ID_AA64ISAR3,
+/// Sorted by encoding. Registers without a row read as zero: ID_DFR1, ID_AFR0 and the auxiliary ID_AA64AFR<n> (nothing
+/// is promised), ID_AA64DFR1 (PMU), ID_AA64ZFR0, ID_AA64SMFR0, ID_AA64FPFR0 (SVE, SME, FP8), ID_AA64PFR2, ID_AA64ISAR3,
 /// ID_AA64MMFR3, ID_AA64MMFR4 (all of it needs HCRX_EL2 or is about EL2), and encodings that are reserved.
 constexpr IdRegister kIdRegisters[] = {
     {id(1, 0), kPfr0},

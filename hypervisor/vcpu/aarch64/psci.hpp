@@ -1,4 +1,4 @@
-// The firmware that a guest sees: PSCI 1.1 (Arm DEN 0022) and the SMC calling convention 1.1 (Arm DEN 0028), as plain logic.
+// The firmware that a guest sees, as plain logic: PSCI 1.1 (Arm DEN 0022), SMC calling convention 1.1 (Arm DEN 0028).
 #pragma once
 
 #include <span>
@@ -50,8 +50,8 @@ inline constexpr u64 kVersion = 0x0001'0001;  ///< PSCI_VERSION: major in bits 3
 PsciResult dispatch(PsciHost& host, u32 function, std::span<const u64, 4> x);
 }  // namespace psci
 
-/// Answers an HVC #0 or SMC #0. `x` are the caller's x0..x3. Unknown functions give NOT_SUPPORTED and nothing else: no log
-/// line, no fault. Errors are sign-extended to 64 bits, for functions of either width.
+/// Answers an HVC #0 or SMC #0. `x` are the caller's x0..x3. Unknown functions give NOT_SUPPORTED and nothing else: no
+/// log line, no fault. Errors are sign-extended to 64 bits, for functions of either width.
 /// Context: the pCPU that runs the caller; `host` decides about locks.
 inline PsciResult psci_call(PsciHost& host, std::span<const u64, 4> x) {
   const u32 function = static_cast<u32>(x[0]);

@@ -27,7 +27,7 @@ struct Row {
 Outcome read_zero(const AccessContext&, u32) { return value_of(0); }
 Outcome ignore_write(const AccessContext&, u32, u64) { return kDone; }
 
-// ---- debug -------------------------------------------------------------------------------------------------------------
+// ---- debug ----------------------------------------------------------------------------------------------------------
 
 DebugRegisters& debug(const AccessContext& context) { return context.host.debug_registers(context.vcpu); }
 
@@ -66,7 +66,7 @@ Outcome clear_claim_tags(const AccessContext& context, u32, u64 value) {
   return kDone;
 }
 
-// ---- physical timer ----------------------------------------------------------------------------------------------------
+// ---- physical timer -------------------------------------------------------------------------------------------------
 
 PhysicalTimer& timer(const AccessContext& context) { return context.host.physical_timer(context.vcpu); }
 
@@ -104,7 +104,7 @@ Outcome write_timer_value(const AccessContext& context, u32 encoding, u64 value)
   return write_timer_compare(context, encoding, timer(context).counter() + static_cast<u64>(distance));
 }
 
-// ---- GICv3 CPU interface -----------------------------------------------------------------------------------------------
+// ---- GICv3 CPU interface --------------------------------------------------------------------------------------------
 
 constexpr u64 kSystemRegistersOnly = 0x7;  ///< ICC_SRE_EL1: SRE, DFB and DIB, all of them fixed
 constexpr u64 kIntidMask = 0xff'ffff;
@@ -132,7 +132,7 @@ Outcome write_system_register_enable(const AccessContext& context, u32, u64) {
   return has_cpu_interface(context) ? kDone : kUndefined;
 }
 
-// ---- the rest ----------------------------------------------------------------------------------------------------------
+// ---- the rest -------------------------------------------------------------------------------------------------------
 
 Outcome maintain_by_set_and_way(const AccessContext&, u32, u64) { return {Kind::CleanInvalidateAll, 0}; }
 

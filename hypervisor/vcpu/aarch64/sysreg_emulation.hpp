@@ -63,9 +63,9 @@ struct SystemRegisterOutcome {
     Value,              ///< a read: write `value` to the register, unless it is XZR
     Done,               ///< a write took effect
     Undefined,          ///< inject_undefined()
-    /// DC ISW, CSW or CISW: clean and invalidate the guest's RAM by address to the point of coherency. One instruction
-    /// names one set and way, but the loop around it means the whole cache, of which the guest sees just one CPU's. Only
-    /// the first such exit needs the work until the guest has run with its caches on again; trapping HCR_EL2.TVM tells.
+    /// DC ISW, CSW or CISW: clean and invalidate the guest's RAM by address to the point of coherency. The guest loops
+    /// over all sets and ways, and wants what it has written to be in memory, also from the caches of other CPUs. Only
+    /// the first exit of such a loop needs the work, until the guest writes SCTLR_EL1 (HCR_EL2.TVM traps it).
     CleanInvalidateAll,
   };
   Kind kind = Kind::Undefined;
