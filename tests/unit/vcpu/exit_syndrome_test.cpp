@@ -127,8 +127,8 @@ TEST(FaultAddress, JoinsPageAndOffset) {
 }
 
 TEST(FaultAddress, IgnoresBitsOutsideTheAddress) {
-  // Bit 63 (NS) and the reserved low bits.
-  EXPECT_EQ(fault_address(0x8000'0fff'ffff'ffff, 0xfff), Gpa(0x000f'ffff'ffff'ffff));
+  // Bit 63 (NS) and reserved bits on both sides.
+  EXPECT_EQ(fault_address(0xffff'ffff'ffff'ffff, ~u64{0}), Gpa(0x000f'ffff'ffff'ffff));
 }
 
 TEST(SystemRegisterAccess, DecodesWrite) {
