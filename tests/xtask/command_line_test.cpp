@@ -101,10 +101,17 @@ TEST_F(CommandLineTest, ConfiguresAgainOnlyWhenAValueChanges) {
 }
 
 TEST_F(CommandLineTest, BuildsAnEditedBoardFromItsFile) {
-  tree_.write(".build.toml", "# board: qemu-aarch64\ntarget = \"aarch64-unknown-none-softfloat\"\nsmp = 3\n");
+  tree_.write(".build.toml", "# board: qemu-aarch64\ntarget = \"aarch64-unknown-none-softfloat\"\nto_bin = true\nsmp = 3\n");
   const ProgramResult result = tree_.xtask({"qemu", "--dry-run", "-q"});
   EXPECT_THAT(result.output, HasSubstr("-DAXVISOR_BOARD=" + (tree_.root() / ".build.toml").string()));
   EXPECT_THAT(result.output, HasSubstr("qemu-system-aarch64 -nographic -machine virt -smp 3 -accel tcg -kernel "));
+}
+
+TEST_F(CommandLineTest, SaysSoWhenQemuWantsAFlatImageThatTheBoardDoesNotBuild) {
+  tree_.write("configs/board/qemu-aarch64.toml", "target = \"aarch64-unknown-none-softfloat\"\n");
+  const ProgramResult result = tree_.xtask({"qemu", "--dry-run", "-q"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("wants axvisor.bin, which the board qemu-aarch64 does not build (to_bin = false)"));
 }
 
 TEST_F(CommandLineTest, BuildsABoardWithoutAPreset) {
@@ -156,7 +163,8 @@ TEST_F(CommandLineTest, RemovesOnlyTheFoldersOfTheTarget) {
 TEST_F(CommandLineTest, EndsWithOneLineOfCounts) {
   test::write_script(tree_.programs() / "cmake", "exit 0\n");
   test::write_script(tree_.programs() / "ctest", R"(
-while [ "$1" != --output-junit ]; do preset=$2; shift; done
+preset=$2
+while [ "$1" != --output-junit ]; do shift; done
 mkdir -p "${2%/*}"
 printf '<testcase name="a" status="run">\n<testcase name="b" status="run">\n' >"$2"
 [ "$preset" = host ] || { printf '<testcase name="c" status="fail">\n' >>"$2"; exit 8; }
