@@ -143,6 +143,7 @@ build_early_tables:
   b.lo 2b
 
   load_address x4, __image_start
+  and x4, x4, #~((1 << LEVEL2_SHIFT) - 1)
   load_address x5, __image_end
   add x6, x0, #TABLE_SIZE  // level 1
   orr x7, x6, #TABLE_DESCRIPTOR

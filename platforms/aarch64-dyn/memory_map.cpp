@@ -1,7 +1,5 @@
 #include "platforms/aarch64-dyn/memory_map.hpp"
 
-#include <algorithm>
-
 #include "platforms/aarch64-dyn/boot_layout.h"
 #include "platforms/aarch64-dyn/symbols.hpp"
 
@@ -38,12 +36,18 @@ Result<void> for_each_gap(HpaRange ram, std::span<const HpaRange> holes, Visit v
 
 using Holes = StaticVector<HpaRange, kMaxReservedRanges + 1>;
 
-/// The reserved ranges and the image, sorted.
+/// The reserved ranges, which are sorted, with the image in its place among them.
 Result<Holes> holes_of(const MachineInfo& machine) {
   Holes holes;
-  for (const HpaRange& range : machine.reserved) TRY(holes.push_back(range));
-  TRY(holes.push_back(machine.image));
-  std::sort(holes.begin(), holes.end(), [](const HpaRange& a, const HpaRange& b) { return a.base < b.base; });
+  bool placed = false;
+  for (const HpaRange& range : machine.reserved) {
+    if (!placed && machine.image.base < range.base) {
+      TRY(holes.push_back(machine.image));
+      placed = true;
+    }
+    TRY(holes.push_back(range));
+  }
+  if (!placed) TRY(holes.push_back(machine.image));
   return holes;
 }
 

@@ -70,6 +70,7 @@ struct ID_AA64PFR0_EL1 {
   AX_REGISTER_READ(id_aa64pfr0_el1)
   static constexpr unsigned kGicShift = 24;  ///< 0: no system register interface to the GIC
   static constexpr unsigned kSveShift = 32;
+  static constexpr u64 mpam(u64 pfr0) { return bits(pfr0, 40, 4); }
 };
 struct ID_AA64PFR1_EL1 { AX_REGISTER_READ(id_aa64pfr1_el1) };
 struct ID_AA64DFR0_EL1 {
@@ -83,12 +84,16 @@ struct ID_AA64ISAR1_EL1 { AX_REGISTER_READ(id_aa64isar1_el1) };
 struct ID_AA64MMFR0_EL1 {
   AX_REGISTER_READ(id_aa64mmfr0_el1)
   static constexpr u64 pa_range(u64 mmfr0) { return bits(mmfr0, 0, 4); }
+  static constexpr u64 fine_grained_traps(u64 mmfr0) { return bits(mmfr0, 56, 4); }
+  /// 2: CNTPOFF_EL2 exists.
+  static constexpr u64 counter_virtualization(u64 mmfr0) { return bits(mmfr0, 60, 4); }
 };
 struct ID_AA64MMFR1_EL1 {
   AX_REGISTER_READ(id_aa64mmfr1_el1)
   /// 2: sixteen VMID bits.
   static constexpr u64 vmid_bits(u64 mmfr1) { return bits(mmfr1, 4, 4); }
   static constexpr u64 vhe(u64 mmfr1) { return bits(mmfr1, 8, 4); }
+  static constexpr u64 hcrx(u64 mmfr1) { return bits(mmfr1, 40, 4); }
 };
 struct ID_AA64MMFR2_EL1 { AX_REGISTER_READ(id_aa64mmfr2_el1) };
 
@@ -135,6 +140,19 @@ struct VTCR_EL2 {
 };
 struct VPIDR_EL2 { AX_REGISTER_ACCESS(vpidr_el2) };
 struct VMPIDR_EL2 { AX_REGISTER_ACCESS(vmpidr_el2) };
+
+// Registers of optional features, by encoding: the base architecture's assembler does not know their names.
+struct HCRX_EL2 { AX_REGISTER_ACCESS(s3_4_c1_c2_2) };
+struct HFGRTR_EL2 { AX_REGISTER_ACCESS(s3_4_c1_c1_4) };
+struct HFGWTR_EL2 { AX_REGISTER_ACCESS(s3_4_c1_c1_5) };
+struct HFGITR_EL2 { AX_REGISTER_ACCESS(s3_4_c1_c1_6) };
+struct HDFGRTR_EL2 { AX_REGISTER_ACCESS(s3_4_c3_c1_4) };
+struct HDFGWTR_EL2 { AX_REGISTER_ACCESS(s3_4_c3_c1_5) };
+struct CNTPOFF_EL2 { AX_REGISTER_ACCESS(s3_4_c14_c0_6) };
+struct MPAM2_EL2 {
+  AX_REGISTER_ACCESS(s3_4_c10_c5_0)
+  static constexpr u64 TRAPMPAM1EL1 = bit(48), TRAPMPAM0EL1 = bit(49);
+};
 
 struct ESR_EL2 {
   AX_REGISTER_ACCESS(esr_el2)
