@@ -219,7 +219,7 @@ relocate:
 1:
   cmp x0, x1
   b.hs 2f
-  ldr x3, [x0], #16        // offset; the type is RELATIVE, which the build checks
+  ldr x3, [x0], #16        // offset; the type is RELATIVE, since there are no symbols to bind
   ldr x4, [x0], #8         // addend
   add x4, x4, x2
   str x4, [x3, x2]
