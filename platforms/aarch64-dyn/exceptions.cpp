@@ -4,7 +4,7 @@
 
 #include "kernel/log/log.hpp"
 #include "kernel/percpu/per_cpu.hpp"
-#include "platforms/aarch64-dyn/memory_map.hpp"
+#include "platforms/aarch64-dyn/stack_window.hpp"
 #include "platforms/aarch64-dyn/symbols.hpp"
 #include "platforms/platform.hpp"
 

@@ -100,19 +100,4 @@ Result<HostTable> build_final_table(TablePool& pool, const MachineInfo& machine)
   return table;
 }
 
-Result<Hva> StackWindow::take() {
-  for (usize word = 0; word < taken_.size(); ++word) {
-    const unsigned place = static_cast<unsigned>(std::countr_one(taken_[word]));
-    if (place == 64) continue;
-    taken_[word] |= u64{1} << place;
-    return Hva(kBase + (word * 64 + place + 1) * kPlaceSize);
-  }
-  return fail(Error::OutOfMemory);
-}
-
-void StackWindow::give_back(Hva top) {
-  const u64 place = (top.value() - kBase) / kPlaceSize - 1;
-  taken_[place / 64] &= ~(u64{1} << place % 64);
-}
-
 }  // namespace ax::platform
