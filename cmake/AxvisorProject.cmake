@@ -33,6 +33,8 @@ endif()
 add_library(axvisor_kernel_options INTERFACE)
 target_link_libraries(axvisor_kernel_options INTERFACE axvisor_options)
 if(AXVISOR_BOARD)
+  # One section per function, so that an image holds only what it uses.
+  target_compile_options(axvisor_kernel_options INTERFACE -ffunction-sections -fdata-sections)
   target_include_directories(axvisor_kernel_options INTERFACE
     ${PROJECT_SOURCE_DIR}/kernel/arch/${AXVISOR_ARCH} ${AXVISOR_GENERATED_DIR}/include)
 else()

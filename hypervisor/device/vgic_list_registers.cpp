@@ -126,11 +126,14 @@ void Vgic::place(unsigned vcpu, ListRegisterSet& set, const Candidate& candidate
   if (pending && (block.recheck & bit) != 0) pending = line_still_pending(bank, index);
   if (!pending && !active) return;
 
+  // Active here but routed to another vCPU meanwhile: what is pending goes there, after the end.
+  const bool moves = pending && active && !bank.is_private && static_cast<SpiBlock&>(block).target[index] != vcpu;
   // HW = 1 cannot be pending and active at once; such an interrupt is deactivated by us when the guest has ended it.
   const bool hardware = (block.hardware & block.owed & bit) != 0 && !(pending && active);
   const u32 physical = block.physical[index];
   // A level that stays high makes the interrupt pending again at its end, which only we can see.
-  const bool maintenance = !hardware && ((block.owed | (block.line & ~block.edge)) & bit) != 0;
+  const bool maintenance = !hardware && (moves || ((block.owed | (block.line & ~block.edge)) & bit) != 0);
+  pending = pending && !moves;
   const u32 slot = set.count++;
   set.entries[slot] =
       ListRegister::pack({.virtual_id = bank.base() + index,
