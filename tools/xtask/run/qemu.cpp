@@ -59,6 +59,7 @@ const fs::path& image(const fs::path& file, std::string_view option, ImageCheck 
 
 void add_image(Argv& argv, const MachineSettings& machine, const BootFiles& files, ImageCheck check) {
   switch (machine.kernel) {
+    case KernelSource::None: return;
     case KernelSource::Elf: add(argv, {"-kernel", image(files.elf, "--elf", check)}); return;
     case KernelSource::Bin: add(argv, {"-kernel", image(files.bin, "--bin", check)}); return;
     case KernelSource::Loader: {
