@@ -1,6 +1,9 @@
-// What libstdc++'s inline functions call where a hosted program would throw: every one is a broken host invariant, because
-// sizes and positions that come from outside are checked before they are used. Board builds only.
+// What a C++ library would provide: targets of calls that compilers and library headers put where a hosted program would
+// throw or abort. Each is a broken host invariant, because sizes and positions that come from outside are checked before
+// they are used. Board builds only.
 #include "kernel/base/check.hpp"
+
+extern "C" [[noreturn]] void __cxa_pure_virtual() { ax::detail::check_failed("a pure virtual function was called"); }
 
 namespace std {
 

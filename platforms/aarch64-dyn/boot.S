@@ -143,6 +143,7 @@ build_early_tables:
   b.lo 2b
 
   load_address x4, __image_start
+  and x4, x4, #~((1 << LEVEL2_SHIFT) - 1)
   load_address x5, __image_end
   add x6, x0, #TABLE_SIZE  // level 1
   orr x7, x6, #TABLE_DESCRIPTOR
@@ -218,7 +219,7 @@ relocate:
 1:
   cmp x0, x1
   b.hs 2f
-  ldr x3, [x0], #16        // offset; the type is RELATIVE, which the build checks
+  ldr x3, [x0], #16        // offset; the type is RELATIVE, since there are no symbols to bind
   ldr x4, [x0], #8         // addend
   add x4, x4, x2
   str x4, [x3, x2]

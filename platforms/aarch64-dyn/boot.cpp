@@ -14,7 +14,9 @@
 #include "platforms/platform.hpp"
 
 /// Root of the final tables, for CPUs whose MMU is still off.
-extern "C" constinit ax::u64 ax_root_table = 0;
+extern "C" {
+constinit ax::u64 ax_root_table = 0;
+}
 
 namespace ax::platform {
 namespace {

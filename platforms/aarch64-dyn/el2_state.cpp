@@ -14,6 +14,23 @@ u64 event_counters() {
   return present ? PMCR_EL0::counters(PMCR_EL0::read()) : 0;
 }
 
+/// What exists only with certain features, and is UNKNOWN after a reset where it does.
+void reset_optional_state() {
+  const u64 mmfr0 = ID_AA64MMFR0_EL1::read(), mmfr1 = ID_AA64MMFR1_EL1::read();
+  if (ID_AA64MMFR1_EL1::hcrx(mmfr1) != 0) HCRX_EL2::write(0);
+  if (ID_AA64MMFR0_EL1::fine_grained_traps(mmfr0) != 0) {
+    HFGRTR_EL2::write(0);
+    HFGWTR_EL2::write(0);
+    HFGITR_EL2::write(0);
+    HDFGRTR_EL2::write(0);
+    HDFGWTR_EL2::write(0);
+  }
+  if (ID_AA64MMFR0_EL1::counter_virtualization(mmfr0) >= 2) CNTPOFF_EL2::write(0);
+  if (ID_AA64PFR0_EL1::mpam(ID_AA64PFR0_EL1::read()) != 0) {
+    MPAM2_EL2::write(MPAM2_EL2::TRAPMPAM0EL1 | MPAM2_EL2::TRAPMPAM1EL1);
+  }
+}
+
 }  // namespace
 
 void reset_el2_state() {
@@ -31,6 +48,7 @@ void reset_el2_state() {
   VTCR_EL2::write(VTCR_EL2::RES1);
   VPIDR_EL2::write(MIDR_EL1::read());
   VMPIDR_EL2::write(MPIDR_EL1::read());
+  reset_optional_state();
   isb();
 }
 

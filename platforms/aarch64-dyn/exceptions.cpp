@@ -4,7 +4,7 @@
 
 #include "kernel/log/log.hpp"
 #include "kernel/percpu/per_cpu.hpp"
-#include "platforms/aarch64-dyn/memory_map.hpp"
+#include "platforms/aarch64-dyn/stack_window.hpp"
 #include "platforms/aarch64-dyn/symbols.hpp"
 #include "platforms/platform.hpp"
 
@@ -42,14 +42,14 @@ bool is_readable(u64 address) {
   return (arch::PAR_EL1::read() & 1) == 0;
 }
 
-/// The stacks' guards are the only holes that stacks border on.
+/// A stack grew into the hole below it: the boot CPU's into its guard page, any other into what is unmapped of its place in the
+/// stack window.
 bool is_stack_overflow(const CrashFrame& frame) {
-  const percpu::PerCpu& cpu = percpu::this_cpu();
-  const u64 boot_stack_end = cpu.stack_top - cpu.stack_size;
-  const bool in_guard = frame.far < boot_stack_end && frame.far >= boot_stack_end - kPageSize;
-  const bool in_window_guard =
-      frame.far >= StackWindow::kBase && (frame.far - StackWindow::kBase) % StackWindow::kPlaceSize < kPageSize;
-  return in_guard || in_window_guard || (frame.sp < boot_stack_end && frame.sp >= boot_stack_end - kPageSize);
+  constexpr u64 kDataAbort = 0x25;
+  if (arch::ESR_EL2::exception_class(frame.esr) != kDataAbort) return false;
+  const u64 boot_guard = address_of(ax_boot_stack_guard).value();
+  const u64 page = align_down(frame.far, kPageSize);
+  return page == boot_guard || (page >= StackWindow::kBase && !is_readable(page));
 }
 
 void print_registers(const CrashFrame& frame) {
@@ -63,15 +63,15 @@ void print_registers(const CrashFrame& frame) {
 }  // namespace
 
 void print_back_trace(u64 pc, u64 frame) {
+  constexpr u64 kCallSize = 4;
   log::print_line("back-trace (llvm-symbolizer --obj=axvisor ADDRESS...):");
   for (usize depth = 0; depth < kMaxFrames; ++depth) {
     log::print_line("  #{} {:#x}", depth, pc - load_offset());
     if (frame == 0 || !is_readable(frame) || !is_readable(frame + sizeof(u64))) return;
     const u64* record = reinterpret_cast<const u64*>(frame);
     const u64 caller = record[0];
-    pc = record[1];
-    // Records lie at rising addresses until the chain changes stacks; a loop is a broken chain.
-    if (pc == 0 || caller == frame) return;
+    if (record[1] == 0 || caller == frame) return;
+    pc = record[1] - kCallSize;  // the call: what it returns to may be another function when the call does not return
     frame = caller;
   }
 }

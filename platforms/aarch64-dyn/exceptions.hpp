@@ -24,8 +24,8 @@ static_assert(sizeof(CrashFrame) == CRASH_FRAME_SIZE);
 /// In the order of the vector table's slots.
 enum class ExceptionKind : u8 { Synchronous, Irq, Fiq, SError };
 
-/// Prints the frames of the call chain that starts with frame pointer `frame` and return address `pc`, innermost first. Each
-/// address is printed as the ELF file knows it. Memory is touched only where the live tables allow it.
+/// Prints the call chain that starts at `pc` with frame pointer `frame`, innermost first: `pc`, then the calls. Each address
+/// is printed as the ELF file knows it. Memory is touched only where the live tables allow it.
 void print_back_trace(u64 pc, u64 frame);
 
 /// What panic() does before and after it prints: the first panic of the machine returns and owns the console; any other

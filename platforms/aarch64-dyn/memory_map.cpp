@@ -1,7 +1,5 @@
 #include "platforms/aarch64-dyn/memory_map.hpp"
 
-#include <algorithm>
-
 #include "platforms/aarch64-dyn/boot_layout.h"
 #include "platforms/aarch64-dyn/symbols.hpp"
 
@@ -38,12 +36,18 @@ Result<void> for_each_gap(HpaRange ram, std::span<const HpaRange> holes, Visit v
 
 using Holes = StaticVector<HpaRange, kMaxReservedRanges + 1>;
 
-/// The reserved ranges and the image, sorted.
+/// The reserved ranges, which are sorted, with the image in its place among them.
 Result<Holes> holes_of(const MachineInfo& machine) {
   Holes holes;
-  for (const HpaRange& range : machine.reserved) TRY(holes.push_back(range));
-  TRY(holes.push_back(machine.image));
-  std::sort(holes.begin(), holes.end(), [](const HpaRange& a, const HpaRange& b) { return a.base < b.base; });
+  bool placed = false;
+  for (const HpaRange& range : machine.reserved) {
+    if (!placed && machine.image.base < range.base) {
+      TRY(holes.push_back(machine.image));
+      placed = true;
+    }
+    TRY(holes.push_back(range));
+  }
+  if (!placed) TRY(holes.push_back(machine.image));
   return holes;
 }
 
@@ -94,21 +98,6 @@ Result<HostTable> build_final_table(TablePool& pool, const MachineInfo& machine)
   for (const ModuleInfo& module : machine.modules) TRY(map(module.data, mm::kReadOnly));
   if (machine.console.kind != ConsoleInfo::Kind::None) TRY(map(machine.console.registers, mm::kDeviceReadWrite));
   return table;
-}
-
-Result<Hva> StackWindow::take() {
-  for (usize word = 0; word < taken_.size(); ++word) {
-    const unsigned place = static_cast<unsigned>(std::countr_one(taken_[word]));
-    if (place == 64) continue;
-    taken_[word] |= u64{1} << place;
-    return Hva(kBase + (word * 64 + place + 1) * kPlaceSize);
-  }
-  return fail(Error::OutOfMemory);
-}
-
-void StackWindow::give_back(Hva top) {
-  const u64 place = (top.value() - kBase) / kPlaceSize - 1;
-  taken_[place / 64] &= ~(u64{1} << place % 64);
 }
 
 }  // namespace ax::platform

@@ -1,11 +1,7 @@
-// The hypervisor's own address space: VA = PA, W^X, plus a window of guarded stacks.
+// The hypervisor's own address space: VA = PA, W^X. Guarded stacks lie elsewhere: stack_window.hpp.
 #pragma once
 
 #include <arch/tlb.hpp>
-#include <array>
-#include <bit>
-#include <board_config.hpp>
-#include <span>
 
 #include "kernel/mm/arm_stage1_el2.hpp"
 #include "kernel/mm/frame_allocator.hpp"
@@ -38,21 +34,5 @@ inline Range<Hva> identity(HpaRange range) { return {Hva(range.base.value()), ra
 /// reach what firmware keeps to itself. The pages below the boot CPU's stacks are holes.
 /// Errors: OutOfMemory when the pool is too small for a very fragmented machine, or what the table says.
 Result<HostTable> build_final_table(TablePool& pool, const MachineInfo& machine);
-
-/// Places for stacks, above all physical addresses. Every place begins with a hole, which is the guard.
-class StackWindow {
- public:
-  static constexpr u64 kBase = u64{1} << 47;
-  static constexpr u64 kPlaceSize = std::bit_ceil(u64{board::kThreadStackSize} + kPageSize);
-  static constexpr usize kPlaces = 512;
-  static constexpr u64 kLargestStack = kPlaceSize - kPageSize;
-
-  /// The end of a free place, which is taken from now on: the top of its stack. Error: OutOfMemory.
-  Result<Hva> take();
-  void give_back(Hva top);
-
- private:
-  std::array<u64, kPlaces / 64> taken_{};
-};
 
 }  // namespace ax::platform

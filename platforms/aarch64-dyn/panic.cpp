@@ -61,7 +61,9 @@ void end_panic(const char* message) {
   log::print_line("axvisor: panic on CPU {}: {}", percpu::this_cpu().index, std::string_view(message));
   log::print_line("  daif {:x}  currentel {:x}  hcr {:x}  sctlr {:x}  vttbr {:x}", arch::DAIF::read(), arch::CURRENT_EL::read(),
                   arch::HCR_EL2::read(), arch::SCTLR_EL2::read(), arch::VTTBR_EL2::read());
-  print_back_trace(reinterpret_cast<u64>(__builtin_return_address(0)), *static_cast<u64*>(__builtin_frame_address(0)));
+  constexpr u64 kCallSize = 4;
+  print_back_trace(reinterpret_cast<u64>(__builtin_return_address(0)) - kCallSize,
+                   *static_cast<u64*>(__builtin_frame_address(0)));
   end_panic(message);
 }
 

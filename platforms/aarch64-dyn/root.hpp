@@ -9,6 +9,7 @@
 #include "kernel/mm/frame_allocator.hpp"
 #include "platforms/aarch64-dyn/discovery.hpp"
 #include "platforms/aarch64-dyn/memory_map.hpp"
+#include "platforms/aarch64-dyn/stack_window.hpp"
 
 namespace ax::platform {
 

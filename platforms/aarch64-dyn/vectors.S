@@ -99,14 +99,14 @@ host_interrupt:
   stp x16, x17, [sp, #128]
   mrs x0, elr_el2
   mrs x1, spsr_el2
-  stp x18, x0, [sp, #144]
+  stp x18, x30, [sp, #144]
   str x1, [sp, #160]
-  stp x29, x30, [sp, #176]
-  add x29, sp, #176        // a back-trace goes on into the interrupted code
+  stp x29, x0, [sp, #176]
+  add x29, sp, #176        // a frame record: a back-trace goes on into the interrupted code
   bl ax_host_interrupt
-  ldp x29, x30, [sp, #176]
+  ldp x29, x0, [sp, #176]
   ldr x1, [sp, #160]
-  ldp x18, x0, [sp, #144]
+  ldp x18, x30, [sp, #144]
   msr elr_el2, x0
   msr spsr_el2, x1
   ldp x16, x17, [sp, #128]

@@ -1,7 +1,7 @@
 // Checks the platform from inside, on whatever machine it was booted: memory map, secondary CPUs, inter-processor interrupts,
 // timer, stacks. Ends with `selftest: passed` and a power-off, or with a panic.
 //
-// The command line (/chosen/bootargs) may name a way to die instead: `selftest=overflow|abort|panic|brk`.
+// The command line (/chosen/bootargs) may name a way to die instead: see kDeaths.
 #include <arch/cpu.hpp>
 #include <atomic>
 
@@ -26,6 +26,7 @@ constinit drivers::Gic gic;
 constinit std::atomic<u32> started{0};
 constinit std::atomic<u32> ipis{0};
 constinit std::atomic<u32> timer_interrupts{0};
+constinit std::atomic<void (*)()> errand{nullptr};  ///< what a secondary CPU runs when the test interrupt comes
 
 void expect(bool condition, const char* what) {
   if (!condition) platform::panic(what);
@@ -179,20 +180,28 @@ void die_of_abort() { *reinterpret_cast<volatile u64*>(platform::StackWindow::kB
 void die_of_panic() { platform::panic("asked for on the command line"); }
 void die_of_brk() { asm volatile("brk #1"); }
 void die_of_text_write() { *const_cast<volatile char*>(__image_start) = 0; }
+void die_of_check() { AX_CHECK(ipis == ~u32{0}); }
 
 struct Death {
   std::string_view option;
   void (*die)();
 };
 constexpr Death kDeaths[] = {
-    {"selftest=overflow", die_of_overflow}, {"selftest=abort", die_of_abort}, {"selftest=panic", die_of_panic},
-    {"selftest=brk", die_of_brk},           {"selftest=text", die_of_text_write},
+    {"selftest=overflow", die_of_overflow}, {"selftest=abort", die_of_abort},     {"selftest=panic", die_of_panic},
+    {"selftest=brk", die_of_brk},           {"selftest=text", die_of_text_write}, {"selftest=check", die_of_check},
 };
 
+/// Dies on the last CPU, so that with several of them the report has to stop others.
 void die_if_asked(std::string_view command_line) {
   for (const Death& death : kDeaths) {
     if (command_line.find(death.option) == std::string_view::npos) continue;
-    death.die();
+    if (started == 0) {
+      death.die();
+    } else {
+      errand = death.die;
+      gic.send_ipi(started, kTestSgi);
+      wait_for([] { return false; }, "the other CPU survived");
+    }
     log::print_line("selftest: survived {}", death.option);
     platform::power_off();
   }
@@ -203,8 +212,9 @@ void die_if_asked(std::string_view command_line) {
 namespace platform {
 
 void main_on_boot_cpu(MachineInfo& machine) {
+  const u64 ticks = timer::now();
   print_machine(machine);
-  die_if_asked(machine.command_line);
+  log::print_line("counter at the first line of the program: {}", ticks);
   check_memory_map(machine);
   check_stacks();
 
@@ -221,13 +231,16 @@ void main_on_boot_cpu(MachineInfo& machine) {
   check_timer(machine.timer);
   check_virtual_interface(machine.gic);
   start_secondaries(machine);
+  die_if_asked(machine.command_line);
   log::print_line("selftest: passed");
   power_off();
 }
 
 void main_on_secondary_cpu(unsigned index) {
   expect(gic.init_cpu(index), "a secondary CPU's GIC interface");
-  log::print_line("CPU {} runs, hardware id {:#x}", index, percpu::this_cpu().hardware_id);
+  const percpu::PerCpu& cpu = percpu::this_cpu();
+  expect(is_mapped(cpu.stack_top - 1) && !is_mapped(cpu.stack_top - cpu.stack_size - 1), "a secondary CPU's stack has no guard");
+  log::print_line("CPU {} runs, hardware id {:#x}", index, cpu.hardware_id);
   started.fetch_add(1);
   for (;;) {
     arch::wait_for_interrupt();
@@ -245,9 +258,11 @@ void handle_interrupt() {
     timer_interrupts.fetch_add(1);
   }
   if (interrupt.id == kTestSgi) ipis.fetch_add(1);
+  void (*const run)() = interrupt.id == kTestSgi ? errand.load() : nullptr;
   gic.end_of_interrupt(interrupt.token);
   gic.deactivate(interrupt.token);
   if (interrupt.id == kStopSgi) stop_if_panicking();
+  if (run != nullptr) run();
 }
 
 }  // namespace platform
