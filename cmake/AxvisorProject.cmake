@@ -6,6 +6,12 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS ON)  # statement expressions, for TRY
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
+# Target programs are linked by lld itself, whichever compiler made the objects: the drivers' defaults for *-none-elf and
+# *-linux-gnu differ, and none of them is wanted.
+if(AXVISOR_BOARD)
+  set(CMAKE_CXX_LINK_EXECUTABLE "${AXVISOR_LLD} <LINK_FLAGS> <OBJECTS> -o <TARGET> <LINK_LIBRARIES>")
+endif()
+
 option(AXVISOR_SANITIZE "Build host code with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 
 find_program(CCACHE_PROGRAM ccache)

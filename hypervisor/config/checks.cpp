@@ -80,10 +80,10 @@ constexpr RuleText kRules[] = {
     {Rule::CpuCountOutOfRange, true,
      [](Sink& s, const Violation& v, Vms) { print(s, "{} vCPUs: a VM has 1 to {}", v.a, v.b); }, "", {}},
     {Rule::CpuIdsCount, true,
-     [](Sink& s, const Violation& v, Vms) { print(s, "phys_cpu_ids has {} entries for {} vCPUs", v.a, v.b); },
+     [](Sink& s, const Violation& v, Vms) { print(s, "phys_cpu_ids has {} entries, but cpu_num is {}", v.a, v.b); },
      "list one physical CPU per vCPU", kCpus},
     {Rule::CpuSetsCount, true,
-     [](Sink& s, const Violation& v, Vms) { print(s, "phys_cpu_sets has {} entries for {} vCPUs", v.a, v.b); },
+     [](Sink& s, const Violation& v, Vms) { print(s, "phys_cpu_sets has {} entries, but cpu_num is {}", v.a, v.b); },
      "list one mask per vCPU", kCpus},
     {Rule::CpuSetEmpty, true,
      [](Sink& s, const Violation& v, Vms) { print(s, "the mask of vCPU {} allows no CPU at all", v.where.index); },
@@ -262,7 +262,6 @@ void describe_other(Sink& sink, const Violation& violation, std::span<const VmCo
     const MemoryRegion& region = vm.memory[other.index];
     print(sink, ": {:#x} + {:#x}", region.gpa, region.size);
   }
-  print(sink, " is here");
 }
 
 }  // namespace hv

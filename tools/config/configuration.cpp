@@ -235,7 +235,8 @@ void Configuration::load_vm(const std::string& text, Position where, const std::
   if (!path) {
     const std::vector<std::string> names = known("vms");
     const std::string wanted = fs::path(text).stem().string();
-    diagnostics.error(where, fmt::format("there is no VM file '{}'", text))
+    const std::string_view chooser = where.file == nullptr ? " (named by --vm-configs or AXVISOR_VM_CONFIGS)" : "";
+    diagnostics.error(where, fmt::format("there is no VM file '{}'{}", text, chooser))
         .fix(did_you_mean(wanted, names, fmt::format("known VMs: {}", join(names))));
     return;
   }

@@ -25,6 +25,14 @@ bool has_control_character(std::string_view text) {
   return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
+bool is_number(std::string_view text) {
+  const bool hex = text.starts_with("0x");
+  if (hex) text.remove_prefix(2);
+  return !text.empty() && std::ranges::all_of(text, [hex](unsigned char c) {
+    return c == '_' || (hex ? std::isxdigit(c) : std::isdigit(c)) != 0;
+  });
+}
+
 std::vector<std::string> choice_texts(std::span<const Choice> choices) {
   std::vector<std::string> out;
   for (const Choice& c : choices) out.emplace_back(c.text);
@@ -62,9 +70,8 @@ class ValueChecker {
   bool kind(const Value& value, Kind wanted, const std::string& what) {
     if (value.kind == wanted) return true;
     Diagnostic& d = diagnostics_.error(value.where, fmt::format("'{}' must be {}, not {}", what, describe(wanted), describe(value.kind)));
-    const bool quoted_number = wanted == Kind::Integer && value.kind == Kind::String && !value.text.empty() &&
-                               std::isdigit(static_cast<unsigned char>(value.text[0]));
-    if (quoted_number && !has_control_character(value.text)) d.fix(fmt::format("write {} without quotes", value.text));
+    const bool quoted_number = wanted == Kind::Integer && value.kind == Kind::String && is_number(value.text);
+    if (quoted_number) d.fix(fmt::format("write {} without quotes", value.text));
     return false;
   }
 
@@ -77,7 +84,12 @@ class ValueChecker {
     const u64 number = static_cast<u64>(value.integer);
     if (!rule.choices.empty() && !rule.open_choices) return integer_choice(value, number, rule, what);
     if (number >= rule.min && number <= rule.max) return true;
-    diagnostics_.error(value.where, fmt::format("'{}' is {}, outside its range: {}", what, format_number(number, rule.unit), range_text(rule)));
+    const std::string given = format_number(number, rule.unit);
+    const std::string low = format_number(rule.min, rule.unit);
+    diagnostics_.error(value.where, rule.min == rule.max
+                                        ? fmt::format("'{}' must be {}, not {}", what, low, given)
+                                        : fmt::format("'{}' is {}, outside its range: {} to {}", what, given, low,
+                                                      format_number(rule.max, rule.unit)));
     return false;
   }
 
@@ -124,11 +136,6 @@ class ValueChecker {
     if (choice.not_built.empty()) return true;
     diagnostics_.error(value.where, fmt::format("'{}' = {} is not available: {}", what, choice.text, choice.not_built));
     return false;
-  }
-
-  static std::string range_text(const IntegerRule& rule) {
-    if (rule.min == rule.max) return format_number(rule.min, rule.unit);
-    return fmt::format("{} to {}", format_number(rule.min, rule.unit), format_number(rule.max, rule.unit));
   }
 
   Diagnostics& diagnostics_;
@@ -276,10 +283,12 @@ Document::Document(const SourceFile& file, const FileSchema& schema, Value root,
       check_section(*section, member.value, member.key_where, diagnostics);
     }
   }
-  check_section(*top, root_, {&file}, diagnostics);
+  const std::set<std::string> meant = check_section(*top, root_, {&file}, diagnostics);
   for (const Section& section : schema.sections) {
     if (!section.required || sections_.contains(section.name)) continue;
-    diagnostics.error({&file}, fmt::format("the table [{}] is missing", section.name));
+    if (!meant.contains(std::string(section.name))) {
+      diagnostics.error({&file}, fmt::format("the table [{}] is missing", section.name)).fix(fmt::format("add it: {}", section.doc));
+    }
     for (const Key& key : section.keys) fields_[path_of(section, key.name)] = {&key, nullptr, false, {}};
   }
 }
@@ -289,12 +298,13 @@ void Document::check_free_form(const Value& table, Diagnostics& diagnostics) {
   for (const Value::Member& member : table.members) checker.string(member.value, 4096, true, member.key);
 }
 
-void Document::check_section(const Section& section, const Value& table, Position where, Diagnostics& diagnostics) {
+std::set<std::string> Document::check_section(const Section& section, const Value& table, Position where, Diagnostics& diagnostics) {
+  std::set<std::string> meant;
   for (const Value::Member& member : table.members) {
     if (section.name.empty() && !member.key.empty() && schema_->find(member.key) != nullptr) continue;
     const auto it = std::ranges::find(section.keys, member.key, &Key::name);
     if (it == section.keys.end()) {
-      unknown_key(section, member, diagnostics);
+      meant.insert(unknown_key(section, member, diagnostics));
       continue;
     }
     Field field{&*it, &member.value};
@@ -312,12 +322,16 @@ void Document::check_section(const Section& section, const Value& table, Positio
   }
   for (const Key& key : section.keys) {
     if (!key.required || fields_.contains(path_of(section, key.name))) continue;
-    diagnostics.error(where, fmt::format("the key '{}' is missing {}", key.name, section_title(section))).fix(fmt::format("add {} = ...  # {}", key.name, key.doc));
+    if (!meant.contains(std::string(key.name))) {  // a misspelt key was reported already
+      diagnostics.error(where, fmt::format("the key '{}' is missing {}", key.name, section_title(section)))
+          .fix(fmt::format("add {} = ...  # {}", key.name, key.doc));
+    }
     fields_[path_of(section, key.name)] = {&key, nullptr, false, {}};
   }
+  return meant;
 }
 
-void Document::unknown_key(const Section& section, const Value::Member& member, Diagnostics& diagnostics) {
+std::string Document::unknown_key(const Section& section, const Value::Member& member, Diagnostics& diagnostics) {
   std::vector<std::string> known;
   for (const Key& key : section.keys) known.emplace_back(key.name);
   if (section.name.empty()) {
@@ -333,6 +347,7 @@ void Document::unknown_key(const Section& section, const Value::Member& member, 
   if (fix.empty()) fix = fmt::format("known here: {}", join(known));
   const std::string_view what = member.value.kind == Kind::Table ? "table" : "key";
   diagnostics.error(member.key_where, fmt::format("unknown {} '{}' {}", what, member.key, section_title(section))).fix(fix);
+  return nearest(member.key, known).value_or("");
 }
 
 const Key& Document::key_of(std::string_view path) const {

@@ -71,9 +71,11 @@ class Document {
     std::set<usize> invalid_items{};
   };
 
-  void check_section(const Section& section, const Value& table, Position where, Diagnostics& diagnostics);
+  /// Returns the names that misspelt keys and tables probably meant.
+  std::set<std::string> check_section(const Section& section, const Value& table, Position where, Diagnostics& diagnostics);
   void check_free_form(const Value& table, Diagnostics& diagnostics);
-  void unknown_key(const Section& section, const Value::Member& member, Diagnostics& diagnostics);
+  /// Returns the known name that was probably meant, or an empty one.
+  std::string unknown_key(const Section& section, const Value::Member& member, Diagnostics& diagnostics);
   const Key& key_of(std::string_view path) const;
   const Value* usable(std::string_view path, Value::Kind kind) const;
 

@@ -73,10 +73,11 @@ void Vm::decode_bios(Diagnostics& diagnostics) {
     diagnostics.error(doc.where("kernel.enable_bios"), "enable_bios = true, but there is no bios_path")
         .fix("add bios_path and bios_load_addr: no BIOS is built in");
   }
-  if (enabled && named && !doc.has("kernel.bios_load_addr")) {
+  const bool placed = doc.has("kernel.bios_load_addr");
+  if (enabled && named && !placed) {
     diagnostics.error(doc.where("kernel.bios_path"), "bios_path needs a bios_load_addr").fix("add bios_load_addr = 0x8000 or where the code expects to be");
   }
-  if (enabled && named) config_.bios = image_of(ConfigKey::BiosPath, ConfigKey::BiosLoadAddr);
+  if (enabled && named && placed) config_.bios = image_of(ConfigKey::BiosPath, ConfigKey::BiosLoadAddr);
 }
 
 hv::Image Vm::image_of(ConfigKey path_key, ConfigKey load_key) {

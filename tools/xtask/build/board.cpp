@@ -28,6 +28,17 @@ const fs::path& known_board(const fs::path& root, const std::string& name, const
   return file;
 }
 
+/// Two backups within one second take the name of the next free one.
+fs::path free_backup_name(const fs::path& root, std::chrono::system_clock::time_point now) {
+  fs::path name;
+  do {
+    const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+    name = root / fmt::format(".build.toml.backup_{:%Y%m%d_%H%M%S}", fmt::gmtime(seconds));
+    now += std::chrono::seconds(1);
+  } while (fs::exists(name));
+  return name;
+}
+
 void read_keys(Board& board, const fs::path& file) {
   const TomlTable table = load_toml(file);
   TomlReader reader(table, file.string());
@@ -55,9 +66,8 @@ fs::path write_default_config(const fs::path& root, const std::string& board,
   const std::string content = read_file(known_board(root, board, board_file(root, board)));
   fs::path backup;
   if (fs::exists(user_file(root))) {
-    const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-    backup = root / fmt::format(".build.toml.backup_{:%Y%m%d_%H%M%S}", fmt::gmtime(seconds));
-    fs::copy_file(user_file(root), backup, fs::copy_options::overwrite_existing);
+    backup = free_backup_name(root, now);
+    fs::copy_file(user_file(root), backup);
   }
   write_file(user_file(root), fmt::format("{}{}\n{}", kBoardLine, board, content));
   return backup;

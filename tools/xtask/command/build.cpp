@@ -11,6 +11,9 @@ namespace ax::xtask {
 namespace fs = std::filesystem;
 namespace {
 
+/// What the hypervisor is built for (kMaxCpus of platforms/machine_info.hpp).
+constexpr int kMostCpus = 64;
+
 constexpr std::array<std::string_view, 3> kBuildGroups{"build", "host", "target"};
 
 /// Copies beside the old product, then renames: a running emulator keeps the file it opened.
@@ -29,7 +32,7 @@ std::shared_ptr<BoardOptions> declare_board_options(CLI::App& app) {
   app.add_option("--vmconfigs", options->vm_configs, "A virtual machine's TOML file, instead of the board's (repeatable)")
       ->type_name("FILE")
       ->allow_extra_args(false);
-  app.add_option("--smp", options->smp, "Most CPUs to bring up")->check(CLI::PositiveNumber);
+  app.add_option("--smp", options->smp, "Most CPUs to bring up")->check(CLI::Range(1, kMostCpus));
   app.add_option("--build-dir", options->build_dir, "Build here instead of build/<preset>")->type_name("FOLDER");
   app.add_option("--bin-dir", options->bin_dir, "Copy axvisor and axvisor.bin here")->type_name("FOLDER");
   app.add_flag("--debug", options->debug, "Unoptimised, with all checks");

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "tools/xtask/command/command.hpp"
+#include "tools/xtask/command/commands.hpp"
 #include "tools/xtask/core/suggest.hpp"
 
 namespace ax::xtask {
@@ -34,6 +34,8 @@ class CommandLine {
  public:
   CommandLine() : app_("AxVisor: configure, build, run and test the hypervisor.", "./xtask") {
     app_.footer(kExitCodes);
+    // At most one: a later word that happens to be a command's name is an argument (`help qemu`).
+    app_.require_subcommand(0, 1);
     app_.add_flag("-v,--verbose", verbose_, "Say every command that is run");
     app_.add_flag("-q,--quiet", quiet_, "Only warnings and errors");
     app_.add_flag("--dry-run", context_.dry_run, "Print the exact commands instead of running them");
@@ -52,7 +54,7 @@ class CommandLine {
     const CLI::App* chosen = deepest();
     const auto handler = handlers_.find(chosen);
     if (handler == handlers_.end()) {
-      print_out(chosen->help());
+      print_out(full_help(*chosen));
       return static_cast<int>(chosen == &app_ ? ExitCode::Success : ExitCode::Usage);
     }
     set_context();
@@ -96,7 +98,7 @@ class CommandLine {
       message = fmt::format("unknown {} '{}'{}", option ? "option" : known.empty() ? "argument" : "command",
                             extras.front(), did_you_mean(extras.front(), known));
       hint = app == &app_ ? "./xtask --help lists the commands"
-                          : fmt::format("./xtask {} --help lists its options", app->get_name());
+                          : fmt::format("./xtask {} --help explains the command", app->get_name());
     }
     context_.console.error(message, hint);
     return static_cast<int>(ExitCode::Usage);
@@ -158,6 +160,14 @@ class CommandLine {
 };
 
 }  // namespace
+
+std::string full_help(const CLI::App& app) {
+  std::string parents;
+  for (const CLI::App* parent = app.get_parent(); parent != nullptr; parent = parent->get_parent()) {
+    parents = parent->get_name() + (parents.empty() ? "" : " ") + parents;
+  }
+  return app.help(parents);
+}
 
 int run_command_line(std::span<const std::string> arguments) {
   Console console;

@@ -1,6 +1,8 @@
 // The declare functions behind the rows of the command table; one source file per command.
 #pragma once
 
+#include <string>
+
 #include "tools/xtask/command/command.hpp"
 
 namespace ax::xtask {
@@ -16,5 +18,8 @@ Handler declare_image_fetch(CLI::App& app);
 Handler declare_image_lock(CLI::App& app);
 Handler declare_clean(CLI::App& app);
 Handler declare_help(CLI::App& app);
+
+/// The command's help page, headed by how it is called from the top.
+std::string full_help(const CLI::App& app);
 
 }  // namespace ax::xtask

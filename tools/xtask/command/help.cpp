@@ -31,7 +31,7 @@ Handler declare_help(CLI::App& app) {
     for (const std::string& name : *path) {
       command = &named_command(*command, name);
     }
-    print_out(command->help());
+    print_out(full_help(*command));
     return ExitCode::Success;
   };
 }

@@ -81,6 +81,11 @@ ExitCode run_qemu(const Context& context, const QemuOptions& options) {
   const fs::path file = qemu_config(context, options.qemu_config, products.board.arch());
   const RunConfig config =
       load_run_config(file, smp_override(*options.board, products.board), variables_for(context, products.files));
+  const bool wants_bin = config.machine.kernel == KernelSource::Bin || config.machine.kernel == KernelSource::Loader;
+  if (wants_bin && products.files.bin.empty()) {
+    throw Failure(ExitCode::Usage, fmt::format("{} wants axvisor.bin, which the board {} does not build (to_bin = false)",
+                                               file.string(), products.board.name));
+  }
   const Debugger debugger = options.gdb ? Debugger::Wait : Debugger::None;
   const Argv command = context.dry_run ? planned_command(config, products, debugger)
                                        : qemu_command(config.machine, products.files, debugger);

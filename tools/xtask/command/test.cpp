@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::vector<std::string> kDefaultPresets{"host", kDefaultBoard};
+constexpr int kMostJobs = 1024;
 constexpr std::array<std::string_view, 3> kVersionCommands{"clang-19", "g++", "qemu-system-aarch64"};
 
 struct TestOptions {
@@ -135,7 +136,7 @@ Handler declare_test(CLI::App& app) {
   app.add_option("-E,--exclude-regex", options->exclude_regex, "No tests whose name matches")->type_name("REGEX");
   app.add_option("-L,--label-regex", options->label_regex, "Only tests with a matching label")->type_name("REGEX");
   app.add_option("--label-exclude", options->label_exclude_regex, "No tests with a matching label")->type_name("REGEX");
-  app.add_option("-j,--jobs", options->jobs, "Tests at a time (default: as the preset says)")->check(CLI::PositiveNumber);
+  app.add_option("-j,--jobs", options->jobs, "Tests at a time (default: as the preset says)")->check(CLI::Range(1, kMostJobs));
   return [options](Context& context) { return run_tests(context, *options); };
 }
 

@@ -39,6 +39,16 @@ const Architecture& architecture_of(const fs::path& elf) {
   throw Failure(ExitCode::Usage, elf.string() + ": not an ELF file for aarch64, x86_64 or riscv64");
 }
 
+/// What -machine is where nobody says; an emulator that is not known here gets none.
+std::string_view default_machine(const std::string& emulator) {
+  for (const Architecture& architecture : kArchitectures) {
+    if (fs::path(emulator).filename() == architecture.emulator) {
+      return architecture.default_machine;
+    }
+  }
+  return {};
+}
+
 bool has_option(const std::vector<std::string>& args, std::initializer_list<std::string_view> names) {
   return std::any_of(args.begin(), args.end(), [&](const std::string& arg) {
     return std::find(names.begin(), names.end(), arg) != names.end();
@@ -59,6 +69,7 @@ const fs::path& image(const fs::path& file, std::string_view option, ImageCheck 
 
 void add_image(Argv& argv, const MachineSettings& machine, const BootFiles& files, ImageCheck check) {
   switch (machine.kernel) {
+    case KernelSource::None: return;
     case KernelSource::Elf: add(argv, {"-kernel", image(files.elf, "--elf", check)}); return;
     case KernelSource::Bin: add(argv, {"-kernel", image(files.bin, "--bin", check)}); return;
     case KernelSource::Loader: {
@@ -70,11 +81,11 @@ void add_image(Argv& argv, const MachineSettings& machine, const BootFiles& file
   }
 }
 
-void add_machine(Argv& argv, const MachineSettings& machine, std::string_view default_machine) {
+void add_machine(Argv& argv, const MachineSettings& machine, std::string_view fallback) {
   if (!machine.machine.empty()) {
     add(argv, {"-machine", machine.machine});
-  } else if (!default_machine.empty() && !has_option(machine.args, {"-machine", "-M", "--machine"})) {
-    add(argv, {"-machine", std::string(default_machine)});
+  } else if (!fallback.empty() && !has_option(machine.args, {"-machine", "-M", "--machine"})) {
+    add(argv, {"-machine", std::string(fallback)});
   }
   if (machine.gic_version) {
     add(argv, {"-machine", fmt::format("gic-version={}", *machine.gic_version)});
@@ -93,17 +104,12 @@ void add_machine(Argv& argv, const MachineSettings& machine, std::string_view de
 }  // namespace
 
 Argv qemu_command(const MachineSettings& machine, const BootFiles& files, Debugger debugger, ImageCheck check) {
-  Argv argv;
-  std::string_view default_machine;
-  if (machine.emulator.empty()) {
-    const Architecture& architecture = architecture_of(image(files.elf, "--elf", check));
-    argv.emplace_back(architecture.emulator);
-    default_machine = architecture.default_machine;
-  } else {
-    argv.push_back(machine.emulator);
-  }
+  const std::string emulator = machine.emulator.empty()
+                                   ? std::string(architecture_of(image(files.elf, "--elf", check)).emulator)
+                                   : machine.emulator;
+  Argv argv{emulator};
   argv.insert(argv.end(), machine.args.begin(), machine.args.end());
-  add_machine(argv, machine, default_machine);
+  add_machine(argv, machine, default_machine(emulator));
   // Virtualization extensions of the guest CPU need TCG: KVM on arm64 cannot nest here.
   if (!has_option(machine.args, {"-accel", "-enable-kvm"})) {
     add(argv, {"-accel", "tcg"});

@@ -18,8 +18,8 @@ const std::vector<std::string> kKeys{
     "timeout",  "steps", "expect_exit", "verdict",       "fail_reason", "machine",      "cpu",
     "memory",   "smp",   "gic_version", "kernel",        "load_address", "emulator"};
 
-constexpr std::array<std::pair<std::string_view, KernelSource>, 3> kKernelSources{
-    {{"elf", KernelSource::Elf}, {"bin", KernelSource::Bin}, {"loader", KernelSource::Loader}}};
+constexpr std::array<std::pair<std::string_view, KernelSource>, 4> kKernelSources{
+    {{"elf", KernelSource::Elf}, {"bin", KernelSource::Bin}, {"loader", KernelSource::Loader}, {"none", KernelSource::None}}};
 
 std::string trim(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r\n";
@@ -108,13 +108,13 @@ class Loader {
     }
     for (const auto& [name, source] : kKernelSources) {
       if (name == *kernel) {
-        if (to_bin && *to_bin != (source != KernelSource::Elf)) {
+        if (to_bin && *to_bin != (source == KernelSource::Bin || source == KernelSource::Loader)) {
           reader_.fail("kernel", fmt::format("\"{}\" contradicts to_bin = {}", *kernel, *to_bin));
         }
         return source;
       }
     }
-    reader_.fail("kernel", "must be \"elf\", \"bin\" or \"loader\"");
+    reader_.fail("kernel", "must be \"elf\", \"bin\", \"loader\" or \"none\"");
   }
 
   void load_script(ConsoleScript& script) {

@@ -36,8 +36,8 @@ struct ConsoleScript {
   std::string fail_reason;         ///< RE2 over "KIND: detail", KIND = timeout | fail_regex | exit
 };
 
-/// What `-kernel` gets, or whether the image is put into memory by the generic loader.
-enum class KernelSource { Elf, Bin, Loader };
+/// What `-kernel` gets, or whether the image is put into memory by the generic loader; None: `args` say what is booted.
+enum class KernelSource { Elf, Bin, Loader, None };
 
 struct MachineSettings {
   std::string emulator;  ///< program; empty: qemu-system-<arch of the ELF file>
