@@ -5,7 +5,11 @@
 
 #include "kernel/base/check.hpp"
 
-void operator delete(void*) noexcept { ax::check_failed("operator delete was called"); }
-void operator delete(void*, std::size_t) noexcept { ax::check_failed("operator delete was called"); }
-void operator delete(void*, std::align_val_t) noexcept { ax::check_failed("operator delete was called"); }
-void operator delete(void*, std::size_t, std::align_val_t) noexcept { ax::check_failed("operator delete was called"); }
+namespace {
+[[noreturn]] void refuse() { ax::detail::check_failed("operator delete was called"); }
+}  // namespace
+
+void operator delete(void*) noexcept { refuse(); }
+void operator delete(void*, std::size_t) noexcept { refuse(); }
+void operator delete(void*, std::align_val_t) noexcept { refuse(); }
+void operator delete(void*, std::size_t, std::align_val_t) noexcept { refuse(); }

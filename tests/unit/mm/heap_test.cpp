@@ -6,6 +6,7 @@
 #include <random>
 
 #include "tests/unit/mm/fake_ram.hpp"
+#include "tests/unit/mm/panic_message.hpp"
 
 namespace ax::mm {
 namespace {
@@ -13,13 +14,16 @@ namespace {
 struct HeapTest : ::testing::Test {
   HeapTest() {
     const HpaRange all[] = {ram.range()};
-    EXPECT_TRUE(frames.initialise({.ram = all}));
-    free_before = frames.free_bytes();
+    EXPECT_TRUE(frames.lock()->initialise({.ram = all}));
+    free_before = free_bytes();
   }
 
   FakeRam ram{16_MiB, 2_MiB};
-  FrameAllocator frames;
-  Heap heap{frames};
+
+  u64 free_bytes() { return frames.lock()->free_bytes(); }
+
+  LockedFrames frames;
+  LockedHeap heap{frames};
   u64 free_before = 0;
 };
 
@@ -58,7 +62,7 @@ TEST_F(HeapTest, BoxDestroysItsObjectAndGivesEverythingBack) {
   }
   EXPECT_EQ(live, 0);
   EXPECT_EQ(heap.used_bytes(), 0u);
-  EXPECT_EQ(frames.free_bytes(), free_before);
+  EXPECT_EQ(free_bytes(), free_before);
 }
 
 TEST_F(HeapTest, BoxMovesOwnership) {
@@ -71,7 +75,7 @@ TEST_F(HeapTest, BoxMovesOwnership) {
   EXPECT_EQ(live, 1) << "assignment destroyed the old object";
   second.reset();
   EXPECT_EQ(live, 0);
-  EXPECT_EQ(frames.free_bytes(), free_before);
+  EXPECT_EQ(free_bytes(), free_before);
 }
 
 TEST_F(HeapTest, BoxOfABaseAtAnotherAddressFreesTheWholeObject) {
@@ -81,7 +85,7 @@ TEST_F(HeapTest, BoxOfABaseAtAnotherAddressFreesTheWholeObject) {
   shape.reset();
   EXPECT_EQ(live, 0);
   EXPECT_EQ(heap.used_bytes(), 0u);
-  EXPECT_EQ(frames.free_bytes(), free_before);
+  EXPECT_EQ(free_bytes(), free_before);
 }
 
 struct alignas(64) Aligned {
@@ -105,7 +109,7 @@ TEST_F(HeapTest, LargeObjectsGetFramesOfTheirOwn) {
 }
 
 TEST_F(HeapTest, ReportsOutOfMemoryAndLosesNothing) {
-  ASSERT_TRUE(frames.allocate(frames.free_bytes(), Owner::of_vm(1)));
+  ASSERT_TRUE(frames.lock()->allocate(free_before, Owner::of_vm(1)));
   int live = 0;
   EXPECT_EQ(make_box<Counted>(heap, live).error(), Error::OutOfMemory);
   EXPECT_EQ(heap.allocate(1_MiB, 16).error(), Error::OutOfMemory);
@@ -113,14 +117,16 @@ TEST_F(HeapTest, ReportsOutOfMemoryAndLosesNothing) {
   EXPECT_EQ(heap.used_bytes(), 0u);
 }
 
-using HeapDeathTest = HeapTest;
+struct HeapDeathTest : HeapTest {
+  HeapDeathTest() { print_panics(); }
+};
 
 TEST_F(HeapDeathTest, DoubleFreePanics) {
   std::byte* kept = *heap.allocate(40, 8);
   std::byte* storage = *heap.allocate(40, 8);
   heap.free(storage);
-  EXPECT_DEATH(heap.free(storage), "check failed: .*heap");
-  EXPECT_DEATH(heap.free(kept + 8), "check failed: .*heap");
+  EXPECT_DEATH(heap.free(storage), "check failed: .*heap.cpp");
+  EXPECT_DEATH(heap.free(kept + 8), "check failed: .*heap.cpp");
 }
 
 TEST_F(HeapTest, RandomUseNeverOverlapsAndEndsEmpty) {
@@ -154,7 +160,7 @@ TEST_F(HeapTest, RandomUseNeverOverlapsAndEndsEmpty) {
   }
   while (!live.empty()) check_and_free(0);
   EXPECT_EQ(heap.used_bytes(), 0u);
-  EXPECT_EQ(frames.free_bytes(), free_before);
+  EXPECT_EQ(free_bytes(), free_before);
 }
 
 }  // namespace
