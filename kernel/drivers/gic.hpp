@@ -1,11 +1,11 @@
 // The machine's interrupt controller, GICv2 or GICv3 (a GICv4 is driven as a v3), as its owner at EL2 uses it.
 #pragma once
 
-#include <array>
-#include <span>
-
+#include <arch/barrier.hpp>
 #include <arch/mmio.hpp>
 #include <arch/sysreg.hpp>
+#include <array>
+#include <span>
 
 #include "kernel/base/result.hpp"
 #include "platforms/machine_info.hpp"

@@ -1,5 +1,6 @@
 #include "kernel/drivers/psci.hpp"
 
+#include <arch/smccc.hpp>
 #include <arch/sysreg.hpp>
 
 namespace ax::drivers {
@@ -37,21 +38,15 @@ Error error_of(i64 code) {
 }  // namespace
 
 i64 Psci::call(Function function, u64 a1, u64 a2, u64 a3) const {
-  // SMCCC 1.1 keeps x4..x17, SMCCC 1.0 does not.
-  register u64 x0 asm("x0") = static_cast<u32>(function);
-  register u64 x1 asm("x1") = a1;
-  register u64 x2 asm("x2") = a2;
-  register u64 x3 asm("x3") = a3;
-#define AX_SMCCC_CLOBBERS \
-  "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "memory"
+  const u64 id = static_cast<u32>(function);
+  u64 answer = 0;
   switch (conduit_) {
     case PsciConduit::None: return kNotSupported;
-    case PsciConduit::Smc: asm volatile("smc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3) : : AX_SMCCC_CLOBBERS); break;
-    case PsciConduit::Hvc: asm volatile("hvc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3) : : AX_SMCCC_CLOBBERS); break;
+    case PsciConduit::Smc: answer = arch::smc(id, a1, a2, a3); break;
+    case PsciConduit::Hvc: answer = arch::hvc(id, a1, a2, a3); break;
   }
-#undef AX_SMCCC_CLOBBERS
   // Most functions answer in 32 bits, CPU_ON for 64-bit callers in 64: both are sign-extended by this.
-  return static_cast<i32>(x0);
+  return static_cast<i32>(answer);
 }
 
 Result<Psci::Version> Psci::version() const {

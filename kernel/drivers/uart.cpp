@@ -6,7 +6,7 @@ namespace ax::drivers {
 namespace {
 
 /// Polls of a busy transmitter before a character is given up: far more than one character time at 9600 baud.
-constexpr unsigned kMaxPolls = 10'000'000;
+constexpr unsigned kMaxPolls = 1'000'000;
 
 }  // namespace
 

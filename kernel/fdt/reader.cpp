@@ -222,10 +222,9 @@ bool Node::is_enabled() const {
 }
 
 std::optional<u32> Node::phandle() const {
-  for (std::string_view name : {"phandle", "linux,phandle"}) {
-    if (const auto p = property(name)) {
-      if (const auto value = p->as_u32()) return *value;
-    }
+  for (Property p : properties()) {
+    if (p.name != "phandle" && p.name != "linux,phandle") continue;
+    if (const auto value = p.as_u32()) return *value;
   }
   return std::nullopt;
 }

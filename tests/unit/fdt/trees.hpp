@@ -97,6 +97,7 @@ inline std::optional<Blob> compile(const std::string& source) {
 struct VirtOptions {
   unsigned gic_version = 3;
   unsigned cpus = 4;
+  u64 ram = 5_GiB;
   std::function<void(fdt::Writer&)> chosen = [](fdt::Writer& w) { w.string("stdout-path", "/pl011@9000000"); };
   std::function<void(fdt::Writer&)> more = [](fdt::Writer&) {};  ///< further children of the root
 };
@@ -144,7 +145,7 @@ inline Blob virt_tree(const VirtOptions& options = {}) {
     w.end_node();
     w.begin_node("memory@40000000");
     w.string("device_type", "memory");
-    w.cells("reg", {0, 0x40000000, 1, 0x40000000});
+    w.cells("reg", fdt::Cells().number(0x40000000, 2).number(options.ram, 2));
     w.end_node();
     w.begin_node("virtio_mmio@a000000");
     w.flag("dma-coherent");

@@ -1,0 +1,230 @@
+// Which files a build is made from: precedence, search folders, ids, images.
+#include <gmock/gmock.h>
+
+#include "tests/config/support.hpp"
+
+namespace ax::config::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::string named(std::string_view name) { return replaced(Repository::kVm, "name = \"v\"", "name = \"" + std::string(name) + "\""); }
+
+std::vector<std::string> names(const Configuration& c) {
+  std::vector<std::string> out;
+  for (const hv::VmConfig& vm : c.vm_configs()) out.emplace_back(vm.name);
+  return out;
+}
+
+TEST(Smp, CommandLineBeforeBoardBeforeDefaults) {
+  Repository r;
+  Options options = r.options();
+  EXPECT_EQ(Loaded(options)->smp(), std::nullopt);
+  write_file(r.root() / "configs/defconfig.toml", "smp = 2\n");
+  EXPECT_EQ(Loaded(options)->smp(), 2U);
+  r.board("b", std::string(Repository::kBoard) + "smp = 3\n");
+  EXPECT_EQ(Loaded(options)->smp(), 3U);
+  options.smp = 5;
+  EXPECT_EQ(Loaded(options)->smp(), 5U);
+  EXPECT_EQ(Loaded(options)->smp_origin(), SettingOrigin::CommandLine);
+}
+
+TEST(VmSelection, CommandLineBeforeBoardBeforeDefaultVms) {
+  Repository r;
+  r.vm("one", named("one"));
+  r.vm("two", named("two"));
+  Options options = r.options();
+  EXPECT_THAT(names(*Loaded(options)), ElementsAre("v"));
+  r.board("b", std::string(Repository::kBoard) + "vm_configs = [\"configs/vms/one.toml\", \"configs/vms/v.toml\"]\n");
+  EXPECT_THAT(names(*Loaded(options)), ElementsAre("one", "v"));
+  options.vm_configs = (r.root() / "configs/vms/two.toml").string();
+  EXPECT_THAT(names(*Loaded(options)), ElementsAre("two"));
+}
+
+TEST(VmSelection, NoneIsPossible) {
+  Repository r;
+  r.board("b", "target = \"aarch64-unknown-none-softfloat\"\n");
+  const Loaded c(r.options());
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_TRUE(c->vms().empty());
+}
+
+TEST(VmSelection, PathsOfTheUserAreRelativeToTheCurrentFolder) {
+  Repository r;
+  TemporaryFolder elsewhere;
+  write_file(elsewhere / "mine/my-vm.toml", named("mine"));
+  write_file(elsewhere / "mine/kernel.bin", "a kernel");
+  const CurrentFolder here(elsewhere.path());
+  Options options = r.options();
+  options.vm_configs = "mine/my-vm.toml";
+  const Loaded c(options);
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_THAT(names(*c), ElementsAre("mine"));
+}
+
+TEST(VmSelection, PathsOfTheUserAreRelativeToTheGivenOrigin) {
+  Repository r;
+  Options options = r.options();
+  options.vm_configs_origin = r.root() / "configs";
+  options.vm_configs = "vms/v.toml";
+  EXPECT_EQ(Loaded(options).messages(), "");
+}
+
+TEST(ConfigPath, AddsBoardsVmsAndImagesFromAnyFolder) {
+  Repository r;
+  TemporaryFolder elsewhere;
+  write_file(elsewhere / "board/mine.toml", "platform = \"aarch64-generic\"\ndefault_vms = [\"outside\", \"v\"]\n");
+  write_file(elsewhere / "vms/outside.toml", replaced(named("outside"), "kernel.bin", "image:own"));
+  write_file(elsewhere / "images/own.toml", "");
+  Options options = r.options("mine");
+  EXPECT_THAT(Loaded(options).messages(), HasSubstr("there is no board 'mine'"));
+  options.config_path = "/nonexistent:" + elsewhere.path().string();
+  const Loaded c(options);
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_EQ(c->board().target->platform, "aarch64-dyn");
+  EXPECT_THAT(names(*c), ElementsAre("outside", "v"));
+  EXPECT_THAT(c->products(), ElementsAre("own"));
+}
+
+TEST(ConfigPath, AFolderOfTheUserComesBeforeTheTree) {
+  Repository r;
+  TemporaryFolder elsewhere;
+  write_file(elsewhere / "board/b.toml", std::string(Repository::kBoard) + "log = \"Trace\"\n");
+  Options options = r.options();
+  options.config_path = elsewhere.path().string();
+  EXPECT_EQ(Loaded(options)->board().log, "Trace");
+}
+
+TEST(Board, MayBeAFileAnywhere) {
+  Repository r;
+  TemporaryFolder elsewhere;
+  write_file(elsewhere / "odd.toml", Repository::kBoard);
+  const Loaded c(r.options((elsewhere / "odd.toml").string()));
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_EQ(c->board().name, "odd");
+}
+
+TEST(Board, PlatformAndTargetFollowFromEachOther) {
+  const Parsed by_target(kBoardSchema, "target = \"riscv64gc-unknown-none-elf\"\n");
+  Diagnostics d;
+  EXPECT_EQ(decode_board(*by_target.document, d).target->platform, "riscv64-qemu-virt");
+  const Parsed by_platform(kBoardSchema, "platform = \"aarch64-generic\"\n");
+  EXPECT_EQ(decode_board(*by_platform.document, d).target->triple, "aarch64-unknown-none-softfloat");
+  EXPECT_EQ(decode_board(*by_platform.document, d).load_address, 0x4020'0000U);
+  EXPECT_EQ(d.render(false), "");
+}
+
+TEST(Board, MapsCargoArguments) {
+  const Parsed p(kBoardSchema, "target = \"aarch64-unknown-none-softfloat\"\nbuild_args = [\"--target\", \"all\"]\n"
+                               "cargo_args = [\"-j2\", \"--jobs=3\", \"-j\", \"4\", \"-v\", \"--features\", \"ept-level-4,hv\", \"--keep-going\"]\n");
+  Diagnostics d;
+  const Board board = decode_board(*p.document, d);
+  EXPECT_EQ(d.render(false), "");
+  EXPECT_THAT(board.build_args, ElementsAre("--target", "all", "-j2", "-j3", "-j4", "--verbose", "--", "-k", "0"));
+  EXPECT_TRUE(board.has_feature("ept-level-4"));
+}
+
+TEST(Board, FeaturesBringWhatTheyNeed) {
+  const Parsed p(kBoardSchema, "target = \"aarch64-unknown-none-softfloat\"\nfeatures = [\"driver/rk3588-clk\"]\n");
+  Diagnostics d;
+  const Board board = decode_board(*p.document, d);
+  for (const std::string_view name : {"rk3588-clk", "sdmmc", "fs", "dyn-plat", "hv", "irq", "smp"}) EXPECT_TRUE(board.has_feature(name)) << name;
+  EXPECT_FALSE(board.has_feature("ept-level-4"));
+}
+
+TEST(Board, EnvironmentIsKept) {
+  const Parsed p(kBoardSchema, "target = \"aarch64-unknown-none-softfloat\"\n[env]\nB = \"2\"\nA = \"x y\"\n");
+  Diagnostics d;
+  EXPECT_THAT(decode_board(*p.document, d).env, ElementsAre("B=2", "A=x y"));
+}
+
+TEST(Ids, TakenOnesGiveWayWithoutStealingLaterOnes) {
+  Repository r;
+  const auto vm = [&r](const std::string& name, const std::string& id) { r.vm(name, replaced(named(name), "cpu_num", id + "cpu_num")); };
+  vm("a", "id = 1\n");
+  vm("b", "id = 1\n");
+  vm("c", "id = 2\n");
+  vm("d", "");
+  r.board("b", std::string(Repository::kBoard) + "vm_configs = [\"a\", \"b\", \"c\", \"d\"]\n");
+  const Loaded c(r.options());
+  std::vector<u32> ids;
+  for (const hv::VmConfig& config : c->vm_configs()) ids.push_back(config.id);
+  EXPECT_THAT(ids, ElementsAre(1, 3, 2, 4));
+  EXPECT_EQ(c.diagnostics.warnings(), 1U);
+  EXPECT_TRUE(c.diagnostics.ok());
+}
+
+TEST(Images, AreEmbeddedOnceHoweverTheyAreNamed) {
+  Repository r;
+  r.vm("a", named("a"));
+  r.vm("b", replaced(named("b"), "\"kernel.bin\"", "\"../vms/./kernel.bin\"\nramdisk_path = \"" + (r.root() / "configs/vms/kernel.bin").string() + "\""));
+  r.board("b", std::string(Repository::kBoard) + "vm_configs = [\"a\", \"b\"]\n");
+  const Loaded c(r.options());
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_EQ(c->embedded().size(), 1U);
+}
+
+TEST(Images, ProductsComeFromTheCommandLineOrTheImageFolder) {
+  Repository r;
+  r.vm("v", replaced(Repository::kVm, "kernel.bin", "image:disk"));
+  Options options = r.options();
+  EXPECT_THAT(Loaded(options).messages(), HasSubstr("there is no image 'disk' to build"));
+  options.images["disk"] = (r.root() / "configs/vms/kernel.bin").string();
+  EXPECT_EQ(Loaded(options).messages(), "");
+  EXPECT_EQ(Loaded(options)->embedded()[0].path, r.root() / "configs/vms/kernel.bin");
+  options.images.clear();
+  write_file(r.root() / "configs/images/disk.toml", "");
+  options.image_dir = r.root() / "built";
+  EXPECT_EQ(Loaded(options)->embedded()[0].path, r.root() / "built/disk");
+}
+
+TEST(Images, ANeededProductMustExistWhenItIsEmbedded) {
+  Repository r;
+  r.vm("v", replaced(Repository::kVm, "kernel.bin", "image:disk"));
+  write_file(r.root() / "configs/images/disk.toml", "");
+  Loaded unknown(r.options());
+  require_image_files(*unknown, unknown.diagnostics);
+  EXPECT_THAT(unknown.messages(), HasSubstr("nothing says where the built image 'disk' is"));
+  Options options = r.options();
+  options.image_dir = r.root() / "built";
+  Loaded absent(options);
+  require_image_files(*absent, absent.diagnostics);
+  EXPECT_THAT(absent.messages(), HasSubstr("the built image 'disk' is missing or empty"));
+}
+
+TEST(Images, AnArm64KernelNeedsTheMemoryItsHeaderAsksFor) {
+  TemporaryFolder folder;
+  std::string header(64, '\0');
+  header[16] = '\0';
+  header[18] = '\x20';  // image_size = 0x20'0000
+  header.replace(56, 4, "ARM\x64");
+  write_file(folder / "Image", header);
+  EXPECT_EQ(image_memory_size(folder / "Image"), 0x20'0000U);
+  header.replace(16, 8, std::string(8, '\xff'));
+  write_file(folder / "Broken", header);
+  EXPECT_EQ(image_memory_size(folder / "Broken"), 64U) << "a damaged header must not count";
+  EXPECT_EQ(image_memory_size(folder / "none"), 0U);
+}
+
+TEST(Bios, EnableBiosFalseIgnoresThePath) {
+  Repository r;
+  r.vm("v", replaced(Repository::kVm, "kernel_load_addr", "bios_path = \"none.bin\"\nbios_load_addr = 0x8000_8000\nenable_bios = false\nkernel_load_addr"));
+  const Loaded c(r.options());
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_FALSE(c->vm_configs()[0].bios.present());
+}
+
+TEST(Bios, WorksOnX86) {
+  Repository r;
+  r.board("b", "target = \"x86_64-unknown-none\"\ndefault_vms = [\"v\"]\n");
+  r.vm("v", replaced(Repository::kVm, "kernel_load_addr", "bios_path = \"kernel.bin\"\nbios_load_addr = 0x8010_0000\nentry_point = 0x8010_0000\nkernel_load_addr") +
+                "[devices]\npassthrough_ports = [[0x6000, 0x80]]\n");
+  Loaded c(r.options());
+  EXPECT_EQ(c.messages(), "");
+  require_built_platform(*c, c.diagnostics);
+  EXPECT_THAT(c.messages(), HasSubstr("not built yet"));
+}
+
+}  // namespace
+}  // namespace ax::config::testing

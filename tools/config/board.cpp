@@ -1,0 +1,233 @@
+#include "tools/config/board.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tools/config/suggest.hpp"
+
+namespace ax::config {
+namespace {
+
+constexpr Target kTargets[] = {
+    {"aarch64-unknown-none-softfloat", "aarch64", "aarch64-dyn", 0x4020'0000, true},
+    {"x86_64-unknown-none", "x86_64", "x86-qemu-q35", 0x20'0000, false},
+    {"riscv64gc-unknown-none-elf", "riscv64", "riscv64-qemu-virt", 0x8020'0000, false},
+};
+
+// Loaders and the image's own page tables map it with 2 MiB blocks.
+constexpr u64 kLoadAlignment = 2_MiB;
+
+const Target* find_target(std::string_view text, std::string_view Target::* member) {
+  const auto it = std::ranges::find(kTargets, text, member);
+  return it == std::end(kTargets) ? nullptr : &*it;
+}
+
+const Target* decode_target(const Document& doc, Diagnostics& diagnostics) {
+  const Target* by_triple = find_target(doc.choice("target").text, &Target::triple);
+  const Target* by_platform = find_target(doc.choice("platform").text, &Target::platform);
+  if (!doc.has("target") && !doc.has("platform")) {
+    diagnostics.error(doc.where("target"), "the board names neither a target nor a platform")
+        .fix("add target = \"aarch64-unknown-none-softfloat\"");
+  }
+  if (by_triple != nullptr && by_platform != nullptr && by_triple != by_platform) {
+    diagnostics.error(doc.where("platform"), fmt::format("platform '{}' is for another target", by_platform->platform))
+        .note(doc.where("target"), fmt::format("this target goes with platform '{}'", by_triple->platform))
+        .fix("remove one of the two keys: each follows from the other");
+  }
+  if (by_triple != nullptr) return by_triple;
+  return by_platform != nullptr ? by_platform : &kTargets[0];
+}
+
+/// Adds features with what they need, each once.
+class FeatureSet {
+ public:
+  FeatureSet(const Target& target, Diagnostics& diagnostics) : target_(target), diagnostics_(diagnostics) {
+    for (const Feature& feature : all_features()) {
+      if (feature.always && available_on(feature, target.platform)) include(feature);
+    }
+  }
+
+  void add(const std::string& name, Position where) {
+    const Feature* feature = find_feature(name);
+    if (feature == nullptr) {
+      const std::vector<std::string> known = feature_names(target_.platform);
+      diagnostics_.error(where, fmt::format("unknown feature '{}'", name))
+          .fix(did_you_mean(name, known, fmt::format("known on this platform: {}", join(known))));
+      return;
+    }
+    if (!available_on(*feature, target_.platform)) return impossible(*feature, name, where);
+    const auto earlier = std::ranges::find(named_, feature, &Named::feature);
+    if (earlier != named_.end()) {
+      diagnostics_.warning(where, fmt::format("feature '{}' is named twice", feature->name))
+          .note(earlier->where, "the first time is here")
+          .fix("remove one of the two");
+      return;
+    }
+    named_.push_back({feature, where});
+    if (!feature->built) {
+      diagnostics_.warning(where, fmt::format("feature '{}' is known, but not built yet in this version: it has no effect", feature->name));
+    }
+    include(*feature);
+  }
+
+  std::vector<const Feature*> result() {
+    std::ranges::sort(selected_, {}, &Feature::name);
+    return selected_;
+  }
+
+ private:
+  struct Named {
+    const Feature* feature;
+    Position where;
+  };
+
+  void impossible(const Feature& feature, const std::string& name, Position where) {
+    std::vector<std::string> platforms(feature.platforms.begin(), feature.platforms.end());
+    std::vector<std::string> here;
+    for (const std::string& candidate : feature_names(target_.platform)) {
+      if (candidate != name) here.push_back(candidate);
+    }
+    diagnostics_
+        .error(where, fmt::format("feature '{}' exists on {} only, this board's platform is {}", feature.name, join(platforms), target_.platform))
+        .fix(did_you_mean(name, here, "remove it"));
+  }
+
+  void include(const Feature& feature) {
+    if (std::ranges::find(selected_, &feature) != selected_.end()) return;
+    selected_.push_back(&feature);
+    for (const std::string_view need : feature.needs) include(*find_feature(need));
+  }
+
+  const Target& target_;
+  Diagnostics& diagnostics_;
+  std::vector<Named> named_;
+  std::vector<const Feature*> selected_;
+};
+
+/// Translates arguments of AxVisor's build tool. What has no counterpart is reported.
+class CargoArguments {
+ public:
+  CargoArguments(const Document& doc, Board& board, FeatureSet& features, Diagnostics& diagnostics)
+      : doc_(doc), board_(board), features_(features), diagnostics_(diagnostics), args_(doc.strings("cargo_args")) {}
+
+  void translate() {
+    while (next_ < args_.size()) {
+      at_ = next_;
+      const std::string arg = args_[next_++];
+      if (!known(arg)) unknown(arg);
+    }
+  }
+
+ private:
+  Position where() const { return doc_.where("cargo_args", at_); }
+
+  /// The value of an option that is written "--name=value", "-nvalue" or as two arguments.
+  std::optional<std::string> value_of(const std::string& arg, std::string_view shorthand, std::string_view name) {
+    if (arg == name || arg == shorthand) return next_ < args_.size() ? args_[next_++] : std::string();
+    if (arg.starts_with(fmt::format("{}=", name))) return arg.substr(name.size() + 1);
+    if (!shorthand.empty() && arg.starts_with(shorthand) && !arg.starts_with("--")) return arg.substr(shorthand.size());
+    return std::nullopt;
+  }
+
+  bool known(const std::string& arg) {
+    if (arg == "-v" || arg == "-vv" || arg == "--verbose") {
+      board_.build_args.emplace_back("--verbose");
+    } else if (arg == "--keep-going") {
+      board_.build_args.insert(board_.build_args.end(), {"--", "-k", "0"});
+    } else if (arg == "--release") {
+      diagnostics_.warning(where(), "'--release' changes nothing: images are optimised unless a -debug preset is chosen").fix("remove it");
+    } else if (const auto features = value_of(arg, "-F", "--features")) {
+      add_features(*features);
+    } else if (const auto jobs = value_of(arg, "-j", "--jobs")) {
+      add_jobs(*jobs);
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  void add_features(const std::string& list) {
+    usize start = 0;
+    while (start < list.size()) {
+      const usize end = std::min(list.find_first_of(", ", start), list.size());
+      if (end > start) features_.add(list.substr(start, end - start), where());
+      start = end + 1;
+    }
+  }
+
+  void add_jobs(const std::string& jobs) {
+    const bool number = !jobs.empty() && std::ranges::all_of(jobs, [](unsigned char c) { return std::isdigit(c); });
+    if (!number) {
+      diagnostics_.error(where(), fmt::format("'{}' is no number of jobs", jobs)).fix("write \"-j4\"");
+      return;
+    }
+    board_.build_args.push_back("-j" + jobs);
+  }
+
+  void unknown(const std::string& arg) {
+    diagnostics_.warning(where(), fmt::format("cargo argument '{}' has no counterpart here and is not used", arg))
+        .fix("put arguments for `cmake --build` into build_args");
+  }
+
+  const Document& doc_;
+  Board& board_;
+  FeatureSet& features_;
+  Diagnostics& diagnostics_;
+  std::vector<std::string> args_;
+  usize next_ = 0;
+  usize at_ = 0;
+};
+
+std::vector<VmName> names_of(const Document& doc, std::string_view path) {
+  std::vector<VmName> out;
+  for (const std::string& text : doc.strings(path)) out.push_back({text, doc.where(path, out.size())});
+  return out;
+}
+
+}  // namespace
+
+std::span<const Target> all_targets() { return kTargets; }
+
+bool Board::has_feature(std::string_view feature) const {
+  return std::ranges::find(features, feature, &Feature::name) != features.end();
+}
+
+Defconfig decode_defconfig(const Document& doc) {
+  Defconfig out{doc.integer("task-stack-size"), doc.integer("ticks-per-sec")};
+  if (doc.has("smp") && doc.valid("smp")) out.smp = static_cast<u32>(doc.integer("smp"));
+  return out;
+}
+
+Board decode_board(const Document& doc, Diagnostics& diagnostics) {
+  Board board;
+  board.name = doc.file().path().stem().string();
+  board.document = &doc;
+  board.target = decode_target(doc, diagnostics);
+  board.build_args = doc.strings("build_args");
+
+  FeatureSet features(*board.target, diagnostics);
+  const std::vector<std::string> names = doc.strings("features");
+  for (usize i = 0; i < names.size(); ++i) {
+    if (doc.valid("features", i)) features.add(names[i], doc.where("features", i));
+  }
+  CargoArguments(doc, board, features, diagnostics).translate();
+  board.features = features.result();
+
+  board.log = doc.choice("log").text;
+  board.log_level = doc.choice("log").number;
+  if (doc.has("smp") && doc.valid("smp")) board.smp = static_cast<u32>(doc.integer("smp"));
+  board.to_bin = doc.boolean("to_bin");
+  board.power_off_when_idle = doc.boolean("power_off_when_idle");
+  board.load_address = doc.has("load_address") ? doc.integer("load_address") : board.target->load_address;
+  if (!is_aligned(board.load_address, kLoadAlignment)) {
+    diagnostics.error(doc.where("load_address"), fmt::format("the load address {:#x} is no multiple of 2 MiB", board.load_address))
+        .fix(fmt::format("use {:#x}", align_down(board.load_address, kLoadAlignment)));
+  }
+  board.vm_configs = names_of(doc, "vm_configs");
+  board.default_vms = names_of(doc, "default_vms");
+  for (const auto& [name, value] : doc.free_form("env")) board.env.push_back(fmt::format("{}={}", name, value));
+  return board;
+}
+
+}  // namespace ax::config

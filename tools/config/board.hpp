@@ -1,0 +1,60 @@
+// A board file, and the defaults of defconfig.toml, as plain values.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/config/document.hpp"
+#include "tools/config/features.hpp"
+
+namespace ax::config {
+
+/// A target triple with what follows from it.
+struct Target {
+  std::string_view triple;
+  std::string_view arch;      ///< kernel/arch/<arch>
+  std::string_view platform;  ///< platforms/<platform>
+  u64 load_address;
+  bool built;  ///< false: known, but this version has no code for it
+};
+std::span<const Target> all_targets();
+
+struct Defconfig {
+  u64 task_stack_size = 0;
+  u64 ticks_per_sec = 0;
+  std::optional<u32> smp{};
+};
+Defconfig decode_defconfig(const Document& document);
+
+/// A VM that a board names, and where it does.
+struct VmName {
+  std::string text;
+  Position where;
+};
+
+struct Board {
+  std::string name;  ///< the file's name without ".toml"
+  const Document* document = nullptr;
+  const Target* target = nullptr;
+  std::vector<const Feature*> features;  ///< with what they need, sorted by name
+  std::string_view log = "Info";
+  u64 log_level = 2;
+  std::optional<u32> smp{};
+  bool to_bin = false;
+  u64 load_address = 0;
+  bool power_off_when_idle = true;
+  std::vector<VmName> vm_configs;
+  std::vector<VmName> default_vms;
+  std::vector<std::string> build_args;
+  std::vector<std::string> env;  ///< "NAME=value"
+
+  bool has_feature(std::string_view feature) const;
+};
+
+/// Reads a board from its document and checks what the schema cannot: target against platform, features against both.
+/// `target` is never null in the result: a board without a usable one reads as the first target.
+Board decode_board(const Document& document, Diagnostics& diagnostics);
+
+}  // namespace ax::config

@@ -1,0 +1,413 @@
+#include "tools/config/configuration.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <set>
+
+#include "tools/config/suggest.hpp"
+
+namespace ax::config {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::string_view kExtension = ".toml";
+
+/// Image sizes for the shared rules, looked up by the text that both sides view.
+class HostFacts {
+ public:
+  HostFacts(const std::vector<const Vm*>& vms, u32 cpus) : vms_(vms), cpus_(cpus) {}
+
+  u64 image_size(const hv::Image& image) const {
+    for (const Vm* vm : vms_) {
+      for (const ImageReference& reference : vm->images()) {
+        if (reference.text.data() == image.path.data()) return reference.size;
+      }
+    }
+    return 0;
+  }
+  u32 cpu_count() const { return cpus_; }
+
+ private:
+  const std::vector<const Vm*>& vms_;
+  u32 cpus_;
+};
+
+/// Turns violations of the shared rules into diagnostics.
+class ViolationReporter {
+ public:
+  ViolationReporter(const std::vector<const Vm*>& vms, std::span<const hv::VmConfig> configs, Diagnostics& diagnostics)
+      : vms_(vms), configs_(configs), diagnostics_(diagnostics) {}
+
+  void operator()(const hv::Violation& v) const {
+    if (is_echo(v)) return;
+    const Position where = vms_[v.where.vm]->where(v.where);
+    const std::string text = written([&](Sink& sink) { hv::describe(sink, v, configs_); });
+    Diagnostic& d = hv::is_error(v.rule) ? diagnostics_.error(where, text) : diagnostics_.warning(where, text);
+    if (v.has_other) {
+      d.note(vms_[v.other.vm]->where(v.other), written([&](Sink& sink) { hv::describe_other(sink, v, configs_); }));
+    }
+    d.fix(std::string(hv::fix_for(v.rule)));
+  }
+
+ private:
+  /// Whether the rule only fails because a value it reads was reported as wrong already.
+  bool is_echo(const hv::Violation& v) const {
+    if (!vms_[v.where.vm]->valid(v.where)) return true;
+    if (v.has_other && !vms_[v.other.vm]->valid(v.other)) return true;
+    return std::ranges::any_of(hv::also_reads(v.rule), [&](hv::ConfigKey key) {
+      return !vms_[v.where.vm]->valid({v.where.vm, key}) || (v.has_other && !vms_[v.other.vm]->valid({v.other.vm, key}));
+    });
+  }
+
+  template <class Write>
+  static std::string written(Write&& write) {
+    char buffer[2048];
+    BufferSink sink(buffer, sizeof buffer);
+    write(sink);
+    return std::string(sink.view());
+  }
+
+  const std::vector<const Vm*>& vms_;
+  std::span<const hv::VmConfig> configs_;
+  Diagnostics& diagnostics_;
+};
+
+void run_rules(const std::vector<const Vm*>& vms, u32 cpus, Diagnostics& diagnostics) {
+  std::vector<hv::VmConfig> configs;
+  for (const Vm* vm : vms) configs.push_back(vm->config());
+  hv::check(std::span<const hv::VmConfig>(configs), HostFacts(vms, cpus), ViolationReporter(vms, configs, diagnostics));
+}
+
+bool is_path(const std::string& text) { return text.find('/') != std::string::npos || text.ends_with(kExtension); }
+
+}  // namespace
+
+std::vector<std::string> split_paths(std::string_view list) {
+  std::vector<std::string> out;
+  while (!list.empty()) {
+    const usize end = std::min(list.find(':'), list.size());
+    if (end != 0) out.emplace_back(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return out;
+}
+
+u64 image_memory_size(const fs::path& path) {
+  // arm64 boot protocol (Documentation/arm64/booting): image_size at 16, magic "ARM\x64" at 56.
+  constexpr usize kHeaderSize = 64, kImageSizeAt = 16, kMagicAt = 56;
+  constexpr u64 kSaneLimit = u64{1} << 40;  // a damaged header must not look like an enormous image
+  std::error_code error;
+  const u64 file_size = fs::file_size(path, error);
+  if (error) return 0;
+  char header[kHeaderSize] = {};
+  std::ifstream in(path, std::ios::binary);
+  if (!in.read(header, kHeaderSize) || std::memcmp(header + kMagicAt, "ARM\x64", 4) != 0) return file_size;
+  u64 image_size = 0;
+  for (usize i = 8; i-- > 0;) image_size = image_size << 8 | static_cast<unsigned char>(header[kImageSizeAt + i]);
+  return image_size < kSaneLimit ? std::max(file_size, image_size) : file_size;
+}
+
+Configuration::Configuration(const Options& options) : options_(options) {
+  for (const std::string& folder : split_paths(options.config_path)) folders_.emplace_back(folder);
+  folders_.push_back(options.root / "configs");
+}
+
+std::unique_ptr<Configuration> Configuration::load(const Options& options, SourceStore& sources, Diagnostics& diagnostics) {
+  std::unique_ptr<Configuration> c(new Configuration(options));
+  c->load_defconfig(sources, diagnostics);
+  c->load_board(sources, diagnostics);
+  c->choose_smp();
+  c->load_vms(sources, diagnostics);
+  c->assign_ids(diagnostics);
+  c->resolve_images(diagnostics);
+  c->check_machine(diagnostics);
+  c->check_rules(diagnostics);
+  return c;
+}
+
+std::string Configuration::display(const fs::path& path) const {
+  std::error_code error;
+  const fs::path relative = fs::absolute(path, error).lexically_normal().lexically_relative(fs::current_path(error));
+  const bool inside = !relative.empty() && *relative.begin() != "..";
+  return inside ? relative.string() : path.lexically_normal().string();
+}
+
+std::string Configuration::portable_name(const fs::path& file) const {
+  std::error_code error;
+  const fs::path relative = fs::weakly_canonical(file, error).lexically_relative(fs::weakly_canonical(options_.root, error));
+  const bool inside = !relative.empty() && *relative.begin() != "..";
+  return inside ? relative.generic_string() : file.filename().string();
+}
+
+std::vector<std::string> Configuration::known(std::string_view folder) const {
+  std::set<std::string> names;
+  for (const fs::path& base : folders_) {
+    std::error_code error;
+    for (const fs::directory_entry& entry : fs::directory_iterator(base / folder, error)) {
+      if (entry.path().extension() == kExtension) names.insert(entry.path().stem().string());
+    }
+  }
+  return {names.begin(), names.end()};
+}
+
+std::optional<fs::path> Configuration::find(std::string_view folder, const std::string& name) const {
+  for (const fs::path& base : folders_) {
+    for (const std::string& file : {name, name + std::string(kExtension)}) {
+      std::error_code error;
+      if (fs::is_regular_file(base / folder / file, error)) return base / folder / file;
+    }
+  }
+  return std::nullopt;
+}
+
+void Configuration::load_defconfig(SourceStore& sources, Diagnostics& diagnostics) {
+  const fs::path path = options_.root / "configs" / "defconfig.toml";
+  const auto file = sources.open(path, display(path));
+  if (!file) {
+    diagnostics.error({}, fmt::format("{}: {}", display(path), file.error())).fix("--root must name the repository");
+    return;
+  }
+  board_inputs_.push_back((*file)->path());
+  if (std::optional<Document> doc = load_document(**file, kDefconfigSchema, diagnostics)) {
+    defconfig_ = decode_defconfig(documents_.emplace_back(std::move(*doc)));
+  }
+}
+
+void Configuration::load_board(SourceStore& sources, Diagnostics& diagnostics) {
+  const bool given_path = is_path(options_.board);
+  const std::optional<fs::path> path = given_path ? fs::path(options_.board) : find("board", options_.board);
+  if (!path) {
+    const std::vector<std::string> names = known("board");
+    diagnostics.error({}, fmt::format("there is no board '{}'", options_.board))
+        .fix(did_you_mean(options_.board, names, fmt::format("known boards: {}", join(names))));
+    return;
+  }
+  const std::string shown = given_path ? options_.board : display(*path);
+  const auto file = sources.open(*path, shown);
+  if (!file) {
+    diagnostics.error({}, fmt::format("board {}: {}", shown, file.error()));
+    return;
+  }
+  board_inputs_.push_back((*file)->path());
+  if (std::optional<Document> doc = load_document(**file, kBoardSchema, diagnostics)) {
+    board_ = decode_board(documents_.emplace_back(std::move(*doc)), diagnostics);
+  }
+}
+
+void Configuration::choose_smp() {
+  struct Candidate {
+    std::optional<u32> value;
+    SettingOrigin origin;
+  };
+  for (const Candidate& c : {Candidate{options_.smp, SettingOrigin::CommandLine}, Candidate{board_.smp, SettingOrigin::Board},
+                             Candidate{defconfig_.smp, SettingOrigin::Defconfig}}) {
+    if (!c.value) continue;
+    smp_ = c.value;
+    smp_origin_ = c.origin;
+    return;
+  }
+}
+
+void Configuration::load_vms(SourceStore& sources, Diagnostics& diagnostics) {
+  const std::vector<std::string> chosen = split_paths(options_.vm_configs);
+  if (!chosen.empty()) {
+    const fs::path origin = options_.vm_configs_origin.empty() ? fs::current_path() : options_.vm_configs_origin;
+    for (const std::string& text : chosen) load_vm(text, {}, {origin}, sources, diagnostics);
+    return;
+  }
+  const std::vector<VmName>& named = board_.vm_configs.empty() ? board_.default_vms : board_.vm_configs;
+  for (const VmName& vm : named) {
+    if (!vm.text.empty()) load_vm(vm.text, vm.where, {options_.root}, sources, diagnostics);
+  }
+}
+
+void Configuration::load_vm(const std::string& text, Position where, const std::vector<fs::path>& origins, SourceStore& sources,
+                            Diagnostics& diagnostics) {
+  std::optional<fs::path> path;
+  for (const fs::path& origin : origins) {
+    std::error_code error;
+    if (!path && fs::exists(origin / text, error)) path = origin / text;
+  }
+  if (!path) path = find("vms", text);
+  if (!path) {
+    const std::vector<std::string> names = known("vms");
+    const std::string wanted = fs::path(text).stem().string();
+    const std::string_view chooser = where.file == nullptr ? " (named by --vm-configs or AXVISOR_VM_CONFIGS)" : "";
+    diagnostics.error(where, fmt::format("there is no VM file '{}'{}", text, chooser))
+        .fix(did_you_mean(wanted, names, fmt::format("known VMs: {}", join(names))));
+    return;
+  }
+  const bool from_command_line = where.file == nullptr;
+  const std::string shown = from_command_line && is_path(text) ? text : display(*path);
+  const auto file = sources.open(*path, shown);
+  if (!file) {
+    diagnostics.error(where, fmt::format("VM file {}: {}", shown, file.error()));
+    return;
+  }
+  if (std::ranges::find(vm_files_, (*file)->path()) != vm_files_.end()) {
+    diagnostics.error(where, fmt::format("VM file {} is listed twice", shown)).fix("copy it and give the copy another name");
+    return;
+  }
+  vm_files_.push_back((*file)->path());
+  std::optional<Document> doc = load_document(**file, kVmSchema, diagnostics);
+  if (doc) vms_.push_back(std::make_unique<Vm>(std::move(*doc), portable_name((*file)->path()), diagnostics));
+}
+
+void Configuration::assign_ids(Diagnostics& diagnostics) {
+  std::vector<const Vm*> all;
+  for (const auto& vm : vms_) all.push_back(vm.get());
+  const std::vector<hv::VmConfig> configs = vm_configs();
+  std::set<u32> used;
+  std::vector<usize> waiting;
+  for (u32 i = 0; i < vms_.size(); ++i) {
+    if (!vms_[i]->has_id() || !used.insert(configs[i].id).second) waiting.push_back(i);
+  }
+  u32 next = 1;
+  for (const usize i : waiting) {
+    while (used.contains(next)) ++next;
+    used.insert(next);
+    if (vms_[i]->has_id()) {
+      const auto owner = std::ranges::find(configs, configs[i].id, &hv::VmConfig::id);
+      const auto first = static_cast<u32>(owner - configs.begin());
+      ViolationReporter(all, configs, diagnostics)({hv::Rule::IdTaken, {static_cast<u32>(i), hv::ConfigKey::Id},
+                                                    {first, hv::ConfigKey::Id}, true, configs[i].id, next});
+    }
+    vms_[i]->set_id(next);
+  }
+}
+
+void Configuration::resolve_images(Diagnostics& diagnostics) {
+  for (const auto& vm : vms_) {
+    for (ImageReference& image : vm->images()) {
+      if (image.source == ImageSource::Product) resolve_product(image, diagnostics);
+      if (image.source == ImageSource::File) resolve_file(image, diagnostics);
+      if (image.embedded()) embed(image);
+      if (image.size == 0 && !image.path.empty()) {
+        image.size = image.key == hv::ConfigKey::KernelPath ? image_memory_size(image.path) : 0;
+        std::error_code error;
+        const u64 bytes = fs::file_size(image.path, error);
+        if (image.size == 0 && !error) image.size = bytes;
+      }
+    }
+  }
+}
+
+void Configuration::resolve_product(ImageReference& image, Diagnostics& diagnostics) {
+  const std::string& name = image.product;
+  const std::optional<fs::path> recipe = find("images", name + std::string(kExtension));
+  if (recipe && std::ranges::find(recipes_, fs::weakly_canonical(*recipe)) == recipes_.end()) {
+    recipes_.push_back(fs::weakly_canonical(*recipe));
+  }
+  if (const auto given = options_.images.find(name); given != options_.images.end()) {
+    image.path = fs::absolute(given->second).lexically_normal();
+  } else if (!recipe) {
+    std::vector<std::string> names = known("images");
+    for (const auto& [key, path] : options_.images) names.push_back(key);
+    const std::string all = names.empty() ? "write configs/images/NAME.toml" : fmt::format("known images: {}", join(names));
+    diagnostics.error(image.where, fmt::format("there is no image '{}' to build", name)).fix(did_you_mean(name, names, all));
+  } else if (!options_.image_dir.empty()) {
+    image.path = fs::absolute(options_.image_dir / name).lexically_normal();
+  }
+}
+
+void Configuration::resolve_file(ImageReference& image, Diagnostics& diagnostics) {
+  std::error_code error;
+  image.path = image.path.lexically_normal();
+  const fs::file_status status = fs::status(image.path, error);
+  if (!fs::exists(status)) {
+    diagnostics.error(image.where, fmt::format("image file '{}' does not exist", image.text))
+        .fix(fmt::format("put it at {} (paths are relative to the file that names them)", display(image.path)));
+  } else if (!fs::is_regular_file(status)) {
+    diagnostics.error(image.where, fmt::format("image file '{}' is not a regular file", image.text));
+  } else if (fs::file_size(image.path, error) == 0) {
+    diagnostics.error(image.where, fmt::format("image file '{}' is empty", image.text));
+  }
+}
+
+void Configuration::embed(ImageReference& image) {
+  std::error_code error;
+  const fs::path canonical = image.path.empty() ? fs::path() : fs::weakly_canonical(image.path, error);
+  for (usize i = 0; i < embedded_.size(); ++i) {
+    const bool same_product = !image.product.empty() && embedded_[i].product == image.product;
+    const bool same_file = image.product.empty() && embedded_[i].product.empty() && embedded_[i].path == canonical;
+    if (same_product || same_file) image.index = i;
+  }
+  if (image.index) return;
+  image.index = embedded_.size();
+  embedded_.push_back({image.product, canonical});
+}
+
+/// What a VM may only ask of certain machines or of features that are selected and built.
+void Configuration::check_machine(Diagnostics& diagnostics) {
+  if (board_.target == nullptr) return;
+  const bool x86 = board_.target->arch == "x86_64";
+  for (const auto& vm : vms_) {
+    const Document& doc = vm->document();
+    for (const ImageReference& image : vm->images()) {
+      if (image.source != ImageSource::GuestFs) continue;
+      Diagnostic& d = diagnostics.error(image.where, fmt::format("'{}' comes from a disk (image_location = \"fs\"), which needs feature fs, "
+                                                                 "not built yet in this version", image.text));
+      d.note(doc.where("kernel.image_location"), "image_location is here").fix("use image_location = \"memory\" and a path on the building machine");
+    }
+    if (!x86 && vm->image(hv::ConfigKey::BiosPath) != nullptr) {
+      diagnostics.error(doc.where("kernel.bios_path"), fmt::format("bios_path is for x86_64 only, this board is {}", board_.target->arch))
+          .fix("remove it, or set enable_bios = false");
+    }
+    if (!x86 && !vm->config().passthrough_ports.empty()) {
+      diagnostics.error(doc.where("devices.passthrough_ports"), fmt::format("I/O ports exist on x86_64 only, this board is {}", board_.target->arch))
+          .fix("remove passthrough_ports");
+    }
+  }
+}
+
+void Configuration::check_rules(Diagnostics& diagnostics) {
+  std::vector<const Vm*> all;
+  for (const auto& vm : vms_) all.push_back(vm.get());
+  run_rules(all, smp_.value_or(0), diagnostics);
+}
+
+std::vector<hv::VmConfig> Configuration::vm_configs() const {
+  std::vector<hv::VmConfig> out;
+  for (const auto& vm : vms_) out.push_back(vm->config());
+  return out;
+}
+
+std::vector<std::string> Configuration::products() const {
+  std::vector<std::string> out;
+  for (const EmbeddedImage& image : embedded_) {
+    if (!image.product.empty()) out.push_back(image.product);
+  }
+  return out;
+}
+
+void require_built_platform(const Configuration& configuration, Diagnostics& diagnostics) {
+  const Board& board = configuration.board();
+  if (board.target == nullptr || board.target->built) return;
+  const Document& doc = *board.document;
+  diagnostics.error(doc.where(doc.has("target") ? "target" : "platform"),
+                    fmt::format("platform {} ({}) is not built yet in this version", board.target->platform, board.target->arch))
+      .fix("choose a board of an aarch64 machine");
+}
+
+void require_image_files(const Configuration& configuration, Diagnostics& diagnostics) {
+  for (const auto& vm : configuration.vms()) {
+    for (const ImageReference& image : vm->images()) {
+      if (image.source != ImageSource::Product) continue;  // files were checked when they were resolved
+      std::error_code error;
+      if (image.path.empty()) {
+        diagnostics.error(image.where, fmt::format("nothing says where the built image '{}' is", image.product))
+            .fix(fmt::format("give --image {}=PATH or --image-dir DIR", image.product));
+      } else if (!fs::is_regular_file(image.path, error) || fs::file_size(image.path, error) == 0) {
+        diagnostics.error(image.where, fmt::format("the built image '{}' is missing or empty", image.product))
+            .fix(fmt::format("build {} first", image.path.string()));
+      }
+    }
+  }
+}
+
+void check_vm_alone(const Vm& vm, Diagnostics& diagnostics) { run_rules({&vm}, 0, diagnostics); }
+
+}  // namespace ax::config
