@@ -5,7 +5,6 @@
 #include <span>
 
 #include "kernel/base/result.hpp"
-#include "kernel/base/spinlock.hpp"
 #include "kernel/base/types.hpp"
 
 namespace ax::mm {
@@ -31,8 +30,8 @@ struct Owner {
 /// 64 frames of RAM, at least 512), so that free() never needs memory and never fails.
 ///
 /// Large allocations (2 MiB and more) come from the top of memory, small ones from the bottom, so that pages do not break
-/// up the ranges that VMs want. The allocator does not zero frames and does not lock: see LockedFrames. Not on the exit path
-/// of a guest.
+/// up the ranges that VMs want. The allocator does not zero frames and does not lock: its owner wraps it in a lock. It must
+/// not be used on the exit path of a guest.
 class FrameAllocator {
  public:
   FrameAllocator() = default;
@@ -122,22 +121,19 @@ class FrameAllocator {
   Hpa lowest_free_{};  ///< no free RAM below it: where the search for small ranges starts
 };
 
-/// The machine's frames, as everybody shares them.
-using LockedFrames = Locked<FrameAllocator, LockRank::Frames>;
-
-/// A TableSource (kernel/mm/table_memory.hpp): tables out of the machine's frames, one each, for one owner.
+/// A TableSource (kernel/mm/table_memory.hpp): tables out of a FrameAllocator, one frame each, for one owner.
 class OwnedTables {
  public:
-  OwnedTables(LockedFrames& frames, Owner owner) : frames_(frames), owner_(owner) {}
+  OwnedTables(FrameAllocator& frames, Owner owner) : frames_(frames), owner_(owner) {}
 
   Result<Hpa> allocate_table() {
-    const HpaRange table = TRY(frames_.lock()->allocate(kPageSize, owner_));
+    const HpaRange table = TRY(frames_.allocate(kPageSize, owner_));
     return table.base;
   }
-  void free_table(Hpa table) { frames_.lock()->free({table, kPageSize}, owner_); }
+  void free_table(Hpa table) { frames_.free({table, kPageSize}, owner_); }
 
  private:
-  LockedFrames& frames_;
+  FrameAllocator& frames_;
   Owner owner_;
 };
 

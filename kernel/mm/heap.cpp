@@ -75,7 +75,7 @@ void Heap::unlink(Header& slab) {
 }
 
 Result<Heap::Header*> Heap::add_slab(usize size_class) {
-  const HpaRange frame = TRY(frames_.lock()->allocate(kPageSize, Owner::host()));
+  const HpaRange frame = TRY(frames_.allocate(kPageSize, Owner::host()));
   Header* slab = ::new (static_cast<void*>(direct_map_pointer(frame.base))) Header;
   slab->bytes = frame.size;
   slab->size_class = static_cast<u16>(size_class);
@@ -84,7 +84,7 @@ Result<Heap::Header*> Heap::add_slab(usize size_class) {
 }
 
 Result<std::byte*> Heap::allocate_large(usize bytes) {
-  const HpaRange frames = TRY(frames_.lock()->allocate(bytes + kHeaderSize, Owner::host()));
+  const HpaRange frames = TRY(frames_.allocate(bytes + kHeaderSize, Owner::host()));
   Header* header = ::new (static_cast<void*>(direct_map_pointer(frames.base))) Header;
   header->bytes = frames.size;
   header->size_class = kLargeObject;
@@ -123,7 +123,7 @@ void Heap::free(std::byte* storage) {
     unlink(header);
   }
   header.magic = 0;
-  frames_.lock()->free(header.frames(), Owner::host());
+  frames_.free(header.frames(), Owner::host());
 }
 
 }  // namespace ax::mm

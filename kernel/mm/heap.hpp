@@ -32,11 +32,10 @@ class ObjectAllocator {
 /// Size classes up to half a page, in slabs of one frame; larger objects get frames of their own. A slab that becomes empty
 /// goes back to the frame allocator at once, so that frames and bytes are the same before and after. Double frees panic.
 ///
-/// Does not lock, but takes the lock of the frames: see LockedHeap. Not on the exit path of a guest. All frames belong to
-/// Owner::host().
+/// Does not lock. Not on the exit path of a guest. All frames belong to Owner::host().
 class Heap final : public ObjectAllocator {
  public:
-  explicit constexpr Heap(LockedFrames& frames) : frames_(frames) {}
+  explicit constexpr Heap(FrameAllocator& frames) : frames_(frames) {}
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;
 
@@ -58,22 +57,9 @@ class Heap final : public ObjectAllocator {
   void link(Header& slab);
   void unlink(Header& slab);
 
-  LockedFrames& frames_;
+  FrameAllocator& frames_;
   Header* slabs_with_room_[kClassCount] = {};
   u64 used_bytes_ = 0;
-};
-
-/// The host's heap, as everybody shares it.
-class LockedHeap final : public ObjectAllocator {
- public:
-  explicit constexpr LockedHeap(LockedFrames& frames) : heap_(frames) {}
-
-  Result<std::byte*> allocate(usize bytes, usize alignment) override { return heap_.lock()->allocate(bytes, alignment); }
-  void free(std::byte* storage) override { heap_.lock()->free(storage); }
-  u64 used_bytes() { return heap_.lock()->used_bytes(); }
-
- private:
-  Locked<Heap, LockRank::Heap> heap_;
 };
 
 /// Owns one object that lives in an ObjectAllocator: destroys it and gives the storage back. May be empty.

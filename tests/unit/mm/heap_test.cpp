@@ -14,16 +14,13 @@ namespace {
 struct HeapTest : ::testing::Test {
   HeapTest() {
     const HpaRange all[] = {ram.range()};
-    EXPECT_TRUE(frames.lock()->initialise({.ram = all}));
-    free_before = free_bytes();
+    EXPECT_TRUE(frames.initialise({.ram = all}));
+    free_before = frames.free_bytes();
   }
 
   FakeRam ram{16_MiB, 2_MiB};
-
-  u64 free_bytes() { return frames.lock()->free_bytes(); }
-
-  LockedFrames frames;
-  LockedHeap heap{frames};
+  FrameAllocator frames;
+  Heap heap{frames};
   u64 free_before = 0;
 };
 
@@ -62,7 +59,7 @@ TEST_F(HeapTest, BoxDestroysItsObjectAndGivesEverythingBack) {
   }
   EXPECT_EQ(live, 0);
   EXPECT_EQ(heap.used_bytes(), 0u);
-  EXPECT_EQ(free_bytes(), free_before);
+  EXPECT_EQ(frames.free_bytes(), free_before);
 }
 
 TEST_F(HeapTest, BoxMovesOwnership) {
@@ -75,7 +72,7 @@ TEST_F(HeapTest, BoxMovesOwnership) {
   EXPECT_EQ(live, 1) << "assignment destroyed the old object";
   second.reset();
   EXPECT_EQ(live, 0);
-  EXPECT_EQ(free_bytes(), free_before);
+  EXPECT_EQ(frames.free_bytes(), free_before);
 }
 
 TEST_F(HeapTest, BoxOfABaseAtAnotherAddressFreesTheWholeObject) {
@@ -85,7 +82,7 @@ TEST_F(HeapTest, BoxOfABaseAtAnotherAddressFreesTheWholeObject) {
   shape.reset();
   EXPECT_EQ(live, 0);
   EXPECT_EQ(heap.used_bytes(), 0u);
-  EXPECT_EQ(free_bytes(), free_before);
+  EXPECT_EQ(frames.free_bytes(), free_before);
 }
 
 struct alignas(64) Aligned {
@@ -109,7 +106,7 @@ TEST_F(HeapTest, LargeObjectsGetFramesOfTheirOwn) {
 }
 
 TEST_F(HeapTest, ReportsOutOfMemoryAndLosesNothing) {
-  ASSERT_TRUE(frames.lock()->allocate(free_before, Owner::of_vm(1)));
+  ASSERT_TRUE(frames.allocate(frames.free_bytes(), Owner::of_vm(1)));
   int live = 0;
   EXPECT_EQ(make_box<Counted>(heap, live).error(), Error::OutOfMemory);
   EXPECT_EQ(heap.allocate(1_MiB, 16).error(), Error::OutOfMemory);
@@ -160,7 +157,7 @@ TEST_F(HeapTest, RandomUseNeverOverlapsAndEndsEmpty) {
   }
   while (!live.empty()) check_and_free(0);
   EXPECT_EQ(heap.used_bytes(), 0u);
-  EXPECT_EQ(free_bytes(), free_before);
+  EXPECT_EQ(frames.free_bytes(), free_before);
 }
 
 }  // namespace
