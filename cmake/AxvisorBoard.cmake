@@ -23,9 +23,12 @@ axvisor_absolute_path_list(AXVISOR_CONFIG_PATH)
 
 # The board's arguments to every run of axconfig, without the choice of VMs. Guests that this build makes itself are
 # announced with --image.
-set(AXVISOR_TINY_GUEST ${CMAKE_BINARY_DIR}/tests/guests/tiny.bin)
-set(AXVISOR_BUILT_GUESTS tiny)
-set(AXVISOR_CONFIG_ARGUMENTS --root ${CMAKE_SOURCE_DIR} --board ${AXVISOR_BOARD} --image-dir ${AXVISOR_IMAGE_DIR} --image tiny=${AXVISOR_TINY_GUEST})
+set(AXVISOR_BUILT_GUESTS tiny crash)
+set(AXVISOR_GUEST_DIR ${CMAKE_BINARY_DIR}/tests/guests)
+set(AXVISOR_CONFIG_ARGUMENTS --root ${CMAKE_SOURCE_DIR} --board ${AXVISOR_BOARD} --image-dir ${AXVISOR_IMAGE_DIR})
+foreach(guest IN LISTS AXVISOR_BUILT_GUESTS)
+  list(APPEND AXVISOR_CONFIG_ARGUMENTS --image ${guest}=${AXVISOR_GUEST_DIR}/${guest}.bin)
+endforeach()
 if(AXVISOR_SMP)
   list(APPEND AXVISOR_CONFIG_ARGUMENTS --smp ${AXVISOR_SMP})
 endif()

@@ -7,7 +7,7 @@ function(axvisor_add_guest name)
   set(elf ${CMAKE_CURRENT_BINARY_DIR}/${name}.elf)
   set(bin ${CMAKE_CURRENT_BINARY_DIR}/${name}.bin)
   add_executable(${target} ${arg_SOURCES})
-  set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name}.elf SUFFIX "" RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name}.elf SUFFIX "" LINKER_LANGUAGE CXX RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}
     LINK_DEPENDS ${PROJECT_SOURCE_DIR}/tests/guests/guest.ld)
   target_link_libraries(${target} PRIVATE axvisor_options)
   target_link_options(${target} PRIVATE -T ${PROJECT_SOURCE_DIR}/tests/guests/guest.ld -pie --no-dynamic-linker -znorelro)

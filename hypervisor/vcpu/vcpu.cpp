@@ -42,6 +42,7 @@ void Vcpu::reset(Gpa entry, u64 context) {
   system_ = {};
   system_.sctlr_el1 = kSctlrEl1Reset;
   fp_ = {};
+  debug = {};
 }
 
 void Vcpu::run(Cpu& cpu) {

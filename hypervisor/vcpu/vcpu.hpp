@@ -6,6 +6,7 @@
 #include "hypervisor/sched/deadline_queue.hpp"
 #include "hypervisor/sched/task.hpp"
 #include "hypervisor/vcpu/aarch64/context.hpp"
+#include "hypervisor/vcpu/aarch64/sysreg_emulation.hpp"
 
 namespace hv {
 
@@ -58,6 +59,7 @@ class Vcpu : public Task {
   const unsigned index;
   const u64 mpidr;
   GuestRegisters registers;
+  DebugRegisters debug;
 
  private:
   void load(Cpu& cpu);

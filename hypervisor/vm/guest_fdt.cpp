@@ -31,7 +31,7 @@ class UnitName {
   BufferSink sink_;
 };
 
-bool fits_cells(u64 value, u32 cells) { return cells >= 2 || (cells == 1 && value >> 32 == 0); }
+bool fits_cells(u64 value, u32 cells) { return cells == 2 || (cells == 1 && value >> 32 == 0); }
 
 bool is_memory(Node node) { return node.string("device_type") == "memory" || node.base_name() == "memory"; }
 
@@ -56,7 +56,7 @@ class GuestTree {
 };
 
 void GuestTree::append(Cells& cells, GpaRange range) {
-  if (!fits_cells(range.base.value(), address_cells_) || !fits_cells(range.size, size_cells_)) w_.abort(Error::OutOfRange);
+  if (!fits_cells(range.base.value(), address_cells_) || !fits_cells(range.size, size_cells_)) return w_.abort(Error::OutOfRange);
   cells.number(range.base.value(), address_cells_).number(range.size, size_cells_);
 }
 
@@ -91,7 +91,7 @@ void GuestTree::chosen_properties(bool with_stdout) {
 }
 
 void GuestTree::cpu(const GuestCpu& cpu, u32 address_cells, std::string_view compatible, std::optional<u32> capacity) {
-  if (!fits_cells(cpu.mpidr, address_cells)) w_.abort(Error::OutOfRange);
+  if (!fits_cells(cpu.mpidr, address_cells)) return w_.abort(Error::OutOfRange);
   w_.begin_node(UnitName("cpu", cpu.mpidr));
   w_.string("device_type", "cpu");
   w_.string("compatible", compatible);

@@ -59,19 +59,33 @@ std::optional<u64> Vm::mmio_read(Vcpu& vcpu, Gpa address, u32 size) {
   const MmioRegion* region = find_device(address, size);
   if (region == nullptr) return std::nullopt;
   const MmioAccess access{address - region->range.base, size, vcpu.index};
-  if (region->device != &uart_.without_lock()) return interrupts_->read(*region->device, access);
-  return uart_.lock()->read(access);
+  if (region->device != nullptr) return interrupts_->read(*region->device, access);
+  const auto terminal = terminal_.lock();
+  const auto value = terminal->uart.read(access);
+  terminal->feed();
+  return value;
 }
 
 bool Vm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
   const MmioRegion* region = find_device(address, size);
   if (region == nullptr) return false;
   const MmioAccess access{address - region->range.base, size, vcpu.index};
-  if (region->device != &uart_.without_lock()) return interrupts_->write(*region->device, access, value);
-  return uart_.lock()->write(access, value);
+  if (region->device != nullptr) return interrupts_->write(*region->device, access, value);
+  return terminal_.lock()->uart.write(access, value);
 }
 
-void Vm::console_input(char c) { uart_.lock()->receive(c); }
+void Vm::console_input(char c) {
+  const auto terminal = terminal_.lock();
+  terminal->type(c);
+  terminal->feed();
+}
+
+void Vm::Terminal::feed() {
+  while (!typed.empty() && uart.can_receive()) {
+    uart.receive(typed[0]);
+    typed.erase(0);
+  }
+}
 
 void Vm::UartWires::put(char c) { vm_.hypervisor_.console().put(stream_, c); }
 void Vm::UartWires::close() { vm_.hypervisor_.console().close(stream_); }

@@ -75,7 +75,7 @@ class Vm {
  private:
   struct MmioRegion {
     GpaRange range{};
-    MmioDevice* device = nullptr;
+    MmioDevice* device = nullptr;  ///< nullptr: the terminal's UART
   };
   struct GuestRegion {
     GpaRange gpa{};
@@ -116,7 +116,7 @@ class Vm {
   u64 guest_mpidr(unsigned index) const;
   Result<void> create_vcpus();
   GpaRange console_range() const;
-  Result<void> add_device(GpaRange range, MmioDevice& device);
+  Result<void> add_device(GpaRange range, MmioDevice* device);
   Result<void> create_devices();
   Result<BootLayout> plan();
   Result<void> load_images(const BootLayout& layout);
@@ -129,6 +129,16 @@ class Vm {
   Result<void> map_range(std::string_view what, Gpa gpa, HpaRange host);
   Result<void> write_device_tree(const DeviceSelection& selection, const BootLayout& layout);
   std::unexpected<Error> reject(Error error, std::string_view what) const;
+
+  /// The UART and what was typed but did not fit into its FIFO yet.
+  struct Terminal {
+    explicit Terminal(UartWires& wires) : uart(wires, wires) {}
+    /// Input beyond the queue's capacity is lost, as on a real line without flow control.
+    void type(char c) { static_cast<void>(typed.push_back(c)); }
+    void feed();
+    VPl011 uart;
+    StaticVector<char, 1024> typed{};
+  };
 
   const MmioRegion* find_device(Gpa address, u32 size) const;
 
@@ -144,7 +154,7 @@ class Vm {
   std::array<mm::Box<Vcpu>, kMaxVcpus> vcpus_{};
   StaticVector<MmioRegion, 8> mmio_{};
   UartWires uart_wires_{*this};
-  Locked<VPl011, LockRank::VirtualDevice> uart_{uart_wires_, uart_wires_};
+  Locked<Terminal, LockRank::VirtualDevice> terminal_{uart_wires_};
   u32 uart_interrupt_ = 0;  ///< 0: none
   u64 time_offset_ = 0;
   Gpa fdt_address_{};

@@ -211,10 +211,10 @@ GpaRange Vm::console_range() const {
   return {Gpa(console.registers.base.value()).align_down(kPageSize), kPageSize};
 }
 
-Result<void> Vm::add_device(GpaRange range, MmioDevice& device) {
+Result<void> Vm::add_device(GpaRange range, MmioDevice* device) {
   for (const GuestRegion& region : regions_)
     if (region.gpa.overlaps(range)) return reject(Error::Overlap, "has memory where its interrupt controller or console is");
-  TRY(mmio_.push_back({range, &device}));
+  TRY(mmio_.push_back({range, device}));
   return {};
 }
 
@@ -236,18 +236,18 @@ Result<void> Vm::create_devices() {
 
   const Gpa distributor(gic.distributor.base.value());
   if (gic.version == 2) {
-    TRY(add_device({distributor, 4_KiB}, interrupts_->distributor()));
+    TRY(add_device({distributor, 4_KiB}, &interrupts_->distributor()));
     const Gpa cpu_interface(gic.cpu_interface.base.value());
     TRY(stage2_->map({cpu_interface, kGicVirtualInterfaceSize}, gic.virtual_cpu_interface.base, mm::kDeviceReadWrite));
   } else {
-    TRY(add_device({distributor, 64_KiB}, interrupts_->distributor()));
+    TRY(add_device({distributor, 64_KiB}, &interrupts_->distributor()));
     const HpaRange& region = gic.redistributors[0];
     const u64 size = vcpu_count_ * VgicRedistributors::kStride;
     if (region.size < size) return reject(Error::OutOfRange, "has more vCPUs than the machine's first redistributor region");
-    TRY(add_device({Gpa(region.base.value()), size}, interrupts_->redistributors()));
+    TRY(add_device({Gpa(region.base.value()), size}, &interrupts_->redistributors()));
   }
   uart_interrupt_ = machine.console.interrupt;
-  TRY(add_device(console_range(), uart_.without_lock()));
+  TRY(add_device(console_range(), nullptr));
   return {};
 }
 

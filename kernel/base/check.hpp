@@ -3,7 +3,8 @@
 
 namespace ax {
 
-/// Receives the message of a failed check and must not return. Before set_panic_hook() a failed check halts the CPU.
+/// Receives the message of a failed check and must not return. Before set_panic_hook() a failed check halts the CPU
+/// (in a host build it prints the message and aborts).
 using PanicHook = void (*)(const char* message);
 /// Boot CPU, once, before other CPUs run.
 void set_panic_hook(PanicHook hook);

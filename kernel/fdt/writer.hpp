@@ -29,7 +29,8 @@ class Cells {
   }
   /// `value` as `count` cells, most significant first; 0 cells add nothing.
   constexpr Cells& number(u64 value, u32 count) {
-    for (u32 i = count; i-- > 0;) add(i < 2 ? static_cast<u32>(value >> (32 * i)) : 0);
+    // A count comes from a tree: whatever it is, the loop ends with the capacity.
+    for (u32 i = count; i-- > 0 && !overflow_;) add(i < 2 ? static_cast<u32>(value >> (32 * i)) : 0);
     return *this;
   }
   constexpr std::span<const u32> values() const { return values_; }

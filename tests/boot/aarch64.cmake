@@ -1,7 +1,17 @@
-# Images.
-axvisor_add_image(boot_tiny VMS ${vms}/tiny.toml)
+# ---- the platform, without the hypervisor ----
 
-# The tiny guest on every supported GIC and CPU, as ELF and as flat binary, at another load address.
+foreach(gic 2 3 4)
+  axvisor_boot_test(platform-gicv${gic} IMAGE platform_selftest RUN platform.toml SET gic_version=${gic})
+endforeach()
+axvisor_boot_test(platform-elf IMAGE platform_selftest RUN platform.toml SET kernel="elf")
+axvisor_boot_test(platform-moved IMAGE platform_selftest RUN platform.toml SET kernel="loader" load_address=0x48200000)
+foreach(death overflow abort panic brk text)
+  axvisor_boot_test(platform-dies-${death} IMAGE platform_selftest RUN platform_dies.toml VARIABLES death=${death})
+endforeach()
+
+# ---- the tiny guest: every supported GIC and CPU, ELF and flat binary, another load address ----
+
+axvisor_add_image(boot_tiny VMS ${vms}/tiny.toml)
 foreach(gic 2 3 4)
   axvisor_boot_test(tiny-gicv${gic} IMAGE boot_tiny RUN tiny.toml SET gic_version=${gic} LABELS guest)
 endforeach()
@@ -10,3 +20,22 @@ foreach(cpu cortex-a53 neoverse-n1 a64fx max)
 endforeach()
 axvisor_boot_test(tiny-elf IMAGE boot_tiny RUN tiny.toml SET kernel="elf" LABELS guest)
 axvisor_boot_test(tiny-moved IMAGE boot_tiny RUN tiny.toml SET kernel="loader" load_address=0x48200000 LABELS guest)
+
+# Two VMs: names are kept apart, and the machine stays up until both have stopped.
+axvisor_add_image(boot_two_tiny VMS ${vms}/tiny.toml ${vms}/tiny_second.toml)
+axvisor_boot_test(two-tiny IMAGE boot_two_tiny RUN two_tiny.toml LABELS guest)
+
+# ---- what must go wrong, and how ----
+
+axvisor_add_image(boot_crash VMS ${vms}/crash.toml ${vms}/tiny_second.toml)
+axvisor_boot_test(guest-crashes IMAGE boot_crash RUN crash.toml LABELS guest)
+axvisor_boot_test(runner-times-out IMAGE boot_tiny RUN times_out.toml)
+axvisor_boot_test(runner-sees-failure IMAGE boot_tiny RUN sees_failure.toml)
+
+# ---- Debian Linux ----
+
+axvisor_add_image(boot_linux VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-aarch64-qemu-smp1.toml)
+axvisor_add_image(boot_linux_smp VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-aarch64-qemu-smp2.toml)
+axvisor_boot_test(linux-gicv3 IMAGE boot_linux RUN linux.toml VARIABLES cpus=1 LABELS linux)
+axvisor_boot_test(linux-gicv2 IMAGE boot_linux RUN linux.toml SET gic_version=2 kernel="elf" VARIABLES cpus=1 LABELS linux)
+axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux.toml VARIABLES cpus=2 LABELS linux)

@@ -90,7 +90,10 @@ void handle_system_register(Vcpu& vcpu, ExitSyndrome syndrome) {
 }
 
 void handle_instruction_abort(Vcpu& vcpu, ExitSyndrome syndrome) {
-  enter_exception(vcpu, inject_instruction_abort(interrupted(vcpu), InstructionAbort(syndrome.value()), FAR_EL2::read()));
+  const auto exception = inject_instruction_abort(interrupted(vcpu), InstructionAbort(syndrome.value()), FAR_EL2::read());
+  // The vector itself cannot be fetched: on a real machine the CPU would take this exception for ever.
+  if (exception.pc == vcpu.registers.pc) return crash(vcpu, "its exception vector is not in its memory", syndrome);
+  enter_exception(vcpu, exception);
 }
 
 bool emulate_access(Vcpu& vcpu, DataAbort abort, u64 far) {

@@ -1,18 +1,50 @@
 #include "hypervisor/vcpu/aarch64/guest_system_registers.hpp"
 
-#include "hypervisor/main/hypervisor.hpp"
+#include "hypervisor/sched/cpu.hpp"
 #include "hypervisor/vcpu/aarch64/host_id_registers.hpp"
-#include "hypervisor/vcpu/aarch64/id_registers.hpp"
+#include "hypervisor/vcpu/aarch64/sysreg_emulation.hpp"
 #include "hypervisor/vcpu/vcpu.hpp"
 #include "hypervisor/vm/vm.hpp"
 
 namespace hv {
+namespace {
+
+/// For the time of one access by `vcpu`, on its CPU.
+class Host final : public SystemRegisterHost, private PhysicalTimer {
+ public:
+  explicit Host(Vcpu& vcpu) : vcpu_(vcpu) {}
+
+  u64 read_host_id_register(u32 encoding) override { return host_id_register(encoding); }
+  u8 gic_version() override { return vcpu_.vm.gic_version(); }
+  void send_sgi(unsigned, SgiRegister which, u64 value) override { vcpu_.vm.interrupts().send_sgi(vcpu_, which, value); }
+  void deactivate(unsigned, u32 intid) override { vcpu_.vm.interrupts().deactivate(vcpu_, intid); }
+  PhysicalTimer& physical_timer(unsigned) override { return *this; }
+  DebugRegisters& debug_registers(unsigned) override { return vcpu_.debug; }
+
+ private:
+  u64 control() override { return vcpu_.physical_timer_control(); }
+  u64 compare() override { return vcpu_.physical_timer_compare(); }
+  u64 counter() override { return Cpu::current().now(); }
+  void set(u64 timer_control, u64 timer_compare) override { vcpu_.set_physical_timer(timer_control, timer_compare); }
+
+  Vcpu& vcpu_;
+};
+
+}  // namespace
 
 bool access_system_register(Vcpu& vcpu, SystemRegisterAccess access) {
-  const u32 encoding = access.encoding();
-  if (is_id_register(encoding) && access.is_read()) {
-    vcpu.registers.write(access.register_index(), guest_id_value(encoding, host_id_register(encoding), vcpu.vm.gic_version()));
-    return true;
+  Host host(vcpu);
+  const unsigned target = access.register_index();
+  const u64 stored = access.is_read() ? 0 : vcpu.registers.read(target);
+  const SystemRegisterOutcome outcome = emulate_system_register({vcpu.index, host}, access, stored);
+  using Kind = SystemRegisterOutcome::Kind;
+  switch (outcome.kind) {
+    case Kind::Value: vcpu.registers.write(target, outcome.value); return true;
+    case Kind::Done: return true;
+    // Guest memory is cleaned when the host has written it, and its own CPUs' caches are coherent: what a guest may expect
+    // of maintenance by set and way - that nothing older than its own last write turns up - holds already.
+    case Kind::CleanInvalidateAll: return true;
+    case Kind::Undefined: return false;
   }
   return false;
 }

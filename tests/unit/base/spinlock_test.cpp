@@ -73,13 +73,13 @@ TEST(LockOrder, AllowsLaterRanksOnly) {
     const auto b = frames.lock();
     const auto a = vm.lock();
   };
-  EXPECT_DEATH(take_earlier_rank(), "");
+  EXPECT_DEATH(take_earlier_rank(), "check failed: held");
   const auto take_same_rank = [&] {
     Locked<int, LockRank::Vm> other(0);
     const auto a = vm.lock();
     const auto b = other.lock();
   };
-  EXPECT_DEATH(take_same_rank(), "");
+  EXPECT_DEATH(take_same_rank(), "check failed: held");
 }
 
 TEST(LockOrder, IsKeptPerCpu) {

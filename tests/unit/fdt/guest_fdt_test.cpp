@@ -494,6 +494,14 @@ TEST(SuppliedFdt, AddsWhatIsMissing) {
   EXPECT_THAT(guest.children("/cpus"), ElementsAre("cpu@0", "cpu@1")) << "a topology with an absent CPU goes too";
 }
 
+TEST(SuppliedFdt, RefusesAbsurdCellCountsAtOnce) {
+  for (const char* name : {"#address-cells", "#size-cells"}) {
+    const Blob supplied = test::build_tree([&](fdt::Writer& w) { w.property(name, 0xffff'ffffu); });
+    Blob room(65536);
+    EXPECT_EQ(adapt_guest_fdt(Fdt::parse(supplied).value(), guest_machine(), room).error(), Error::OutOfRange) << name;
+  }
+}
+
 TEST(SuppliedFdt, RefusesMemoryThatItsCellsCannotExpress) {
   const Blob supplied = test::build_tree([](fdt::Writer& w) {
     w.property("#address-cells", 1u);

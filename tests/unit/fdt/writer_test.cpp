@@ -108,6 +108,15 @@ TEST(FdtWriter, KeepsMoreNamesThanItRemembers) {
   for (u32 i = 0; i < 2000; ++i) ASSERT_EQ(tree.root().cell_or("name-" + std::to_string(i), ~0u), i);
 }
 
+TEST(FdtWriter, RefusesMoreCellsThanAListHolds) {
+  Blob buffer(4096);
+  Writer w(buffer);
+  w.begin_node("");
+  w.cells("reg", Cells().number(1, 0xffff'ffff));
+  w.end_node();
+  EXPECT_EQ(w.finish().error(), Error::OutOfMemory);
+}
+
 TEST(FdtWriter, CopiesQemusTreeUnchanged) {
   const auto original = test::qemu_tree("virtualization=on,gic-version=3,dtb-randomness=off", "-smp 4");
   const auto expected = original ? test::decompile(*original) : std::nullopt;
