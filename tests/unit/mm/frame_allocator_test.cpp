@@ -7,6 +7,7 @@
 
 #include "kernel/mm/table_memory.hpp"
 #include "tests/unit/mm/fake_ram.hpp"
+#include "tests/unit/mm/panic_message.hpp"
 
 namespace ax::mm {
 namespace {
@@ -164,25 +165,27 @@ TEST_F(Frames, LimitsTheNumberOfAllocationsAndRecovers) {
   EXPECT_TRUE(frames.allocate(1_GiB, kVm1));
 }
 
-using FramesDeathTest = Frames;
+struct FramesDeathTest : Frames {
+  FramesDeathTest() { print_panics(); }
+};
 
 TEST_F(FramesDeathTest, DoubleFreePanics) {
   initialise();
   const HpaRange range = *frames.allocate(8_KiB, kVm1);
   frames.free(range, kVm1);
-  EXPECT_DEATH(frames.free(range, kVm1), "check failed: .*frame_allocator");
+  EXPECT_DEATH(frames.free(range, kVm1), "check failed: .*frame_allocator.cpp");
 }
 
 TEST_F(FramesDeathTest, FreeByTheWrongOwnerPanics) {
   initialise();
   const HpaRange range = *frames.allocate(8_KiB, kVm1);
-  EXPECT_DEATH(frames.free(range, kVm2), "check failed: .*frame_allocator");
+  EXPECT_DEATH(frames.free(range, kVm2), "check failed: .*frame_allocator.cpp");
 }
 
 TEST_F(FramesDeathTest, FreeOfAPartPanics) {
   initialise();
   const HpaRange range = *frames.allocate(8_KiB, kVm1);
-  EXPECT_DEATH(frames.free({range.base, 4_KiB}, kVm1), "check failed: .*frame_allocator");
+  EXPECT_DEATH(frames.free({range.base, 4_KiB}, kVm1), "check failed: .*frame_allocator.cpp");
 }
 
 /// The same operations on a plain model: an ordered map of allocations.

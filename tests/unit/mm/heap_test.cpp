@@ -6,6 +6,7 @@
 #include <random>
 
 #include "tests/unit/mm/fake_ram.hpp"
+#include "tests/unit/mm/panic_message.hpp"
 
 namespace ax::mm {
 namespace {
@@ -113,14 +114,16 @@ TEST_F(HeapTest, ReportsOutOfMemoryAndLosesNothing) {
   EXPECT_EQ(heap.used_bytes(), 0u);
 }
 
-using HeapDeathTest = HeapTest;
+struct HeapDeathTest : HeapTest {
+  HeapDeathTest() { print_panics(); }
+};
 
 TEST_F(HeapDeathTest, DoubleFreePanics) {
   std::byte* kept = *heap.allocate(40, 8);
   std::byte* storage = *heap.allocate(40, 8);
   heap.free(storage);
-  EXPECT_DEATH(heap.free(storage), "check failed: .*heap");
-  EXPECT_DEATH(heap.free(kept + 8), "check failed: .*heap");
+  EXPECT_DEATH(heap.free(storage), "check failed: .*heap.cpp");
+  EXPECT_DEATH(heap.free(kept + 8), "check failed: .*heap.cpp");
 }
 
 TEST_F(HeapTest, RandomUseNeverOverlapsAndEndsEmpty) {
