@@ -1,9 +1,62 @@
-# Turns the board's TOML into CMake variables and picks the toolchain file.
+# Turns the board's TOML into CMake variables and picks the toolchain file. Runs before project().
 include_guard(GLOBAL)
-set(AXVISOR_TARGET aarch64-unknown-none-softfloat)
-set(AXVISOR_ARCH aarch64)
-set(AXVISOR_PLATFORM aarch64-dyn)
-set(AXVISOR_TO_BIN ON)
+
+set(AXVISOR_VM_CONFIGS "" CACHE STRING "VM files to build in (path list as in PATH), instead of the board's own; relative to the current folder")
+set(AXVISOR_SMP "" CACHE STRING "Most CPUs to bring up, instead of the board's own number")
+set(AXVISOR_CONFIG_PATH "" CACHE STRING "More folders with board/, vms/ and images/ (path list as in PATH)")
+set(AXVISOR_IMAGE_DIR ${CMAKE_SOURCE_DIR}/build/images CACHE PATH "Where fetched guest images are put")
 set(AXVISOR_GENERATED_DIR ${CMAKE_BINARY_DIR}/generated)
-configure_file(${CMAKE_CURRENT_LIST_DIR}/host/board_config.hpp ${AXVISOR_GENERATED_DIR}/include/board_config.hpp COPYONLY)
+
+# Ninja re-runs CMake from the build folder: relative paths must be made absolute while the user's folder is still known.
+function(axvisor_absolute_path_list variable)
+  string(REPLACE ":" ";" paths "${${variable}}")
+  set(absolute)
+  foreach(path IN LISTS paths)
+    cmake_path(ABSOLUTE_PATH path BASE_DIRECTORY "$ENV{PWD}" NORMALIZE)
+    list(APPEND absolute ${path})
+  endforeach()
+  string(REPLACE ";" ":" absolute "${absolute}")
+  set_property(CACHE ${variable} PROPERTY VALUE "${absolute}")
+endfunction()
+axvisor_absolute_path_list(AXVISOR_VM_CONFIGS)
+axvisor_absolute_path_list(AXVISOR_CONFIG_PATH)
+
+# The board's arguments to every run of axconfig, without the choice of VMs. Guests that this build makes itself are
+# announced with --image.
+set(AXVISOR_TINY_GUEST ${CMAKE_BINARY_DIR}/tests/guests/tiny.bin)
+set(AXVISOR_BUILT_GUESTS tiny)
+set(AXVISOR_CONFIG_ARGUMENTS --root ${CMAKE_SOURCE_DIR} --board ${AXVISOR_BOARD} --image-dir ${AXVISOR_IMAGE_DIR} --image tiny=${AXVISOR_TINY_GUEST})
+if(AXVISOR_SMP)
+  list(APPEND AXVISOR_CONFIG_ARGUMENTS --smp ${AXVISOR_SMP})
+endif()
+if(AXVISOR_CONFIG_PATH)
+  list(APPEND AXVISOR_CONFIG_ARGUMENTS --config-path ${AXVISOR_CONFIG_PATH})
+endif()
+
+# axvisor_generate(DIR VM_CONFIGS): runs the generator now. An empty VM_CONFIGS means the board's own choice.
+# Prints the generator's diagnostics and ends the configuration if there is an error.
+function(axvisor_generate directory vm_configs)
+  set(arguments ${AXVISOR_CONFIG_ARGUMENTS} --output ${directory})
+  if(vm_configs)
+    list(APPEND arguments --vm-configs ${vm_configs})
+  endif()
+  execute_process(COMMAND ${AXVISOR_AXCONFIG} generate ${arguments} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} RESULT_VARIABLE result)
+  if(result)
+    message(FATAL_ERROR "The configuration has errors: see above. Nothing was built.")
+  endif()
+endfunction()
+
+axvisor_generate(${AXVISOR_GENERATED_DIR} "${AXVISOR_VM_CONFIGS}")
+include(${AXVISOR_GENERATED_DIR}/config.cmake)
+# config.cmake is itself a product of the build (see AxvisorImage): an edit of a VM file that changes the graph, such as a new
+# guest image, regenerates it first and CMake then runs again; any other edit leaves it untouched.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${AXVISOR_CONFIG_INPUTS} ${AXVISOR_GENERATED_DIR}/config.cmake)
+
+# CMake silently ignores a second toolchain in a configured folder.
+if(DEFINED CACHE{AXVISOR_CONFIGURED_TARGET} AND NOT AXVISOR_CONFIGURED_TARGET STREQUAL AXVISOR_TARGET)
+  message(FATAL_ERROR
+    "${CMAKE_BINARY_DIR} was configured for ${AXVISOR_CONFIGURED_TARGET}, and board ${AXVISOR_BOARD_NAME} needs ${AXVISOR_TARGET}: "
+    "a build folder belongs to one target. Use another folder (cmake -B ${CMAKE_SOURCE_DIR}/build/${AXVISOR_BOARD_NAME}) or remove this one.")
+endif()
+set(AXVISOR_CONFIGURED_TARGET ${AXVISOR_TARGET} CACHE INTERNAL "Target that this folder was configured for")
 set(CMAKE_TOOLCHAIN_FILE ${CMAKE_CURRENT_LIST_DIR}/toolchains/${AXVISOR_TARGET}.cmake)

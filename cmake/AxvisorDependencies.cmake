@@ -7,11 +7,12 @@ include(GoogleTest)
 
 find_package(Threads REQUIRED)
 
-# axvisor_dependency(NAME TARGET <target> PACKAGE <Debian package> URL <archive> SHA256 <hash> [OPTIONS <var=value>...])
-# Makes <target> exist. NAME is what find_package knows the library by. The fallback's own tests, examples, install rules and
-# warnings stay out of this build.
+# axvisor_dependency(NAME TARGET <target> PACKAGE <Debian package> URL <archive> SHA256 <hash>
+#                    [BUILDS <target>] [OPTIONS <var=value>...])
+# Makes <target> exist. NAME is what find_package knows the library by; BUILDS is what the fetched project calls its target,
+# where that differs. The fallback's own tests, examples, install rules and warnings stay out of this build.
 function(axvisor_dependency name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TARGET;PACKAGE;URL;SHA256" "OPTIONS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TARGET;PACKAGE;URL;SHA256;BUILDS" "OPTIONS")
   foreach(required TARGET PACKAGE URL SHA256)
     if(NOT arg_${required})
       message(FATAL_ERROR "axvisor_dependency(${name}): ${required} is missing")
@@ -28,6 +29,9 @@ function(axvisor_dependency name)
       message(STATUS "${name}: ${arg_PACKAGE} is not installed, fetching ${arg_URL}")
     endif()
     axvisor_fetch(${name} ${arg_URL} ${arg_SHA256} ${arg_OPTIONS})
+    if(arg_BUILDS AND NOT TARGET ${arg_TARGET})
+      add_library(${arg_TARGET} ALIAS ${arg_BUILDS})
+    endif()
   endif()
   if(NOT TARGET ${arg_TARGET})
     message(FATAL_ERROR "${name} was found but does not define ${arg_TARGET}; install the package ${arg_PACKAGE}")
@@ -74,3 +78,20 @@ axvisor_dependency(CLI11
   URL https://github.com/CLIUtils/CLI11/archive/refs/tags/v2.3.2.tar.gz
   SHA256 aac0ab42108131ac5d3344a9db0fdf25c4db652296641955720a4fbe52334e22
   OPTIONS CLI11_BUILD_TESTS=OFF CLI11_BUILD_EXAMPLES=OFF CLI11_BUILD_DOCS=OFF CLI11_INSTALL=OFF CLI11_SINGLE_FILE=OFF)
+axvisor_dependency(re2
+  TARGET re2::re2 PACKAGE libre2-dev
+  URL https://github.com/google/re2/archive/refs/tags/2022-06-01.tar.gz
+  SHA256 f89c61410a072e5cbcf8c27e3a778da7d6fd2f2b5b1445cd4f4508bee946ab0f
+  OPTIONS RE2_BUILD_TESTING=OFF)
+axvisor_dependency(LibArchive
+  TARGET LibArchive::LibArchive PACKAGE libarchive-dev
+  URL https://github.com/libarchive/libarchive/releases/download/v3.6.2/libarchive-3.6.2.tar.xz
+  SHA256 9e2c1b80d5fbe59b61308fdfab6c79b5021d7ff4ff2489fb12daf0a96a83551d
+  BUILDS archive_static
+  OPTIONS ENABLE_TEST=OFF ENABLE_INSTALL=OFF ENABLE_TAR=OFF ENABLE_CPIO=OFF ENABLE_CAT=OFF ENABLE_WERROR=OFF)
+
+# OpenSSL is no CMake project, and security updates are the distribution's business: no fallback.
+find_package(OpenSSL QUIET COMPONENTS Crypto)
+if(NOT TARGET OpenSSL::Crypto)
+  message(FATAL_ERROR "OpenSSL was not found; install the package libssl-dev")
+endif()

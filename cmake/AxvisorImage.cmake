@@ -1,4 +1,111 @@
-# axvisor_add_image(NAME): links a bootable hypervisor image.
+# axvisor_add_image(NAME [VMS file...] [OUTPUT_NAME name] [MAIN target...])
+#
+# Links a bootable image: the hypervisor libraries plus the data that axconfig generates from the VM files. Without VMS the
+# image holds the board's own choice of VMs. An edit of a VM file costs one run of axconfig, one small compilation and a link.
+#
+#   <name>            the ELF file with symbols, <name>.map beside it
+#   <name>.bin        the flat binary, where the board says to_bin
 include_guard(GLOBAL)
+
+# One edge per guest image that is fetched: the network the first time, the cache afterwards. A file that is there already
+# and older than its recipe is checked again.
+function(axvisor_add_image_product name)
+  if(name IN_LIST AXVISOR_BUILT_GUESTS OR TARGET image-${name})
+    return()
+  endif()
+  set(output ${AXVISOR_IMAGE_DIR}/${name})
+  set(recipe ${PROJECT_SOURCE_DIR}/configs/images/${name}.toml)
+  add_custom_command(OUTPUT ${output}
+    COMMAND ${AXVISOR_XTASK} image fetch ${name} --output ${output}
+    DEPENDS ${recipe} ${PROJECT_SOURCE_DIR}/configs/images/lock.toml
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+    COMMENT "Guest image ${name}" USES_TERMINAL VERBATIM)
+  add_custom_target(image-${name} DEPENDS ${output})
+endfunction()
+
+function(axvisor_product_files out)
+  set(files)
+  foreach(name IN LISTS ARGN)
+    axvisor_add_image_product(${name})
+    if(name STREQUAL "tiny")
+      list(APPEND files ${AXVISOR_TINY_GUEST})
+    else()
+      list(APPEND files ${AXVISOR_IMAGE_DIR}/${name})
+    endif()
+  endforeach()
+  set(${out} ${files} PARENT_SCOPE)
+endfunction()
+
 function(axvisor_add_image name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "OUTPUT_NAME" "VMS;MAIN")
+  set(arguments ${AXVISOR_CONFIG_ARGUMENTS})
+  if(arg_VMS)
+    set(directory ${AXVISOR_GENERATED_DIR}/${name})
+    string(REPLACE ";" ":" vm_configs "${arg_VMS}")
+    axvisor_generate(${directory} "${vm_configs}")
+    set(AXVISOR_IMAGE_PRODUCTS)
+    include(${directory}/config.cmake)
+    set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${directory}/config.cmake)
+  else()
+    set(directory ${AXVISOR_GENERATED_DIR})
+    set(vm_configs ${AXVISOR_VM_CONFIGS})
+  endif()
+  list(APPEND arguments --output ${directory})
+  if(vm_configs)
+    list(APPEND arguments --vm-configs ${vm_configs})
+  endif()
+  axvisor_product_files(products ${AXVISOR_IMAGE_PRODUCTS})
+
+  add_custom_command(
+    OUTPUT ${directory}/vm_configs.hpp ${directory}/config.cmake ${directory}/report.txt
+    COMMAND ${AXVISOR_AXCONFIG} generate ${arguments}
+    DEPENDS ${AXVISOR_AXCONFIG} ${AXVISOR_CONFIG_INPUTS} ${AXVISOR_VM_FILES}
+    DEPFILE ${directory}/generate.d
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+    COMMENT "Generating the VM configuration of ${name}" VERBATIM)
+  add_custom_command(
+    OUTPUT ${directory}/vm_images.S
+    COMMAND ${AXVISOR_AXCONFIG} images ${arguments}
+    DEPENDS ${AXVISOR_AXCONFIG} ${directory}/vm_configs.hpp ${products}
+    DEPFILE ${directory}/images.d
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+    COMMENT "Embedding the guest images of ${name}" VERBATIM)
+
+  # CMake orders a custom command after everything its targets link to; a target that links to nothing undoes that, so that
+  # config.cmake can be renewed before anything is compiled.
+  add_custom_target(${name}-config DEPENDS ${directory}/vm_configs.hpp ${directory}/vm_images.S)
+
+  add_executable(${name} ${PROJECT_SOURCE_DIR}/hypervisor/config/static_vm_configs.cpp ${directory}/vm_configs.hpp ${directory}/vm_images.S)
+  # .incbin is invisible to the compiler's own dependency output, so the object depends on the files by name.
+  set_property(SOURCE ${directory}/vm_images.S APPEND PROPERTY OBJECT_DEPENDS "${products}")
+  target_include_directories(${name} PRIVATE ${directory})
+  if(arg_MAIN)
+    target_link_libraries(${name} PRIVATE ${arg_MAIN})
+  else()
+    target_link_libraries(${name} PRIVATE hypervisor_main)
+  endif()
+  axvisor_finish_image(${name} ${arg_OUTPUT_NAME})
+endfunction()
+
+# axvisor_finish_image(TARGET [OUTPUT_NAME]): link options of a bootable ELF, its link map, and the flat binary where the
+# board wants one. The platform library brings the linker script.
+function(axvisor_finish_image name)
+  set(output_name ${name})
+  set(output_directory ${PROJECT_BINARY_DIR}/images)
+  if(ARGC GREATER 1)
+    set(output_name ${ARGV1})
+  endif()
+  if(output_name STREQUAL "axvisor")
+    set(output_directory ${PROJECT_BINARY_DIR})
+  endif()
+  set(elf ${output_directory}/${output_name})
+  set_target_properties(${name} PROPERTIES OUTPUT_NAME ${output_name} SUFFIX "" RUNTIME_OUTPUT_DIRECTORY ${output_directory})
+  get_property(platform GLOBAL PROPERTY AXVISOR_PLATFORM_LIBRARY)
+  target_link_libraries(${name} PRIVATE ${platform})
+  target_link_options(${name} PRIVATE --build-id=sha1 -Map=${elf}.map)
+  if(AXVISOR_TO_BIN)
+    add_custom_command(TARGET ${name} POST_BUILD
+      COMMAND ${CMAKE_OBJCOPY} --strip-all -O binary ${elf} ${elf}.bin
+      BYPRODUCTS ${elf}.bin ${elf}.map VERBATIM)
+  endif()
 endfunction()

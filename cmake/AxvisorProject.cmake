@@ -6,6 +6,12 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS ON)  # statement expressions, for TRY
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
+# Target programs are linked by lld itself, whichever compiler made the objects: the drivers' defaults for *-none-elf and
+# *-linux-gnu differ, and none of them is wanted.
+if(AXVISOR_BOARD)
+  set(CMAKE_CXX_LINK_EXECUTABLE "${AXVISOR_LLD} <LINK_FLAGS> <OBJECTS> -o <TARGET> <LINK_LIBRARIES>")
+endif()
+
 option(AXVISOR_SANITIZE "Build host code with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 
 find_program(CCACHE_PROGRAM ccache)
@@ -33,6 +39,8 @@ endif()
 add_library(axvisor_kernel_options INTERFACE)
 target_link_libraries(axvisor_kernel_options INTERFACE axvisor_options)
 if(AXVISOR_BOARD)
+  # One section per function, so that an image holds only what it uses.
+  target_compile_options(axvisor_kernel_options INTERFACE -ffunction-sections -fdata-sections)
   target_include_directories(axvisor_kernel_options INTERFACE
     ${PROJECT_SOURCE_DIR}/kernel/arch/${AXVISOR_ARCH} ${AXVISOR_GENERATED_DIR}/include)
 else()

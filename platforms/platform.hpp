@@ -5,7 +5,10 @@
 #pragma once
 
 #include "kernel/base/result.hpp"
+#include "kernel/base/spinlock.hpp"
 #include "kernel/base/types.hpp"
+#include "kernel/drivers/uart.hpp"
+#include "kernel/mm/frame_allocator.hpp"
 #include "platforms/machine_info.hpp"
 
 namespace ax::platform {
@@ -27,6 +30,13 @@ void handle_interrupt();
 
 MachineInfo& machine();
 
+/// All RAM by owner, initialised before main_on_boot_cpu().
+using LockedFrames = Locked<mm::FrameAllocator, LockRank::Frames>;
+LockedFrames& frames();
+
+/// The console's port, for its input and its interrupt (MachineInfo::console); output goes through the log. nullptr: none.
+drivers::Uart* console_uart();
+
 /// Starts CPU `index` of MachineInfo::cpus; its stack and per-CPU block are allocated here. Returns when the firmware has
 /// accepted the request. Errors: OutOfMemory, InvalidArgument, NotSupported, what the firmware said.
 Result<void> start_cpu(unsigned index);
@@ -34,12 +44,29 @@ Result<void> start_cpu(unsigned index);
 /// Maps device registers read-write, not executable, device memory, at VA = PA. Idempotent. Boot CPU or with no lock held.
 Result<void> map_device(HpaRange range);
 
+/// Maps memory that MachineInfo lists as reserved, read-write, not executable, at VA = PA: the map that a platform makes
+/// leaves it out. For owners of FrameAllocator::allocate_reserved(). Idempotent. Boot CPU or with no lock held.
+Result<void> map_memory(HpaRange range);
+
 /// Maps a guarded stack of `size` bytes (rounded up to pages) out of free frames owned by the host: the page below it is
-/// not mapped. Returns the top.
+/// not mapped. Returns the top. A stack's virtual addresses are not its physical ones. Errors: OutOfMemory, InvalidArgument
+/// (no size, or more than the board's thread stacks).
 Result<Hva> allocate_stack(u64 size);
 /// Unmaps and frees what allocate_stack() returned for the same size.
 void free_stack(Hva top, u64 size);
 
+/// Stack of a secondary CPU, in bytes.
+inline constexpr u64 kCpuStackSize = 16_KiB;
+
+/// What makes the other CPUs call stop_if_panicking() soon: an inter-processor interrupt. Called by panic(), interrupts
+/// masked, in any context; it must not wait for anything.
+using StopHook = void (*)();
+void set_stop_hook(StopHook hook);
+
+/// Halts the calling CPU when another one has panicked. To be called by whoever handles the interrupt that the hook sends.
+void stop_if_panicking();
+
+/// These return never: a firmware that refuses leaves the CPU halted.
 [[noreturn]] void power_off();
 [[noreturn]] void reset();
 

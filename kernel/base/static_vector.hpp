@@ -12,6 +12,10 @@ namespace ax {
 template <class T, usize N>
 class StaticVector {
  public:
+  using value_type = T;
+  using iterator = T*;
+  using const_iterator = const T*;
+
   constexpr StaticVector() = default;
 
   static constexpr usize capacity() { return N; }

@@ -15,6 +15,7 @@ using u64 = std::uint64_t;
 using i32 = std::int32_t;
 using i64 = std::int64_t;
 using usize = std::size_t;
+static_assert(sizeof(std::uintptr_t) == 8 && sizeof(usize) == 8, "every address fits a u64 and the other way round");
 
 inline namespace literals {
 constexpr u64 operator""_KiB(unsigned long long n) { return n << 10; }

@@ -1,7 +1,13 @@
 // Log lines with a level: compiled out above the board's level, adjustable below it.
+//
+//   [    1.000250 0 INFO] text       seconds.microseconds, CPU, level
+//
+// A line is one line: control characters in it, other than tab and ESC, are printed as '.', and what exceeds kLineSize is
+// cut off with "...". Lines of several CPUs never mix. Everything may be called from any context, also before the MMU.
 #pragma once
 
 #include <board_config.hpp>
+#include <span>
 
 #include "kernel/base/format.hpp"
 
@@ -16,13 +22,29 @@ constexpr std::string_view name(Level level) {
 /// The most detailed level that is compiled in: the board's `log` key.
 inline constexpr Level kCompiledLevel = static_cast<Level>(board::kLogLevel);
 
+/// Most bytes of a line, its '\n' included.
+inline constexpr usize kLineSize = 512;
+/// Bytes of log text that are kept.
+inline constexpr usize kRingSize = 32 * 1024;
+
 /// Lowers or raises what is printed, within `kCompiledLevel`. Any context.
 void set_level(Level level);
 Level level();
 
 /// The console all lines go to, besides the ring. Before the first call lines are kept in the ring only and are printed
-/// when the console comes. The sink must be callable from any context, interrupts masked included.
+/// when the console comes. The sink must be callable from any context, interrupts masked included; it takes no lock and
+/// logs nothing. It is given whole lines, each with its '\n'.
 void set_console(Sink& console);
+
+/// Microseconds since boot for the time of a line; before the first call every line says 0. Any context.
+using Clock = u64 (*)();
+void set_clock(Clock microseconds);
+/// What the clock says; 0 without one.
+u64 now();
+
+/// From now on lines of several CPUs exclude each other. Boot CPU, once, when the MMU is on and before other CPUs start:
+/// earlier, exclusive accesses need not work (Arm ARM B2.9), and one CPU needs none.
+void enable_locking();
 
 /// Prints a line unconditionally and without a level: the banner, verdicts, reports. Any context, also before the MMU.
 void write_line(std::string_view text, const ax::detail::FormatArgument* arguments, usize count);
@@ -30,8 +52,69 @@ void write_line(std::string_view text, const ax::detail::FormatArgument* argumen
 /// Puts the console into a state where a panic can print: no lock is waited for any more.
 void enter_panic();
 
-/// Raw access for a panic report and for consoles that print unfinished lines; takes the console lock.
+/// Raw access for a panic report: what is written goes to ring and console as it is, each write() under the lock.
 Sink& console();
+
+/// Keeps all other writers off the console while it lives, for an owner that writes to the device itself (unfinished lines
+/// of guests). Nothing may be logged meanwhile. Interrupts are masked.
+class [[nodiscard]] ConsoleGuard {
+ public:
+  ConsoleGuard();
+  ~ConsoleGuard();
+  ConsoleGuard(const ConsoleGuard&) = delete;
+  ConsoleGuard& operator=(const ConsoleGuard&) = delete;
+
+ private:
+  u64 interrupts_;
+  bool locked_;
+};
+
+/// Prints a line of a guest as `[vm_name] text`, to the console only. Every line of `text` gets the prefix, so a guest
+/// cannot print a line that looks like the host's.
+void guest_line(std::string_view vm_name, std::string_view text);
+
+/// The newest log text, oldest first, at most as much as `buffer` and the ring hold. Returns the part that was filled.
+std::string_view recent(std::span<char> buffer);
+
+/// Lets `burst` events pass at once and `per_second` in the long run, for lines that a guest can cause at will. The owner
+/// serialises calls.
+class RateLimiter {
+ public:
+  constexpr RateLimiter(u32 burst, u32 per_second) : burst_(burst), per_second_(per_second), tokens_(burst) {}
+
+  /// Whether an event at `now` microseconds may be reported. Time that goes backwards counts as standing still.
+  constexpr bool allow(u64 now) {
+    constexpr u64 kSecond = 1'000'000;
+    if (now > last_) {
+      // After a long pause the bucket is full anyway; the bound keeps the product from overflowing.
+      const u64 elapsed = now - last_ < kSecond * 3600 ? now - last_ : kSecond * 3600;
+      const u64 earned = elapsed * per_second_ / kSecond;
+      if (earned > 0) {
+        tokens_ = earned < burst_ - tokens_ ? static_cast<u32>(tokens_ + earned) : burst_;
+        last_ = now;
+      }
+    }
+    if (tokens_ == 0) {
+      ++suppressed_;
+      return false;
+    }
+    --tokens_;
+    return true;
+  }
+  /// How many events were refused since the last call.
+  constexpr u64 take_suppressed() {
+    const u64 n = suppressed_;
+    suppressed_ = 0;
+    return n;
+  }
+
+ private:
+  u32 burst_;
+  u32 per_second_;
+  u32 tokens_;
+  u64 last_ = 0;
+  u64 suppressed_ = 0;
+};
 
 namespace detail {
 void line(Level level, std::string_view text, const ax::detail::FormatArgument* arguments, usize count);

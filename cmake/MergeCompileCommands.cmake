@@ -1,0 +1,15 @@
+# Script: joins JSON arrays of compile commands textually, in the given order.
+#   cmake -DOUTPUT=FILE "-DINPUTS=A;B" -P MergeCompileCommands.cmake
+cmake_minimum_required(VERSION 3.25)
+set(joined "")
+foreach(input IN LISTS INPUTS)
+  file(READ ${input} text)
+  string(REGEX REPLACE "^[ \t\r\n]*\\[" "" text "${text}")
+  string(REGEX REPLACE "\\][ \t\r\n]*$" "" text "${text}")
+  string(STRIP "${text}" text)
+  if(joined AND text)
+    string(APPEND joined ",\n")
+  endif()
+  string(APPEND joined "${text}")
+endforeach()
+file(WRITE ${OUTPUT} "[\n${joined}\n]\n")

@@ -1,0 +1,47 @@
+// The machine's one console, shared by the host's log and the guests.
+#pragma once
+
+#include <string_view>
+
+#include "kernel/base/format.hpp"
+
+namespace hv {
+
+using namespace ax;
+
+/// Merges the host's lines and the characters of several guests into one stream in which every line says whose it is: a
+/// guest's line starts with "[name] ", and so does what follows a carriage return, so no guest can print a line that looks
+/// like the host's. Host lines have no such prefix and always start in the first column.
+///
+/// Not locked: the owner serialises calls.
+class ConsoleMux {
+ public:
+  explicit ConsoleMux(Sink& device) : device_(device) {}
+
+  /// One guest's place in the stream. `name` must outlive it.
+  class Stream {
+   public:
+    explicit Stream(std::string_view name) : name_(name) {}
+
+   private:
+    friend class ConsoleMux;
+    std::string_view name_;
+    bool return_pending_ = false;  ///< a carriage return whose successor is not known yet
+  };
+
+  /// Text of the host, whole lines.
+  void write_host(std::string_view text);
+  /// The next character a guest sent to its UART.
+  void put_guest(Stream& stream, char c);
+  /// Ends a line that `stream` left open, so that nothing is attributed to it any more.
+  void close(Stream& stream);
+
+ private:
+  void take_over(Stream* stream);
+  void begin_guest_line(const Stream& stream);
+
+  Sink& device_;
+  Stream* open_ = nullptr;  ///< whose unfinished line the cursor is on
+};
+
+}  // namespace hv

@@ -1,0 +1,59 @@
+// The hypervisor: one root object that owns everything.
+#pragma once
+
+#include <array>
+#include <atomic>
+
+#include "hypervisor/console/guest_console.hpp"
+#include "hypervisor/main/locked_heap.hpp"
+#include "hypervisor/main/vm_manager.hpp"
+#include "hypervisor/sched/cpu.hpp"
+#include "hypervisor/vcpu/aarch64/physical_interrupts.hpp"
+#include "kernel/mm/heap.hpp"
+#include "platforms/platform.hpp"
+
+namespace hv {
+
+class Hypervisor {
+ public:
+  explicit Hypervisor(MachineInfo& machine_info);
+
+  /// Brings up this CPU's interrupts, timers and guest execution, then runs its main loop. Every CPU calls it once.
+  [[noreturn]] void run_cpu(unsigned index);
+
+  /// Starts the other CPUs, creates the manager thread, then runs the boot CPU's loop. Boot CPU, interrupts masked.
+  [[noreturn]] void run_boot_cpu();
+
+  /// CPUs that take part, the boot CPU included; fixed before the first VM is created.
+  unsigned cpu_count() const { return cpu_count_; }
+  Cpu& cpu(unsigned index) { return *cpus_[index]; }
+  /// The CPU with this MPIDR affinity. Error: NotFound.
+  Result<unsigned> cpu_with_id(u64 hardware_id) const;
+
+  const MachineInfo& machine() const { return machine_; }
+  PhysicalInterrupts& interrupts() { return interrupts_; }
+  GuestConsole& console() { return console_; }
+  VmManager& vms() { return vms_; }
+  /// Any context but the exit path.
+  mm::ObjectAllocator& heap() { return heap_; }
+
+  /// Destroys a VM that has come to rest, once no CPU can refer to its vCPUs any more. Manager thread.
+  void retire(mm::Box<Vm> vm);
+
+ private:
+  void print_banner() const;
+  void start_secondary_cpus();
+  void create_cpu(unsigned index);
+  void quiesce();
+
+  MachineInfo& machine_;
+  LockedHeap heap_{platform::frames()};
+  PhysicalInterrupts interrupts_;
+  GuestConsole console_;
+  VmManager vms_;
+  std::array<Cpu*, kMaxCpus> cpus_{};
+  std::atomic<unsigned> online_{0};
+  unsigned cpu_count_ = 1;
+};
+
+}  // namespace hv

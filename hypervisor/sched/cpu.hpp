@@ -1,0 +1,75 @@
+// One physical CPU as the hypervisor sees it: what it runs, what it waits for, and its main loop.
+#pragma once
+
+#include <atomic>
+
+#include "hypervisor/sched/deadline_queue.hpp"
+#include "hypervisor/sched/task.hpp"
+#include "hypervisor/sched/thread.hpp"
+
+namespace hv {
+
+class Vcpu;
+class Hypervisor;
+
+/// Members are for this CPU alone, interrupts masked, unless they say otherwise.
+class Cpu {
+ public:
+  Cpu(Hypervisor& owner, unsigned cpu_index) : hypervisor(owner), index(cpu_index) {}
+
+  /// The CPU this code runs on. The caller must not be preempted: interrupts masked.
+  static Cpu& current();
+
+  /// The main loop: runs tasks in turn, sleeps when there are none. On the CPU's own stack, interrupts masked.
+  [[noreturn]] void run();
+
+  /// Makes `task` look up: a blocked one becomes ready, a running vCPU leaves its guest and looks at its requests. Any CPU,
+  /// any context; never waits.
+  void notify(Task& task);
+
+  /// Acknowledges and handles every pending physical interrupt.
+  void handle_interrupts();
+
+  /// Gives the CPU from the running thread to the loop; returns when the thread is picked again. `next` says whether it
+  /// stays in the run queue or waits for a notification.
+  void leave_thread(Task::State next);
+
+  /// Called at the end of an interrupt that arrived while a thread ran.
+  void preempt_thread_if_needed();
+
+  u64 now() const;
+  void arm(Deadline& deadline, u64 ticks);
+  void cancel(Deadline& deadline);
+  /// The timer's interrupt was taken: it must be programmed again.
+  void timer_expired();
+
+  Hypervisor& hypervisor;
+  const unsigned index;
+  Task* running = nullptr;
+  Vcpu* loaded = nullptr;  ///< whose registers, stage 2 and virtual interrupts are in the hardware
+  bool reschedule = false;
+  std::atomic<u64> rounds{0};  ///< times the inbox was emptied: what was posted before a change has been handled
+  std::atomic<u64> exits{0};  ///< guest exits, for reports; read by anyone
+
+ private:
+  void drain_inbox();
+  void begin_slice();
+  void idle();
+  void run_thread(Thread& thread);
+  void program_timer();
+  static void end_slice(Deadline& deadline);
+
+  struct Slice : Deadline {
+    explicit Slice(Cpu& c) : Deadline(&Cpu::end_slice), cpu(c) {}
+    Cpu& cpu;
+  };
+
+  RunQueue run_queue_;
+  Inbox inbox_;  ///< written by every CPU
+  DeadlineQueue deadlines_;
+  u64 programmed_ = DeadlineQueue::kNever;
+  Slice slice_{*this};
+  u64 loop_sp_ = 0;  ///< the loop's stack pointer while a thread runs
+};
+
+}  // namespace hv

@@ -1,0 +1,55 @@
+// The register state of a vCPU, laid out for the assembly in entry.S.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "kernel/base/types.hpp"
+
+namespace hv {
+
+using namespace ax;
+
+/// What every exit saves and every entry restores. The rest of a vCPU's state stays in the hardware registers while the vCPU
+/// is loaded on a CPU, so that a short exit touches nothing else.
+struct GuestRegisters {
+  std::array<u64, 31> x{};
+  u64 pc = 0;      ///< ELR_EL2
+  u64 pstate = 0;  ///< SPSR_EL2
+
+  /// Register 31 in a load or store is XZR.
+  u64 read(unsigned index) const { return index == 31 ? 0 : x[index]; }
+  void write(unsigned index, u64 value) {
+    if (index != 31) x[index] = value;
+  }
+};
+static_assert(offsetof(GuestRegisters, pc) == 248 && offsetof(GuestRegisters, pstate) == 256, "entry.S knows these offsets");
+
+/// EL1 and EL0 system registers that belong to the guest; they live in the hardware while the vCPU is loaded.
+struct GuestSystemRegisters {
+  u64 sp_el0 = 0, sp_el1 = 0, elr_el1 = 0, spsr_el1 = 0;
+  u64 sctlr_el1 = 0, cpacr_el1 = 0;
+  u64 ttbr0_el1 = 0, ttbr1_el1 = 0, tcr_el1 = 0, mair_el1 = 0, amair_el1 = 0, contextidr_el1 = 0;
+  u64 esr_el1 = 0, far_el1 = 0, afsr0_el1 = 0, afsr1_el1 = 0, par_el1 = 0, vbar_el1 = 0;
+  u64 tpidr_el0 = 0, tpidrro_el0 = 0, tpidr_el1 = 0, csselr_el1 = 0, mdscr_el1 = 0;
+  u64 cntkctl_el1 = 0, cntv_ctl_el0 = 0, cntv_cval_el0 = 0;
+};
+
+/// FP/SIMD registers; the host never touches them.
+struct alignas(16) GuestFpRegisters {
+  std::array<u64, 64> v{};
+  u64 fpcr = 0;
+  u64 fpsr = 0;
+};
+static_assert(offsetof(GuestFpRegisters, fpcr) == 512, "entry.S knows this offset");
+
+/// Why enter_guest() returned: the vector that was taken.
+enum class ExitVector : u64 { Synchronous = 0, Interrupt = 1, FastInterrupt = 2, SystemError = 3 };
+
+/// Enters the guest with `registers` and returns at the next exit. Interrupts masked; on the CPU's own stack; the vCPU's
+/// system registers, stage 2 and virtual interrupt interface must be loaded.
+extern "C" ExitVector ax_enter_guest(GuestRegisters* registers);
+extern "C" void ax_save_fp(GuestFpRegisters* registers);
+extern "C" void ax_restore_fp(const GuestFpRegisters* registers);
+
+}  // namespace hv

@@ -1,0 +1,172 @@
+// World switch between the hypervisor's CPU loop and a guest.
+//
+// While a guest runs, the top of the CPU's EL2 stack holds the address of its GuestRegisters and, below that, what the C++
+// caller must get back. Nothing else is ever on the stack: exits run to completion on it.
+
+    .set OFFSET_PC, 248
+    .set OFFSET_FPCR, 512
+
+    .text
+    .balign 64
+    .global ax_enter_guest
+    .type ax_enter_guest, %function
+ax_enter_guest:
+    stp     x29, x30, [sp, #-112]!
+    stp     x19, x20, [sp, #16]
+    stp     x21, x22, [sp, #32]
+    stp     x23, x24, [sp, #48]
+    stp     x25, x26, [sp, #64]
+    stp     x27, x28, [sp, #80]
+    str     x0, [sp, #96]
+
+    ldp     x1, x2, [x0, #OFFSET_PC]
+    msr     elr_el2, x1
+    msr     spsr_el2, x2
+    ldp     x2, x3, [x0, #16]
+    ldp     x4, x5, [x0, #32]
+    ldp     x6, x7, [x0, #48]
+    ldp     x8, x9, [x0, #64]
+    ldp     x10, x11, [x0, #80]
+    ldp     x12, x13, [x0, #96]
+    ldp     x14, x15, [x0, #112]
+    ldp     x16, x17, [x0, #128]
+    ldp     x18, x19, [x0, #144]
+    ldp     x20, x21, [x0, #160]
+    ldp     x22, x23, [x0, #176]
+    ldp     x24, x25, [x0, #192]
+    ldp     x26, x27, [x0, #208]
+    ldp     x28, x29, [x0, #224]
+    ldr     x30, [x0, #240]
+    ldp     x0, x1, [x0]
+    eret
+    // Straight-line speculation past an exception return.
+    dsb     nsh
+    isb
+    .size ax_enter_guest, . - ax_enter_guest
+
+.macro EXIT name, vector
+    .global \name
+    .type \name, %function
+\name:
+    stp     x0, x1, [sp, #-16]!
+    mov     x1, #\vector
+    b       exit_common
+    .size \name, . - \name
+.endm
+
+    EXIT    ax_lower_el_sync, 0
+    EXIT    ax_lower_el_irq, 1
+    EXIT    ax_lower_el_fiq, 2
+    EXIT    ax_lower_el_serror, 3
+
+    // On the stack: guest x0, x1; then ax_enter_guest's frame. x1 = vector.
+exit_common:
+    ldr     x0, [sp, #16 + 96]
+    stp     x2, x3, [x0, #16]
+    ldp     x2, x3, [sp], #16
+    stp     x2, x3, [x0]
+    stp     x4, x5, [x0, #32]
+    stp     x6, x7, [x0, #48]
+    stp     x8, x9, [x0, #64]
+    stp     x10, x11, [x0, #80]
+    stp     x12, x13, [x0, #96]
+    stp     x14, x15, [x0, #112]
+    stp     x16, x17, [x0, #128]
+    stp     x18, x19, [x0, #144]
+    stp     x20, x21, [x0, #160]
+    stp     x22, x23, [x0, #176]
+    stp     x24, x25, [x0, #192]
+    stp     x26, x27, [x0, #208]
+    stp     x28, x29, [x0, #224]
+    mrs     x2, elr_el2
+    mrs     x3, spsr_el2
+    str     x30, [x0, #240]
+    stp     x2, x3, [x0, #OFFSET_PC]
+    mov     x0, x1
+
+    ldp     x19, x20, [sp, #16]
+    ldp     x21, x22, [sp, #32]
+    ldp     x23, x24, [sp, #48]
+    ldp     x25, x26, [sp, #64]
+    ldp     x27, x28, [sp, #80]
+    ldp     x29, x30, [sp], #112
+    ret
+
+.macro FP_REGISTERS op
+    \op     q0, q1, [x0, #0]
+    \op     q2, q3, [x0, #32]
+    \op     q4, q5, [x0, #64]
+    \op     q6, q7, [x0, #96]
+    \op     q8, q9, [x0, #128]
+    \op     q10, q11, [x0, #160]
+    \op     q12, q13, [x0, #192]
+    \op     q14, q15, [x0, #224]
+    \op     q16, q17, [x0, #256]
+    \op     q18, q19, [x0, #288]
+    \op     q20, q21, [x0, #320]
+    \op     q22, q23, [x0, #352]
+    \op     q24, q25, [x0, #384]
+    \op     q26, q27, [x0, #416]
+    \op     q28, q29, [x0, #448]
+    \op     q30, q31, [x0, #480]
+.endm
+
+    .arch_extension fp
+    .arch_extension simd
+    .global ax_save_fp
+    .type ax_save_fp, %function
+ax_save_fp:
+    FP_REGISTERS stp
+    mrs     x1, fpcr
+    mrs     x2, fpsr
+    add     x3, x0, #OFFSET_FPCR
+    stp     x1, x2, [x3]
+    ret
+    .size ax_save_fp, . - ax_save_fp
+
+    .global ax_restore_fp
+    .type ax_restore_fp, %function
+ax_restore_fp:
+    FP_REGISTERS ldp
+    add     x3, x0, #OFFSET_FPCR
+    ldp     x1, x2, [x3]
+    msr     fpcr, x1
+    msr     fpsr, x2
+    ret
+    .size ax_restore_fp, . - ax_restore_fp
+
+// void ax_switch_thread(u64* save_sp, u64 load_sp): saves the callee-saved registers of a host context on its own stack,
+// and continues the other one.
+    .global ax_switch_context
+    .type ax_switch_context, %function
+ax_switch_context:
+    stp     x29, x30, [sp, #-96]!
+    stp     x19, x20, [sp, #16]
+    stp     x21, x22, [sp, #32]
+    stp     x23, x24, [sp, #48]
+    stp     x25, x26, [sp, #64]
+    stp     x27, x28, [sp, #80]
+    mov     x2, sp
+    str     x2, [x0]
+    mov     sp, x1
+    ldp     x19, x20, [sp, #16]
+    ldp     x21, x22, [sp, #32]
+    ldp     x23, x24, [sp, #48]
+    ldp     x25, x26, [sp, #64]
+    ldp     x27, x28, [sp, #80]
+    ldp     x29, x30, [sp], #96
+    ret
+    .size ax_switch_context, . - ax_switch_context
+
+// First instructions of a new thread: x19 = entry function, x20 = its argument.
+    .global ax_thread_start
+    .type ax_thread_start, %function
+ax_thread_start:
+    mov     x29, xzr
+    mov     x30, xzr
+    mov     x0, x20
+    msr     daifclr, #2
+    blr     x19
+    bl      ax_thread_exit
+    .size ax_thread_start, . - ax_thread_start
+    .section .note.GNU-stack, "", %progbits

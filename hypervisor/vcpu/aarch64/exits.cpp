@@ -1,0 +1,146 @@
+#include "hypervisor/vcpu/aarch64/exits.hpp"
+
+#include <array>
+
+#include "hypervisor/main/hypervisor.hpp"
+#include "hypervisor/vcpu/aarch64/exception_injection.hpp"
+#include "hypervisor/vcpu/aarch64/exit_syndrome.hpp"
+#include "hypervisor/vcpu/aarch64/guest_firmware.hpp"
+#include "hypervisor/vcpu/aarch64/guest_system_registers.hpp"
+#include "hypervisor/vcpu/vcpu.hpp"
+#include "hypervisor/vm/vm.hpp"
+#include "kernel/log/log.hpp"
+
+namespace hv {
+
+using namespace ax::arch;
+
+namespace {
+
+// ---- injection --------------------------------------------------------------------------------------------------------
+
+InterruptedState interrupted(const Vcpu& vcpu) {
+  return {.pc = vcpu.registers.pc, .pstate = vcpu.registers.pstate, .vbar_el1 = VBAR_EL1::read(), .sctlr_el1 = SCTLR_EL1::read()};
+}
+
+void enter_exception(Vcpu& vcpu, const InjectedException& exception) {
+  ELR_EL1::write(exception.elr_el1);
+  SPSR_EL1::write(exception.spsr_el1);
+  ESR_EL1::write(exception.esr_el1);
+  if (exception.far_el1) FAR_EL1::write(*exception.far_el1);
+  vcpu.registers.pc = exception.pc;
+  vcpu.registers.pstate = exception.pstate;
+}
+
+void skip_instruction(Vcpu& vcpu, ExitSyndrome syndrome) { vcpu.registers.pc += syndrome.instruction_length(); }
+
+// ---- a guest that cannot go on ----------------------------------------------------------------------------------------
+
+// The one report of a guest's end: everything needed to understand it, in the VM's own registers.
+void crash(Vcpu& vcpu, std::string_view why, ExitSyndrome syndrome) {
+  const GuestRegisters& r = vcpu.registers;
+  log::print_line("axvisor: VM {}, vCPU {}: {} (ESR_EL2 {:#x})", vcpu.vm.name(), vcpu.index, why, syndrome.value());
+  log::print_line("  pc {:#x}  pstate {:#x}  sp_el1 {:#x}  elr_el1 {:#x}  esr_el1 {:#x}  far_el2 {:#x}", r.pc, r.pstate, SP_EL1::read(),
+                  ELR_EL1::read(), ESR_EL1::read(), FAR_EL2::read());
+  for (unsigned i = 0; i < r.x.size(); i += 4) {
+    log::print_line("  x{} {:#x}  x{} {:#x}  x{} {:#x}  x{} {:#x}", i, r.x[i], i + 1, r.read(i + 1), i + 2, r.read(i + 2), i + 3,
+                    r.read(i + 3));
+  }
+  vcpu.vm.request_stop(StopReason::Crash);
+}
+
+// ---- synchronous exits ------------------------------------------------------------------------------------------------
+
+void handle_undefined(Vcpu& vcpu, ExitSyndrome) { enter_exception(vcpu, inject_undefined(interrupted(vcpu))); }
+
+void handle_wait(Vcpu& vcpu, ExitSyndrome syndrome) {
+  skip_instruction(vcpu, syndrome);
+  vcpu.wait();
+}
+
+void handle_firmware_call(Vcpu& vcpu) {
+  GuestFirmware firmware(vcpu);
+  const PsciResult result = psci_call(firmware, std::span<const u64, 4>(vcpu.registers.x.data(), 4));
+  vcpu.registers.x[0] = result.x0;
+  switch (result.action) {
+    case PsciAction::Resume: return;
+    case PsciAction::Suspend: return vcpu.wait();
+    case PsciAction::PowerOffSelf: return vcpu.power_off();
+    case PsciAction::SystemOff: return vcpu.vm.request_stop(StopReason::PowerOff);
+    case PsciAction::SystemReset: return vcpu.vm.request_stop(StopReason::Reset);
+  }
+}
+
+// ELR_EL2 is behind an HVC already (Arm ARM D1.3.5).
+void handle_hvc(Vcpu& vcpu, ExitSyndrome) { handle_firmware_call(vcpu); }
+
+// A trapped SMC has not been executed.
+void handle_smc(Vcpu& vcpu, ExitSyndrome syndrome) {
+  skip_instruction(vcpu, syndrome);
+  handle_firmware_call(vcpu);
+}
+
+void handle_system_register(Vcpu& vcpu, ExitSyndrome syndrome) {
+  const SystemRegisterAccess access(syndrome.value());
+  if (access_system_register(vcpu, access)) {
+    skip_instruction(vcpu, syndrome);
+  } else {
+    handle_undefined(vcpu, syndrome);
+  }
+}
+
+void handle_instruction_abort(Vcpu& vcpu, ExitSyndrome syndrome) {
+  enter_exception(vcpu, inject_instruction_abort(interrupted(vcpu), InstructionAbort(syndrome.value()), FAR_EL2::read()));
+}
+
+bool emulate_access(Vcpu& vcpu, DataAbort abort, u64 far) {
+  if (abort.kind() != FaultKind::Translation || abort.on_stage1_walk() || !abort.has_instruction_syndrome()) return false;
+  const Gpa address = fault_address(HPFAR_EL2::read(), far);
+  if (abort.is_write()) {
+    return vcpu.vm.mmio_write(vcpu, address, abort.size(), abort.stored_value(vcpu.registers.read(abort.register_index())));
+  }
+  const auto value = vcpu.vm.mmio_read(vcpu, address, abort.size());
+  if (value) vcpu.registers.write(abort.register_index(), abort.loaded_value(*value));
+  return value.has_value();
+}
+
+void handle_data_abort(Vcpu& vcpu, ExitSyndrome syndrome) {
+  const DataAbort abort(syndrome.value());
+  const u64 far = FAR_EL2::read();
+  if (emulate_access(vcpu, abort, far)) return skip_instruction(vcpu, syndrome);
+  // Maintenance of memory that is not there has nothing to maintain.
+  if (abort.is_cache_maintenance()) return skip_instruction(vcpu, syndrome);
+  enter_exception(vcpu, inject_data_abort(interrupted(vcpu), abort, far));
+}
+
+// ---- dispatch ---------------------------------------------------------------------------------------------------------
+
+using Handler = void (*)(Vcpu&, ExitSyndrome);
+
+// What is not listed can only be an instruction or register that the guest was not promised.
+constexpr auto kHandlers = [] {
+  std::array<Handler, kExceptionClasses> table{};
+  table.fill(&handle_undefined);
+  const auto set = [&](ExceptionClass c, Handler handler) { table[static_cast<usize>(c)] = handler; };
+  set(ExceptionClass::WaitForInterrupt, &handle_wait);
+  set(ExceptionClass::Hvc64, &handle_hvc);
+  set(ExceptionClass::Smc64, &handle_smc);
+  set(ExceptionClass::SystemRegister, &handle_system_register);
+  set(ExceptionClass::InstructionAbortLowerEl, &handle_instruction_abort);
+  set(ExceptionClass::DataAbortLowerEl, &handle_data_abort);
+  return table;
+}();
+
+}  // namespace
+
+void handle_exit(Cpu& cpu, Vcpu& vcpu, ExitVector vector) {
+  const ExitSyndrome syndrome(ESR_EL2::read());
+  switch (vector) {
+    case ExitVector::Synchronous: return kHandlers[static_cast<usize>(syndrome.exception_class())](vcpu, syndrome);
+    case ExitVector::Interrupt:
+    case ExitVector::FastInterrupt: return cpu.handle_interrupts();
+    case ExitVector::SystemError: return crash(vcpu, "an asynchronous external abort", syndrome);
+  }
+}
+
+}  // namespace hv

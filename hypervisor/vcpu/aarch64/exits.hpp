@@ -1,0 +1,15 @@
+// What happens when a guest leaves its world.
+#pragma once
+
+#include "hypervisor/vcpu/aarch64/context.hpp"
+
+namespace hv {
+
+class Cpu;
+class Vcpu;
+
+/// Answers the exit: emulates it, injects the architectural fault, or stops the VM. Afterwards the vCPU's `state` says
+/// whether it goes on. On the vCPU's CPU, its registers loaded, interrupts masked.
+void handle_exit(Cpu& cpu, Vcpu& vcpu, ExitVector vector);
+
+}  // namespace hv

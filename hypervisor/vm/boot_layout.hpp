@@ -1,0 +1,48 @@
+// Where a VM's kernel, device tree and ramdisk go in its memory.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "hypervisor/config/vm_config.hpp"
+#include "kernel/base/result.hpp"
+
+namespace hv {
+
+/// The header of an arm64 Linux `Image` (Linux Documentation/arm64/booting).
+struct Arm64Image {
+  u64 text_offset = 0;
+  u64 image_size = 0;  ///< bytes the kernel needs from its load address on, zero-initialised data included
+
+  /// Empty for anything that is not such an image. Reads only `bytes`.
+  static std::optional<Arm64Image> parse(std::span<const std::byte> bytes);
+};
+
+/// Guest-physical addresses of everything a guest finds in memory when it starts.
+struct BootLayout {
+  GpaRange kernel{};   ///< size: what it will use, at least the file
+  Gpa entry{};
+  GpaRange fdt{};      ///< room for the device tree
+  GpaRange ramdisk{};  ///< empty without one
+};
+
+/// Sizes that the layout depends on, in bytes.
+struct BootImages {
+  u64 kernel_size = 0;
+  std::optional<Arm64Image> kernel_header{};
+  u64 ramdisk_size = 0;
+};
+
+/// Why there is no layout, for the one line a user reads.
+struct LayoutError {
+  Error error;
+  std::string_view what;  ///< static text
+};
+
+/// Decides the layout. Configured addresses are taken as they are; the device tree goes otherwise to the last 2 MiB-aligned
+/// 2 MiB of the kernel's memory bank (within its first 512 MiB), the ramdisk right below. `ram` are the VM's memory ranges at
+/// their final addresses, `config` the addresses to honour. Nothing may overlap or leave the RAM.
+std::expected<BootLayout, LayoutError> plan_boot(const VmConfig& config, std::span<const GpaRange> ram, const BootImages& images);
+
+}  // namespace hv

@@ -1,0 +1,71 @@
+#include "hypervisor/vm/guest_memory.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernel/mm/physical_memory.hpp"
+
+namespace hv {
+
+Result<void> GuestMemory::add(GpaRange gpa, Hpa host) {
+  for (const Region& region : regions_)
+    if (region.gpa.overlaps(gpa)) return fail(Error::Overlap);
+  TRY(regions_.push_back({gpa, host}));
+  return {};
+}
+
+const GuestMemory::Region* GuestMemory::find(Gpa address) const {
+  for (const Region& region : regions_)
+    if (region.gpa.contains(address)) return &region;
+  return nullptr;
+}
+
+bool GuestMemory::contains(GpaRange range) const {
+  if (!range.fits()) return false;
+  while (!range.empty()) {
+    const Region* region = find(range.base);
+    if (region == nullptr) return false;
+    const u64 step = std::min(range.size, region->gpa.end() - range.base);
+    range = {range.base + step, range.size - step};
+  }
+  return true;
+}
+
+// Calls action(host pointer, offset in the range, size) piece by piece, after all of the range was found to be RAM.
+template <class Action>
+Result<void> GuestMemory::for_each_piece(GpaRange range, Action action) const {
+  if (!contains(range)) return fail(Error::OutOfRange);
+  for (u64 done = 0; done < range.size;) {
+    const Gpa at = range.base + done;
+    const Region& region = *find(at);
+    const u64 size = std::min(range.size - done, region.gpa.end() - at);
+    action(mm::direct_map_pointer(region.host + (at - region.gpa.base)), done, size);
+    done += size;
+  }
+  return {};
+}
+
+Result<void> GuestMemory::write(Gpa to, std::span<const std::byte> bytes) {
+  return for_each_piece({to, bytes.size()}, [&](std::byte* host, u64 offset, u64 size) {
+    std::memcpy(host, bytes.data() + offset, size);
+    arch::clean_data_cache(reinterpret_cast<u64>(host), size);
+  });
+}
+
+Result<void> GuestMemory::read(Gpa from, std::span<std::byte> bytes) const {
+  return for_each_piece({from, bytes.size()},
+                        [&](const std::byte* host, u64 offset, u64 size) { std::memcpy(bytes.data() + offset, host, size); });
+}
+
+Result<void> GuestMemory::zero(GpaRange range) {
+  return for_each_piece(range, [](std::byte* host, u64, u64 size) {
+    std::memset(host, 0, size);
+    arch::clean_data_cache(reinterpret_cast<u64>(host), size);
+  });
+}
+
+void GuestMemory::zero_all() {
+  for (const Region& region : regions_) static_cast<void>(zero(region.gpa));
+}
+
+}  // namespace hv

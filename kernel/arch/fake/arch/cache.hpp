@@ -1,0 +1,11 @@
+// Cache maintenance on the fake architecture: recorded, like TLB maintenance.
+#pragma once
+
+#include "kernel/arch/fake/arch/recorder.hpp"
+#include "kernel/base/types.hpp"
+
+namespace ax::arch {
+
+inline void clean_data_cache(u64 address, u64) { fake::record("dc cvac", address); }
+
+}  // namespace ax::arch

@@ -1,0 +1,82 @@
+// Serial consoles: polled output, input by poll or interrupt. One interface, one class per register layout.
+#pragma once
+
+#include <optional>
+
+#include "kernel/base/format.hpp"
+#include "kernel/base/types.hpp"
+
+namespace ax::drivers {
+
+/// A serial port whose registers are mapped at VA = PA and whose line settings firmware has made. Output may run in any
+/// context, before the MMU and in a panic included; callers serialise it (the log's console lock). A transmitter that stays
+/// busy loses characters instead of blocking its caller for ever.
+class Uart : public Sink {
+ public:
+  /// Sends the text, each '\n' as "\r\n".
+  void write(std::string_view text) final;
+
+  /// Makes sure that transmitter and receiver run, with all interrupts off.
+  virtual void init() = 0;
+  /// One received character, if there is one.
+  virtual std::optional<char> get() = 0;
+  /// From now on received characters raise the port's interrupt, until get() has taken them all.
+  virtual void enable_receive_interrupt() = 0;
+  /// Ends the conditions that get() does not end. To be called by the interrupt's handler, after it has read.
+  virtual void acknowledge_interrupt() = 0;
+
+ protected:
+  constexpr Uart() = default;
+  ~Uart() = default;
+  virtual bool can_send() = 0;
+  virtual void send(char c) = 0;
+
+ private:
+  void put(char c);
+};
+
+/// Arm PrimeCell UART (DDI 0183) and the SBSA subset of it.
+class Pl011 final : public Uart {
+ public:
+  constexpr Pl011() = default;
+  explicit constexpr Pl011(Hpa registers) : base_(registers.value()) {}
+
+  void init() override;
+  std::optional<char> get() override;
+  void enable_receive_interrupt() override;
+  void acknowledge_interrupt() override;
+
+ private:
+  enum class Register : u16;
+  bool can_send() override;
+  void send(char c) override;
+  u32 read(Register r) const;
+  void write_register(Register r, u32 value) const;
+
+  u64 base_ = 0;
+};
+
+/// 16550 and compatible, also Synopsys DesignWare APB: registers 2^shift bytes apart, accessed in `width` bytes.
+class Uart16550 final : public Uart {
+ public:
+  constexpr Uart16550() = default;
+  constexpr Uart16550(Hpa registers, u8 shift, u8 width) : base_(registers.value()), shift_(shift), width_(width) {}
+
+  void init() override;
+  std::optional<char> get() override;
+  void enable_receive_interrupt() override;
+  void acknowledge_interrupt() override;
+
+ private:
+  enum class Register : u16;
+  bool can_send() override;
+  void send(char c) override;
+  u8 read(Register r) const;
+  void write_register(Register r, u8 value) const;
+
+  u64 base_ = 0;
+  u8 shift_ = 0;
+  u8 width_ = 1;
+};
+
+}  // namespace ax::drivers

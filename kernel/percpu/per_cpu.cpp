@@ -1,0 +1,16 @@
+#include "kernel/percpu/per_cpu.hpp"
+
+#include <arch/cpu.hpp>
+
+namespace ax::percpu {
+namespace {
+
+constinit PerCpu blocks[board::kMaxCpus];
+
+}  // namespace
+
+PerCpu& this_cpu() { return *static_cast<PerCpu*>(arch::per_cpu_base()); }
+
+PerCpu* of(unsigned index) { return index < board::kMaxCpus ? &blocks[index] : nullptr; }
+
+}  // namespace ax::percpu

@@ -1,0 +1,94 @@
+#include "platforms/aarch64-dyn/exceptions.hpp"
+
+#include <arch/cpu.hpp>
+
+#include "kernel/log/log.hpp"
+#include "kernel/percpu/per_cpu.hpp"
+#include "platforms/aarch64-dyn/stack_window.hpp"
+#include "platforms/aarch64-dyn/symbols.hpp"
+#include "platforms/platform.hpp"
+
+namespace ax::platform {
+namespace {
+
+constexpr usize kMaxFrames = 32;
+
+constexpr std::string_view kKindNames[] = {"synchronous exception", "IRQ on the wrong stack", "FIQ on the wrong stack", "SError"};
+
+struct ClassName {
+  u8 exception_class;
+  std::string_view name;
+};
+/// ESR_EL2.EC (Arm ARM D17.2.37): what host code can cause.
+constexpr ClassName kClassNames[] = {
+    {0x00, "unknown instruction"}, {0x07, "FP or SIMD instruction"}, {0x0e, "illegal execution state"},
+    {0x18, "trapped system register access"}, {0x19, "SVE instruction"}, {0x21, "instruction abort"},
+    {0x22, "misaligned PC"}, {0x25, "data abort"}, {0x26, "misaligned SP"}, {0x2f, "SError"},
+    {0x31, "breakpoint"}, {0x33, "software step"}, {0x35, "watchpoint"}, {0x3c, "BRK instruction"},
+};
+
+std::string_view class_name(u64 exception_class) {
+  for (const ClassName& entry : kClassNames) {
+    if (entry.exception_class == exception_class) return entry.name;
+  }
+  return "unexpected exception class";
+}
+
+/// Whether EL2 may read the eight bytes at `address`, by the hardware's own translation. Overwrites a guest's PAR_EL1.
+bool is_readable(u64 address) {
+  if (!is_aligned(address, sizeof(u64))) return false;
+  asm volatile("at s1e2r, %0" : : "r"(address) : "memory");
+  arch::isb();
+  return (arch::PAR_EL1::read() & 1) == 0;
+}
+
+/// A stack grew into the hole below it: the boot CPU's into its guard page, any other into what is unmapped of its place in the
+/// stack window.
+bool is_stack_overflow(const CrashFrame& frame) {
+  constexpr u64 kDataAbort = 0x25;
+  if (arch::ESR_EL2::exception_class(frame.esr) != kDataAbort) return false;
+  const u64 boot_guard = address_of(ax_boot_stack_guard).value();
+  const u64 page = align_down(frame.far, kPageSize);
+  return page == boot_guard || (page >= StackWindow::kBase && !is_readable(page));
+}
+
+void print_registers(const CrashFrame& frame) {
+  for (usize i = 0; i + 1 < frame.x.size(); i += 2) {
+    log::print_line("  x{:02} {:016x}  x{:02} {:016x}", i, frame.x[i], i + 1, frame.x[i + 1]);
+  }
+  log::print_line("  x30 {:016x}  sp  {:016x}", frame.x[30], frame.sp);
+  log::print_line("  elr {:016x}  spsr {:08x}  esr {:08x}  far {:016x}", frame.elr, frame.spsr, frame.esr, frame.far);
+}
+
+}  // namespace
+
+void print_back_trace(u64 pc, u64 frame) {
+  constexpr u64 kCallSize = 4;
+  log::print_line("back-trace (llvm-symbolizer --obj=axvisor ADDRESS...):");
+  for (usize depth = 0; depth < kMaxFrames; ++depth) {
+    log::print_line("  #{} {:#x}", depth, pc - load_offset());
+    if (frame == 0 || !is_readable(frame) || !is_readable(frame + sizeof(u64))) return;
+    const u64* record = reinterpret_cast<const u64*>(frame);
+    const u64 caller = record[0];
+    if (record[1] == 0 || caller == frame) return;
+    pc = record[1] - kCallSize;  // the call: what it returns to may be another function when the call does not return
+    frame = caller;
+  }
+}
+
+}  // namespace ax::platform
+
+/// Called by vectors.S on the emergency stack; `kind` is the vector's slot.
+extern "C" [[noreturn]] void ax_fatal_exception(const ax::platform::CrashFrame* frame, ax::u64 kind) {
+  using namespace ax::platform;
+  begin_panic();
+  const ax::u64 exception_class = ax::arch::ESR_EL2::exception_class(frame->esr);
+  ax::log::print_line("axvisor: fatal {} on CPU {}: {}{}", kKindNames[kind % std::size(kKindNames)],
+                      ax::percpu::this_cpu().index, class_name(exception_class),
+                      is_stack_overflow(*frame) ? " (stack overflow)" : "");
+  print_registers(*frame);
+  print_back_trace(frame->elr, frame->x[29]);
+  end_panic(is_stack_overflow(*frame) ? "stack overflow" : "fatal exception in the hypervisor");
+}
+
+extern "C" void ax_host_interrupt() { ax::platform::handle_interrupt(); }

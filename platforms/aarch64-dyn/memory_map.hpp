@@ -1,0 +1,38 @@
+// The hypervisor's own address space: VA = PA, W^X. Guarded stacks lie elsewhere: stack_window.hpp.
+#pragma once
+
+#include <arch/tlb.hpp>
+
+#include "kernel/mm/arm_stage1_el2.hpp"
+#include "kernel/mm/frame_allocator.hpp"
+#include "platforms/machine_info.hpp"
+
+namespace ax::platform {
+
+using HostTable = mm::PageTable<mm::ArmStage1El2Format, mm::ArmStage1El2Tlb<arch::Tlb>>;
+
+/// Page frames out of the image, for tables that are made before there is a frame allocator. They are never given back.
+class TablePool {
+ public:
+  Result<Hpa> allocate_table();
+  void free_table(Hpa) {}
+  usize used() const { return used_; }
+
+ private:
+  usize used_ = 0;
+};
+
+/// The table that boot.S has made: the image's 2 MiB blocks. More may be added.
+HostTable early_table();
+
+/// A page-aligned range that covers `range`.
+HpaRange whole_pages(HpaRange range);
+inline Range<Hva> identity(HpaRange range) { return {Hva(range.base.value()), range.size}; }
+
+/// The final map. Text is read-execute, constants read-only, data and RAM read-write and not executable; the device tree and
+/// the boot loader's modules are read-only; registers are device memory. Reserved memory is not mapped: speculation must not
+/// reach what firmware keeps to itself. The pages below the boot CPU's stacks are holes.
+/// Errors: OutOfMemory when the pool is too small for a very fragmented machine, or what the table says.
+Result<HostTable> build_final_table(TablePool& pool, const MachineInfo& machine);
+
+}  // namespace ax::platform

@@ -1,0 +1,45 @@
+// The platform's one global object.
+#pragma once
+
+#include <array>
+
+#include "kernel/base/spinlock.hpp"
+#include "kernel/drivers/psci.hpp"
+#include "kernel/drivers/uart.hpp"
+#include "kernel/mm/frame_allocator.hpp"
+#include "platforms/aarch64-dyn/discovery.hpp"
+#include "platforms/aarch64-dyn/memory_map.hpp"
+#include "platforms/aarch64-dyn/stack_window.hpp"
+
+namespace ax::platform {
+
+/// The live address space and what is handed out of it.
+struct AddressSpace {
+  HostTable table{{}, {}, Hpa()};
+  StackWindow stacks{};
+};
+
+struct Root {
+  MachineInfo machine;
+  std::array<char, kDiscoveryNamesSize> names{};  ///< texts that `machine` refers to
+  drivers::Pl011 pl011;
+  drivers::Uart16550 uart16550;
+  drivers::Uart* console = nullptr;
+  drivers::Psci psci{};
+  Locked<AddressSpace, LockRank::HostPageTable> space{};
+  Locked<mm::FrameAllocator, LockRank::Frames> frames{};
+
+  static Root& instance();
+};
+
+/// Calls visit(mm::MappedLeaf<Hva>) for every leaf of the live tables, by rising address; for tests and reports.
+template <class Visit>
+void walk_memory_map(Visit visit) {
+  const auto space = Root::instance().space.lock();
+  space->table.walk(visit);
+}
+
+/// Where the live tables lead; nothing where nothing is mapped.
+inline std::optional<mm::Translation> translate(Hva address) { return Root::instance().space.lock()->table.translate(address); }
+
+}  // namespace ax::platform

@@ -1,0 +1,157 @@
+// The tiny guest: proves, without any library, that a guest sees the machine it was promised, then powers off.
+// It prints one line per fact; the last one is "tiny: N checks passed" or "tiny: FAILED".
+#include <cstdint>
+
+namespace {
+
+using u8 = std::uint8_t;
+using u32 = std::uint32_t;
+using u64 = std::uint64_t;
+
+// QEMU virt's addresses, which guests on that machine are given too.
+constexpr u64 kUart = 0x0900'0000;
+constexpr u64 kGicDistributor = 0x0800'0000;
+constexpr u64 kGicCpuInterface = 0x0801'0000;
+constexpr u64 kGicRedistributor = 0x080a'0000;
+constexpr u64 kNothing = 0x5000'0000;  ///< no RAM and no device of this guest: host RAM on the test machine
+
+constexpr u32 kVirtualTimerInterrupt = 27;
+constexpr u64 kPsciVersion = 0x8400'0000;
+constexpr u64 kPsciSystemOff = 0x8400'0008;
+
+volatile u64 abort_syndrome;
+volatile u64 abort_address;
+volatile u32 timer_interrupts;
+int checks;
+bool failed;
+bool gic_v3;
+
+void write32(u64 address, u32 value) { asm volatile("str %w0, [%1]" : : "r"(value), "r"(address) : "memory"); }
+u32 read32(u64 address) {
+  u32 value;
+  asm volatile("ldr %w0, [%1]" : "=r"(value) : "r"(address) : "memory");
+  return value;
+}
+
+void put(char c) {
+  while (read32(kUart + 0x18) & (1u << 5)) {
+  }
+  write32(kUart, static_cast<u8>(c));
+}
+void print(const char* text) {
+  for (; *text != '\0'; ++text) {
+    if (*text == '\n') put('\r');
+    put(*text);
+  }
+}
+void print_number(u64 n) {
+  if (n >= 10) print_number(n / 10);
+  put(static_cast<char>('0' + n % 10));
+}
+
+void check(bool ok, const char* what) {
+  print(ok ? "tiny: ok: " : "tiny: WRONG: ");
+  print(what);
+  print("\n");
+  ++checks;
+  failed |= !ok;
+}
+
+u64 psci(u64 function) {
+  register u64 x0 asm("x0") = function;
+  asm volatile("hvc #0" : "+r"(x0) : : "x1", "x2", "x3", "memory");
+  return x0;
+}
+
+void enable_timer_interrupt() {
+  if (gic_v3) {
+    const u64 sgi_frame = kGicRedistributor + 0x1'0000;
+    write32(kGicRedistributor + 0x14, 0);                       // GICR_WAKER: awake
+    write32(sgi_frame + 0x80, 0xffff'ffff);                     // GICR_IGROUPR0: Group 1
+    write32(sgi_frame + 0x100, 1u << kVirtualTimerInterrupt);   // GICR_ISENABLER0
+    write32(kGicDistributor, 0x12);                             // GICD_CTLR: ARE, Group 1
+    asm volatile("msr s3_0_c12_c12_5, %0\n isb" : : "r"(u64{1}));    // ICC_SRE_EL1
+    asm volatile("msr s3_0_c4_c6_0, %0" : : "r"(u64{0xf0}));         // ICC_PMR_EL1
+    asm volatile("msr s3_0_c12_c12_7, %0\n isb" : : "r"(u64{1}));    // ICC_IGRPEN1_EL1
+  } else {
+    write32(kGicDistributor + 0x100, 1u << kVirtualTimerInterrupt);  // GICD_ISENABLER0
+    write32(kGicDistributor, 1);
+    write32(kGicCpuInterface + 4, 0xf0);
+    write32(kGicCpuInterface, 1);
+  }
+}
+
+void check_timer() {
+  enable_timer_interrupt();
+  u64 frequency;
+  asm volatile("mrs %0, cntfrq_el0" : "=r"(frequency));
+  check(frequency != 0, "the counter has a frequency");
+  for (u32 round = 1; round <= 3; ++round) {
+    asm volatile("msr cntv_tval_el0, %0\n msr cntv_ctl_el0, %1\n isb" : : "r"(frequency / 10000), "r"(u64{1}));
+    asm volatile("msr daifclr, #2");
+    while (timer_interrupts < round) asm volatile("wfi" : : : "memory");
+    asm volatile("msr daifset, #2");
+  }
+  check(timer_interrupts == 3, "three timer interrupts arrived, each once");
+}
+
+void check_abort() {
+  (void)read32(kNothing);
+  const u64 exception_class = abort_syndrome >> 26;
+  check(exception_class == 0x25 && (abort_syndrome & 0x3f) == 0x10, "foreign memory gives a synchronous external abort");
+  check(abort_address == kNothing, "the fault address is reported");
+}
+
+bool is_device_tree(u64 address) { return (address & 7) == 0 && read32(address) == 0xedfe0dd0; }
+
+}  // namespace
+
+extern "C" void tiny_unexpected() {
+  print("tiny: FAILED: unexpected exception\n");
+  psci(kPsciSystemOff);
+}
+extern "C" void tiny_synchronous(u64 syndrome, u64 address) {
+  abort_syndrome = syndrome;
+  abort_address = address;
+}
+extern "C" void tiny_interrupt() {
+  u64 id;
+  if (gic_v3) {
+    asm volatile("mrs %0, s3_0_c12_c12_0" : "=r"(id));  // ICC_IAR1_EL1
+  } else {
+    id = read32(kGicCpuInterface + 0xc);
+  }
+  if (id == kVirtualTimerInterrupt) {
+    timer_interrupts = timer_interrupts + 1;
+    asm volatile("msr cntv_ctl_el0, xzr\n isb");
+  }
+  if (gic_v3) {
+    asm volatile("msr s3_0_c12_c12_1, %0\n isb" : : "r"(id));  // ICC_EOIR1_EL1
+  } else {
+    write32(kGicCpuInterface + 0x10, static_cast<u32>(id));
+  }
+}
+
+extern "C" void tiny_main(u64 device_tree) {
+  u64 current_el, features;
+  asm volatile("mrs %0, currentel" : "=r"(current_el));
+  asm volatile("mrs %0, id_aa64pfr0_el1" : "=r"(features));
+  gic_v3 = ((features >> 24) & 0xf) != 0;
+
+  print("tiny: hello from a guest\n");
+  check(current_el == 1 << 2, "runs at EL1");
+  check(((features >> 8) & 0xf) == 0, "sees no EL2");
+  check(is_device_tree(device_tree), "x0 is a device tree");
+  check(psci(kPsciVersion) >= 0x1'0000, "PSCI is version 1.0 or later");
+  check(psci(0x8600'ff01) == ~u64{0}, "an unknown call is not supported");
+  check_abort();
+  check_timer();
+  if (failed) {
+    print("tiny: FAILED\n");
+  } else {
+    print("tiny: ");
+    print_number(static_cast<u64>(checks));
+    print(" checks passed\n");
+  }
+  psci(kPsciSystemOff);
+}

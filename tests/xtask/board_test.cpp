@@ -1,0 +1,81 @@
+#include "tools/xtask/build/board.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/xtask/support.hpp"
+
+namespace ax::xtask {
+namespace {
+
+namespace fs = std::filesystem;
+using test::failure_of;
+
+class BoardTest : public ::testing::Test {
+ protected:
+  test::ScratchTree tree_;
+  const std::chrono::system_clock::time_point now_{std::chrono::sys_days{std::chrono::year{2026} / 3 / 4} +
+                                                   std::chrono::hours(5) + std::chrono::minutes(6) +
+                                                   std::chrono::seconds(7)};
+};
+
+TEST_F(BoardTest, UsesTheDefaultBoardWithoutAChoice) {
+  const Board board = current_board(tree_.root());
+  EXPECT_FALSE(board.chosen);
+  EXPECT_EQ(board.name, "qemu-aarch64");
+  EXPECT_EQ(board.cmake_value, "qemu-aarch64");
+  EXPECT_EQ(board.arch(), "aarch64");
+  EXPECT_TRUE(board.to_bin);
+}
+
+TEST_F(BoardTest, RemembersTheBoardInItsFirstLine) {
+  EXPECT_EQ(write_default_config(tree_.root(), "qemu-aarch64", now_), "");
+  EXPECT_EQ(read_file(tree_.root() / ".build.toml"),
+            "# board: qemu-aarch64\n" + read_file(tree_.root() / "configs/board/qemu-aarch64.toml"));
+  const Board board = current_board(tree_.root());
+  EXPECT_TRUE(board.chosen);
+  EXPECT_EQ(board.cmake_value, "qemu-aarch64");
+}
+
+TEST_F(BoardTest, KeepsTheOldFileUnderATimeInUtc) {
+  const test::ScopedEnvironment zone("TZ", "Asia/Shanghai");
+  tree_.write(".build.toml", "old");
+  const fs::path backup = write_default_config(tree_.root(), "qemu-aarch64", now_);
+  EXPECT_EQ(backup.filename(), ".build.toml.backup_20260304_050607");
+  EXPECT_EQ(read_file(backup), "old");
+}
+
+TEST_F(BoardTest, NeverOverwritesABackup) {
+  tree_.write(".build.toml", "first");
+  const fs::path first = write_default_config(tree_.root(), "qemu-aarch64", now_);
+  tree_.write(".build.toml", "second");
+  const fs::path second = write_default_config(tree_.root(), "qemu-aarch64", now_);
+  EXPECT_EQ(read_file(first), "first");
+  EXPECT_EQ(read_file(second), "second");
+}
+
+TEST_F(BoardTest, BuildsFromAnEditedFile) {
+  write_default_config(tree_.root(), "qemu-aarch64", now_);
+  const fs::path file = tree_.root() / ".build.toml";
+  write_file(file, read_file(file) + "smp = 2\n");
+  const Board board = current_board(tree_.root());
+  EXPECT_EQ(board.name, "qemu-aarch64");
+  EXPECT_EQ(board.cmake_value, file);
+  EXPECT_EQ(board.smp, 2);
+}
+
+TEST_F(BoardTest, SuggestsABoard) {
+  const Failure failure = failure_of([&] { write_default_config(tree_.root(), "qemu-arch64", now_); });
+  EXPECT_EQ(failure.code(), ExitCode::Usage);
+  EXPECT_STREQ(failure.what(), "unknown board 'qemu-arch64'; did you mean 'qemu-aarch64'?");
+  EXPECT_EQ(failure.hint(), "boards: qemu-aarch64");
+  EXPECT_FALSE(fs::exists(tree_.root() / ".build.toml"));
+}
+
+TEST_F(BoardTest, WantsToKnowWhichBoardAFileIsFor) {
+  tree_.write(".build.toml", "target = \"aarch64-unknown-none-softfloat\"\n");
+  EXPECT_EQ(failure_of([&] { current_board(tree_.root()); }).what(),
+            (tree_.root() / ".build.toml").string() + ": the first line must be '# board: NAME'");
+}
+
+}  // namespace
+}  // namespace ax::xtask

@@ -1,0 +1,202 @@
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/xtask/support.hpp"
+#include "tools/xtask/command/command.hpp"
+
+namespace ax::xtask {
+namespace {
+
+using test::ProgramResult;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class CommandLineTest : public ::testing::Test {
+ protected:
+  test::ScratchTree tree_;
+};
+
+void check_table(std::span<const Command> commands) {
+  std::set<std::string_view> names;
+  for (const Command& command : commands) {
+    EXPECT_TRUE(names.insert(command.name).second) << command.name << " twice";
+    EXPECT_FALSE(command.summary.empty()) << command.name;
+    EXPECT_FALSE(command.summary.ends_with('.')) << command.name;
+    EXPECT_NE(command.declare == nullptr, command.children.empty()) << command.name;
+    EXPECT_TRUE(command.declare == nullptr || !command.examples.empty()) << command.name << " has no example";
+    check_table(command.children);
+  }
+}
+
+TEST_F(CommandLineTest, DescribesEveryCommandWithExamples) { check_table(command_table()); }
+
+TEST_F(CommandLineTest, ListsEveryCommandInItsHelp) {
+  const ProgramResult help = tree_.xtask({"--help"});
+  EXPECT_EQ(help.status, 0);
+  for (const Command& command : command_table()) {
+    EXPECT_THAT(help.output, HasSubstr(std::string(command.name))) << command.name;
+    const ProgramResult own = tree_.xtask({std::string(command.name), "--help"});
+    EXPECT_EQ(own.status, 0) << own.output;
+    EXPECT_EQ(tree_.xtask({"help", std::string(command.name)}).output, own.output);
+  }
+}
+
+TEST_F(CommandLineTest, SuggestsCommandsAndOptions) {
+  const ProgramResult command = tree_.xtask({"qmeu"});
+  EXPECT_EQ(command.status, 2);
+  EXPECT_EQ(command.output, "error: unknown command 'qmeu'; did you mean 'qemu'?\nhint: ./xtask --help lists the commands\n");
+  const ProgramResult option = tree_.xtask({"qemu", "--vmconfig", "x"});
+  EXPECT_EQ(option.status, 2);
+  EXPECT_THAT(option.output, HasSubstr("unknown option '--vmconfig'; did you mean '--vmconfigs'?"));
+  const ProgramResult nested = tree_.xtask({"image", "fecth"});
+  EXPECT_EQ(nested.status, 2);
+  EXPECT_THAT(nested.output, HasSubstr("unknown command 'fecth'; did you mean 'fetch'?"));
+  EXPECT_THAT(tree_.xtask({"help", "buidl"}).output, HasSubstr("did you mean 'build'?"));
+}
+
+TEST_F(CommandLineTest, RefusesBadValues) {
+  const ProgramResult smp = tree_.xtask({"build", "--smp", "many"});
+  EXPECT_EQ(smp.status, 2);
+  EXPECT_THAT(smp.output, HasSubstr("--smp: Value many not in range 1 to 64"));
+  EXPECT_EQ(tree_.xtask({"run"}).status, 2);
+  EXPECT_EQ(tree_.xtask({"image"}).status, 2);
+}
+
+TEST_F(CommandLineTest, UsesNoColourWithoutATerminal) {
+  EXPECT_THAT(tree_.xtask({"qmeu"}, {{"TERM", "xterm"}}).output, Not(HasSubstr("\x1b")));
+}
+
+TEST_F(CommandLineTest, UsesColourOnATerminalThatWantsIt) {
+  const EnvironmentChanges environment{{"AXVISOR_ROOT", tree_.root().string()}, {"TERM", "xterm"}, {"NO_COLOR", std::nullopt}};
+  test::TerminalProgram coloured({XTASK_PROGRAM, "qmeu"}, environment);
+  EXPECT_EQ(coloured.finish(), 2);
+  EXPECT_THAT(coloured.output(), HasSubstr("\x1b[1;31merror: "));
+}
+
+TEST_F(CommandLineTest, ShowsTheExactBuildCommands) {
+  const std::string root = tree_.root().string();
+  tree_.write("a.toml", "");
+  const ProgramResult result = tree_.xtask({"build", "--dry-run", "--vmconfigs", "a.toml", "--smp", "2", "-q"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.output,
+            fmt::format("cmake --preset qemu-aarch64 -B {0}/build/qemu-aarch64 -DAXVISOR_BOARD=qemu-aarch64"
+                        " -DAXVISOR_CONFIG_PATH= -DAXVISOR_SMP=2 -DAXVISOR_VM_CONFIGS={0}/a.toml\n"
+                        "cmake --build {0}/build/qemu-aarch64 -- --quiet\n",
+                        root));
+}
+
+TEST_F(CommandLineTest, ConfiguresAgainOnlyWhenAValueChanges) {
+  const std::string folder = (tree_.root() / "build/qemu-aarch64").string();
+  write_file(folder + "/build.ninja", "");
+  write_file(folder + "/CMakeCache.txt",
+             "AXVISOR_BOARD:STRING=qemu-aarch64\nAXVISOR_CONFIG_PATH:UNINITIALIZED=\nAXVISOR_SMP:UNINITIALIZED=4\n"
+             "AXVISOR_VM_CONFIGS:UNINITIALIZED=\n");
+  EXPECT_THAT(tree_.xtask({"build", "--dry-run", "-q", "--smp", "4"}).output, StartsWith("cmake --build"));
+  EXPECT_THAT(tree_.xtask({"build", "--dry-run", "-q"}, {{"AXVISOR_SMP", "4"}}).output, StartsWith("cmake --build"));
+  EXPECT_THAT(tree_.xtask({"build", "--dry-run", "-q", "--smp", "2"}).output, StartsWith("cmake --preset"));
+}
+
+TEST_F(CommandLineTest, BuildsAnEditedBoardFromItsFile) {
+  tree_.write(".build.toml", "# board: qemu-aarch64\ntarget = \"aarch64-unknown-none-softfloat\"\nto_bin = true\nsmp = 3\n");
+  const ProgramResult result = tree_.xtask({"qemu", "--dry-run", "-q"});
+  EXPECT_THAT(result.output, HasSubstr("-DAXVISOR_BOARD=" + (tree_.root() / ".build.toml").string()));
+  EXPECT_THAT(result.output, HasSubstr("qemu-system-aarch64 -nographic -machine virt -smp 3 -accel tcg -kernel "));
+}
+
+TEST_F(CommandLineTest, SaysSoWhenQemuWantsAFlatImageThatTheBoardDoesNotBuild) {
+  tree_.write("configs/board/qemu-aarch64.toml", "target = \"aarch64-unknown-none-softfloat\"\n");
+  const ProgramResult result = tree_.xtask({"qemu", "--dry-run", "-q"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("wants axvisor.bin, which the board qemu-aarch64 does not build (to_bin = false)"));
+}
+
+TEST_F(CommandLineTest, BuildsABoardWithoutAPreset) {
+  tree_.write("configs/board/mine.toml", "target = \"aarch64-unknown-none-softfloat\"\n");
+  EXPECT_EQ(tree_.xtask({"defconfig", "mine"}).status, 0);
+  EXPECT_THAT(tree_.xtask({"build", "--debug", "--dry-run", "-q"}).output,
+              StartsWith(fmt::format("cmake -S {0} -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DCMAKE_BUILD_TYPE=Debug "
+                                     "-B {0}/build/mine-debug -DAXVISOR_BOARD=mine", tree_.root().string())));
+}
+
+TEST_F(CommandLineTest, KeepsTheUsersCompilersOutOfBuilds) {
+  const ProgramResult result = tree_.xtask({"build", "--dry-run", "-q"}, {{"CC", "weird-cc"}, {"CXXFLAGS", "-O0"}});
+  EXPECT_THAT(result.output, StartsWith("env -u CC -u CXXFLAGS cmake --preset"));
+}
+
+TEST_F(CommandLineTest, PrefersTheUsersQemuConfiguration) {
+  EXPECT_THAT(tree_.xtask({"qemu", "--dry-run", "-q", "--gdb"}).output, HasSubstr("qemu-system-aarch64 -nographic -machine virt -accel tcg -s -S -kernel"));
+  tree_.write(".qemu-aarch64.toml", "args = ['-display', 'none']\n");
+  EXPECT_THAT(tree_.xtask({"qemu", "--dry-run", "-q"}).output, HasSubstr("qemu-system-aarch64 -display none"));
+  tree_.write("other.toml", "args = ['-m', '4G']\n");
+  EXPECT_THAT(tree_.xtask({"qemu", "--dry-run", "-q", "--qemu-config", "other.toml"}).output, HasSubstr("-m 4G"));
+}
+
+TEST_F(CommandLineTest, FailsOnAMissingVmFile) {
+  const ProgramResult result = tree_.xtask({"build", "--vmconfigs", "missing.toml"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("--vmconfigs: no such file: " + (tree_.root() / "missing.toml").string()));
+}
+
+TEST_F(CommandLineTest, RemovesOnlyTheFoldersOfTheTarget) {
+  const auto folder = [&](const std::string& name, const std::string& target) {
+    tree_.write("build/" + name + "/CMakeCache.txt", "CMAKE_TOOLCHAIN_FILE:FILEPATH=/t/" + target + ".cmake\n");
+  };
+  folder("qemu-aarch64", "aarch64-unknown-none-softfloat");
+  folder("qemu-aarch64-debug", "aarch64-unknown-none-softfloat");
+  folder("other", "x86_64-unknown-none");
+  folder("host", "");
+  EXPECT_EQ(tree_.xtask({"clean", "--target", "x86_64-unknown-none"}).status, 0);
+  EXPECT_FALSE(std::filesystem::exists(tree_.root() / "build/other"));
+  EXPECT_EQ(tree_.xtask({"clean"}).status, 0);
+  EXPECT_FALSE(std::filesystem::exists(tree_.root() / "build/qemu-aarch64-debug"));
+  EXPECT_TRUE(std::filesystem::exists(tree_.root() / "build/host"));
+  EXPECT_EQ(tree_.xtask({"clean", "--target", "hots"}).output, "error: no build folder for 'hots'; did you mean 'host'?\n");
+  EXPECT_EQ(tree_.xtask({"clean", "--all"}).status, 0);
+  EXPECT_FALSE(std::filesystem::exists(tree_.root() / "build"));
+}
+
+/// A fake cmake and ctest: `xtask test` without building anything.
+TEST_F(CommandLineTest, EndsWithOneLineOfCounts) {
+  test::write_script(tree_.programs() / "cmake", "exit 0\n");
+  test::write_script(tree_.programs() / "ctest", R"(
+preset=$2
+while [ "$1" != --output-junit ]; do shift; done
+mkdir -p "${2%/*}"
+printf '<testcase name="a" status="run">\n<testcase name="b" status="run">\n' >"$2"
+[ "$preset" = host ] || { printf '<testcase name="c" status="fail">\n' >>"$2"; exit 8; }
+)");
+  const EnvironmentChanges environment{{"PATH", tree_.programs().string() + ":/usr/bin:/bin"}};
+  const ProgramResult host = tree_.xtask({"test", "-q", "--preset", "host"}, environment);
+  EXPECT_EQ(host.status, 0) << host.output;
+  EXPECT_THAT(host.output, ::testing::EndsWith("2 passed, 0 failed\n"));
+  const ProgramResult both = tree_.xtask({"test", "-q"}, environment);
+  EXPECT_EQ(both.status, 1);
+  EXPECT_THAT(both.output, ::testing::EndsWith("4 passed, 1 failed\n"));
+}
+
+TEST_F(CommandLineTest, CountsABuildThatFailsAsAFailure) {
+  test::write_script(tree_.programs() / "cmake", "exit 1\n");
+  const ProgramResult result =
+      tree_.xtask({"test", "-q", "--preset", "host"}, {{"PATH", tree_.programs().string() + ":/usr/bin:/bin"}});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.output, "error: configuring host failed (status 1)\n0 passed, 1 failed\n");
+}
+
+TEST_F(CommandLineTest, LeavesNoBuildBehindAfterCtrlC) {
+  test::write_script(tree_.programs() / "cmake", "trap '' TERM\necho \"pid $$\"\nsleep 1000\nsleep 1000\n");
+  test::TerminalProgram program({XTASK_PROGRAM, "build", "-q"},
+                                {{"AXVISOR_ROOT", tree_.root().string()},
+                                 {"PATH", tree_.programs().string() + ":/usr/bin:/bin"}});
+  ASSERT_TRUE(program.wait_for("pid ")) << program.output();
+  ASSERT_TRUE(program.wait_for("\n")) << program.output();
+  program.type("\x03");
+  EXPECT_EQ(program.finish(), static_cast<int>(ExitCode::Interrupted)) << program.output();
+  EXPECT_TRUE(test::is_gone(std::stoi(program.output().substr(program.output().find("pid ") + 4))));
+}
+
+}  // namespace
+}  // namespace ax::xtask

@@ -1,0 +1,156 @@
+#include "tools/xtask/build/cmake_build.hpp"
+
+#include <fmt/format.h>
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <sstream>
+
+#include "tools/xtask/core/failure.hpp"
+#include "tools/xtask/core/files.hpp"
+
+namespace ax::xtask {
+namespace fs = std::filesystem;
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+/// A path list whose relative entries are seen from the user's folder, as CMake, run in the source tree, sees it.
+std::string absolute_list(const Context& context, const std::string& list) {
+  std::string result;
+  std::istringstream entries(list);
+  for (std::string entry; std::getline(entries, entry, ':');) {
+    if (!entry.empty()) {
+      result += (result.empty() ? "" : ":") + context.resolve(entry).string();
+    }
+  }
+  return result;
+}
+
+std::string vm_config_list(const Context& context, const BuildRequest& request) {
+  if (request.vm_configs.empty()) {
+    return absolute_list(context, environment("AXVISOR_VM_CONFIGS"));
+  }
+  std::string list;
+  for (const fs::path& path : request.vm_configs) {
+    if (!fs::is_regular_file(path)) {
+      throw Failure(ExitCode::Usage, "--vmconfigs: no such file: " + path.string());
+    }
+    list += (list.empty() ? "" : ":") + path.string();
+  }
+  return list;
+}
+
+bool has_preset(const Context& context, const std::string& name) {
+  const std::string presets = read_file(context.root / "CMakePresets.json");
+  return RE2::PartialMatch(presets, fmt::format("\"name\":\\s*\"{}\"", RE2::QuoteMeta(name)));
+}
+
+Argv configure_command(const Context& context, const BuildFolder& build) {
+  Argv command{"cmake"};
+  if (has_preset(context, build.preset)) {
+    command.insert(command.end(), {"--preset", build.preset});
+  } else {
+    command.insert(command.end(), {"-S", context.root.string(), "-G", "Ninja", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON",
+                                   build.preset.ends_with("-debug") ? "-DCMAKE_BUILD_TYPE=Debug"
+                                                                    : "-DCMAKE_BUILD_TYPE=RelWithDebInfo"});
+  }
+  command.insert(command.end(), {"-B", build.folder.string()});
+  for (const auto& [name, value] : build.cache) {
+    command.push_back(fmt::format("-D{}={}", name, value));
+  }
+  return command;
+}
+
+bool is_current(const BuildFolder& build) {
+  if (!fs::exists(build.folder / "build.ninja")) {
+    return false;
+  }
+  const std::map<std::string, std::string> cache = read_cmake_cache(build.folder);
+  return std::all_of(build.cache.begin(), build.cache.end(), [&](const auto& wanted) {
+    const auto found = cache.find(wanted.first);
+    return found != cache.end() && found->second == wanted.second;
+  });
+}
+
+}  // namespace
+
+EnvironmentChanges clean_build_environment() {
+  EnvironmentChanges changes;
+  for (const char* name : {"CC", "CXX", "ASM", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "ASMFLAGS", "LDFLAGS",
+                           "CMAKE_TOOLCHAIN_FILE", "CMAKE_GENERATOR", "CMAKE_BUILD_TYPE"}) {
+    if (std::getenv(name) != nullptr) {
+      changes[name] = std::nullopt;
+    }
+  }
+  return changes;
+}
+
+void run_step(const Context& context, const Argv& argv, const std::string& what) {
+  const EnvironmentChanges environment_changes = clean_build_environment();
+  if (context.dry_run) {
+    print_out(format_command(argv, environment_changes) + "\n");
+    return;
+  }
+  context.console.detail(format_command(argv, environment_changes));
+  const int status = run_command({.argv = argv, .folder = context.root, .environment = environment_changes});
+  if (status != 0) {
+    throw Failure(ExitCode::Failure, fmt::format("{} failed (status {})", what, status));
+  }
+}
+
+BuildFolder board_build(const Context& context, const Board& board, const BuildRequest& request) {
+  BuildFolder build;
+  build.preset = board.name + (request.debug ? "-debug" : "");
+  build.folder = request.build_dir.empty() ? context.root / "build" / build.preset : request.build_dir;
+  build.cache["AXVISOR_BOARD"] = board.cmake_value;
+  build.cache["AXVISOR_VM_CONFIGS"] = vm_config_list(context, request);
+  build.cache["AXVISOR_SMP"] = request.smp ? std::to_string(*request.smp) : environment("AXVISOR_SMP");
+  build.cache["AXVISOR_CONFIG_PATH"] = absolute_list(context, environment("AXVISOR_CONFIG_PATH"));
+  return build;
+}
+
+BuildFolder host_build(const Context& context, const std::string& preset) {
+  return {preset, context.root / "build" / preset, {{"AXVISOR_BOARD", ""}}};
+}
+
+void configure_and_build(const Context& context, const BuildFolder& build, const Argv& targets) {
+  if (!is_current(build)) {
+    context.console.step(fmt::format("configuring {} in {}", build.preset, build.folder.string()));
+    run_step(context, configure_command(context, build), "configuring " + build.preset);
+  }
+  context.console.step("building " + build.preset);
+  Argv command{"cmake", "--build", build.folder.string()};
+  if (context.console.verbosity() == Verbosity::Quiet) {
+    command.insert(command.end(), {"--", "--quiet"});
+  }
+  if (!targets.empty()) {
+    command.insert(command.begin() + 3, targets.begin(), targets.end());
+    command.insert(command.begin() + 3, "--target");
+  }
+  run_step(context, command, "building " + build.preset);
+}
+
+std::map<std::string, std::string> read_cmake_cache(const fs::path& folder) {
+  std::map<std::string, std::string> cache;
+  const fs::path file = folder / "CMakeCache.txt";
+  if (!fs::exists(file)) {
+    return cache;
+  }
+  static const RE2 kEntry("([^#/:=][^:=]*):[A-Z]+=(.*)");
+  std::istringstream lines(read_file(file));
+  for (std::string line; std::getline(lines, line);) {
+    std::string name;
+    std::string value;
+    if (RE2::FullMatch(line, kEntry, &name, &value)) {
+      cache[name] = value;
+    }
+  }
+  return cache;
+}
+
+}  // namespace ax::xtask

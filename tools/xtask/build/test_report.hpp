@@ -1,0 +1,20 @@
+// The counts of a ctest run, out of its JUnit report.
+#pragma once
+
+#include <string_view>
+
+namespace ax::xtask {
+
+struct TestCounts {
+  unsigned passed = 0;
+  unsigned failed = 0;
+  unsigned skipped = 0;
+
+  TestCounts& operator+=(const TestCounts& other);
+};
+
+/// A test that could not be run (program or file missing, set-up failed) counts as failed; one that said so itself
+/// (SKIP_RETURN_CODE, SKIP_REGULAR_EXPRESSION) or is disabled as skipped.
+TestCounts count_tests(std::string_view junit);
+
+}  // namespace ax::xtask

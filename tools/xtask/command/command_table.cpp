@@ -1,0 +1,94 @@
+#include <array>
+
+#include "tools/xtask/command/commands.hpp"
+
+namespace ax::xtask {
+namespace {
+
+constexpr std::array kSetupExamples{
+    Example{"setup", "install whatever is missing, after asking"},
+    Example{"setup --yes", "the same without asking"},
+    Example{"setup --dry-run", "show the apt-get command"},
+};
+constexpr std::array kDefconfigExamples{
+    Example{"defconfig qemu-aarch64", "build for QEMU's virt machine from now on"},
+};
+constexpr std::array kBuildExamples{
+    Example{"build", "build for the chosen board"},
+    Example{"build --debug --bin-dir /tmp/out", "unoptimised and checked; copy the products"},
+    Example{"build --vmconfigs a.toml --vmconfigs b.toml", "with these two virtual machines"},
+};
+constexpr std::array kQemuExamples{
+    Example{"qemu", "build and boot the board's default guests (Ctrl-A x quits)"},
+    Example{"qemu --vmconfigs my-vm.toml --smp 2", "boot one VM on a machine with two CPUs"},
+    Example{"qemu --gdb", "wait for a debugger on localhost:1234"},
+    Example{"qemu --dry-run", "show the commands"},
+};
+constexpr std::array kTestExamples{
+    Example{"test", "unit tests, then boot tests in QEMU"},
+    Example{"test --preset host -R Fdt", "only the host tests whose names match"},
+    Example{"test -L linux", "only tests with this label"},
+};
+constexpr std::array kRunExamples{
+    Example{"run --config boot.toml --elf axvisor --bin axvisor.bin", "run a boot test's configuration"},
+    Example{"run --config boot.toml --elf axvisor --set gic_version=2", "the same with one key changed"},
+};
+constexpr std::array kImageListExamples{Example{"image ls", "the images, their locked versions, and what is cached"}};
+constexpr std::array kImageFetchExamples{
+    Example{"image fetch debian-arm64", "put Debian's kernel into the cache, print its path"},
+    Example{"image fetch debian-arm64-initramfs --output initrd", "write it to a file"},
+};
+constexpr std::array kImageLockExamples{
+    Example{"image lock", "compare the locked versions with the mirror's"},
+    Example{"image lock --update", "pin what the mirror has now"},
+};
+constexpr std::array kCleanExamples{
+    Example{"clean", "remove the build folders of the chosen board"},
+    Example{"clean --target aarch64-unknown-none-softfloat", "of every board with this target"},
+    Example{"clean --all", "the whole build folder, xtask included"},
+};
+constexpr std::array kHelpExamples{Example{"help qemu", "the same as qemu --help"}};
+
+constexpr std::array kImageCommands{
+    Command{"ls", "List the guest images", "", kImageListExamples, &declare_image_list},
+    Command{"fetch", "Fetch or build one image",
+            "Versions come from configs/images/lock.toml. Packages are taken from this machine's configured Debian mirror\n"
+            "through its signed index, without touching the system's package state, and kept in $AXVISOR_CACHE\n"
+            "(~/.cache/axvisor).",
+            kImageFetchExamples, &declare_image_fetch},
+    Command{"lock", "Compare or update the locked versions", "", kImageLockExamples, &declare_image_lock},
+};
+
+constexpr std::array kCommands{
+    Command{"setup", "Install the packages that building and testing need",
+            "The list is cmake/packages.txt. As root without a terminal it goes ahead; on a terminal it asks.",
+            kSetupExamples, &declare_setup},
+    Command{"defconfig", "Choose a board: copy its configuration to .build.toml",
+            "An existing .build.toml is kept as .build.toml.backup_YYYYmmdd_HHMMSS (UTC).", kDefconfigExamples,
+            &declare_defconfig},
+    Command{"build", "Build the hypervisor image for the chosen board",
+            "Uses .build.toml (see defconfig), or the board qemu-aarch64 without one. AXVISOR_VM_CONFIGS and AXVISOR_SMP\n"
+            "stand for --vmconfigs and --smp where those are not given.",
+            kBuildExamples, &declare_build},
+    Command{"qemu", "Build, then boot in QEMU with the console on this terminal",
+            "QEMU's configuration is --qemu-config, else .qemu-<arch>.toml, else configs/qemu/qemu-<arch>.toml.\n"
+            "Every key goes to the guest; Ctrl-A x ends QEMU, Ctrl-A c reaches its monitor.",
+            kQemuExamples, &declare_qemu},
+    Command{"test", "Build and run the tests of the host and of QEMU",
+            "Ends with a line 'N passed, N failed' (', N skipped').", kTestExamples, &declare_test},
+    Command{"run", "Run an emulator with a console script, as ctest does",
+            "The configuration's keys: args, uefi, to_bin, success_regex, fail_regex, shell_prefix, shell_init_cmd,\n"
+            "timeout, [[steps]], expect_exit, verdict, fail_reason, machine, cpu, memory, smp, gic_version, kernel,\n"
+            "load_address, emulator. Variables: ${workspaceFolder}, ${elf}, ${bin}, ${env:VAR:-default}, ${nonce},\n"
+            "${nonce*N}, and those of --define.",
+            kRunExamples, &declare_run},
+    Command{"image", "Fetch, build and pin guest images", "", {}, nullptr, kImageCommands},
+    Command{"clean", "Remove build folders", "", kCleanExamples, &declare_clean},
+    Command{"help", "Explain a command", "", kHelpExamples, &declare_help},
+};
+
+}  // namespace
+
+std::span<const Command> command_table() { return kCommands; }
+
+}  // namespace ax::xtask

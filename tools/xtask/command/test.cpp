@@ -1,0 +1,143 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <array>
+
+#include "tools/xtask/build/cmake_build.hpp"
+#include "tools/xtask/build/test_report.hpp"
+#include "tools/xtask/command/commands.hpp"
+#include "tools/xtask/core/files.hpp"
+#include "tools/xtask/core/packages.hpp"
+
+namespace ax::xtask {
+namespace fs = std::filesystem;
+namespace {
+
+const std::vector<std::string> kDefaultPresets{"host", kDefaultBoard};
+constexpr int kMostJobs = 1024;
+constexpr std::array<std::string_view, 3> kVersionCommands{"clang-19", "g++", "qemu-system-aarch64"};
+
+struct TestOptions {
+  std::vector<std::string> presets;
+  std::string name_regex;
+  std::string exclude_regex;
+  std::string label_regex;
+  std::string label_exclude_regex;
+  int jobs = 0;
+};
+
+void show_versions(const Context& context) {
+  for (const std::string_view program : kVersionCommands) {
+    if (find_program(std::string(program))) {
+      const CapturedOutput version =
+          capture_command({.argv = {std::string(program), "--version"}, .console = ChildProcess::Console::Quiet});
+      context.console.step(version.output.substr(0, version.output.find('\n')));
+    }
+  }
+}
+
+bool is_host(const std::string& preset) { return preset == "host" || preset.starts_with("host-"); }
+
+BuildFolder folder_of(const Context& context, const std::string& preset) {
+  if (is_host(preset)) {
+    return host_build(context, preset);
+  }
+  constexpr std::string_view kDebug = "-debug";
+  BuildRequest request;
+  request.debug = preset.ends_with(kDebug);
+  Board board;
+  board.name = board.cmake_value = request.debug ? preset.substr(0, preset.size() - kDebug.size()) : preset;
+  return board_build(context, board, request);
+}
+
+Argv ctest_command(const std::string& preset, const fs::path& report, const TestOptions& options) {
+  Argv command{"ctest", "--preset", preset, "--output-junit", report.string()};
+  const std::array<std::pair<const char*, const std::string&>, 4> filters{
+      {{"-R", options.name_regex},
+       {"-E", options.exclude_regex},
+       {"-L", options.label_regex},
+       {"-LE", options.label_exclude_regex}}};
+  for (const auto& [option, value] : filters) {
+    if (!value.empty()) {
+      command.insert(command.end(), {option, value});
+    }
+  }
+  const bool filtered = std::any_of(filters.begin(), filters.end(), [](const auto& f) { return !f.second.empty(); });
+  if (filtered) {
+    // The presets take an empty selection for a mistake; a filter may well select from one of them only.
+    command.push_back("--no-tests=ignore");
+  }
+  if (options.jobs > 0) {
+    command.insert(command.end(), {"-j", std::to_string(options.jobs)});
+  }
+  return command;
+}
+
+/// Builds and tests one preset. What keeps its tests from running at all counts as one failure.
+TestCounts test_preset(const Context& context, const std::string& preset, const TestOptions& options) {
+  const BuildFolder build = folder_of(context, preset);
+  const fs::path report = build.folder / "Testing/junit.xml";
+  if (context.dry_run) {
+    configure_and_build(context, build);
+    print_out(format_command(ctest_command(preset, report, options)) + "\n");
+    return {};
+  }
+  TestCounts counts;
+  try {
+    configure_and_build(context, build);
+    context.console.step("testing " + preset);
+    fs::remove(report);
+    const int status = run_command({.argv = ctest_command(preset, report, options), .folder = context.root});
+    counts = fs::exists(report) ? count_tests(read_file(report)) : TestCounts{};
+    if (status != 0 && counts.failed == 0) {
+      throw Failure(ExitCode::Failure, fmt::format("ctest of {} failed (status {})", preset, status));
+    }
+  } catch (const Failure& failure) {
+    if (failure.code() == ExitCode::Interrupted) {
+      throw;
+    }
+    context.console.error(failure.what(), failure.hint());
+    ++counts.failed;
+  }
+  return counts;
+}
+
+ExitCode run_tests(const Context& context, const TestOptions& options) {
+  ensure_packages(context, {});
+  if (!context.dry_run) {
+    show_versions(context);
+  }
+  TestCounts total;
+  for (const std::string& preset : options.presets.empty() ? kDefaultPresets : options.presets) {
+    total += test_preset(context, preset, options);
+  }
+  if (context.dry_run) {
+    return ExitCode::Success;
+  }
+  if (total.passed + total.failed + total.skipped == 0) {
+    context.console.error("no test was selected");
+    ++total.failed;
+  }
+  print_out(fmt::format("{} passed, {} failed{}\n", total.passed, total.failed,
+                        total.skipped == 0 ? "" : fmt::format(", {} skipped", total.skipped)));
+  return total.failed == 0 ? ExitCode::Success : ExitCode::Failure;
+}
+
+}  // namespace
+
+Handler declare_test(CLI::App& app) {
+  const auto options = std::make_shared<TestOptions>();
+  app.add_option("--preset", options->presets, "Only these presets (repeatable; default: host, qemu-aarch64)")
+      ->type_name("PRESET")
+      ->allow_extra_args(false);
+  app.add_option("-R,--tests-regex", options->name_regex, "Only tests whose name matches")->type_name("REGEX");
+  app.add_option("-E,--exclude-regex", options->exclude_regex, "No tests whose name matches")->type_name("REGEX");
+  app.add_option("-L,--label-regex", options->label_regex, "Only tests with a matching label")->type_name("REGEX");
+  app.add_option("--label-exclude", options->label_exclude_regex, "No tests with a matching label")->type_name("REGEX");
+  app.add_option("-j,--jobs", options->jobs, "Tests at a time (default: as the preset says)")->check(CLI::Range(1, kMostJobs));
+  return [options](Context& context) { return run_tests(context, *options); };
+}
+
+}  // namespace ax::xtask

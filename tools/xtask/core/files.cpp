@@ -1,0 +1,132 @@
+#include "tools/xtask/core/files.hpp"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <memory>
+
+#include "tools/xtask/core/failure.hpp"
+
+namespace ax::xtask {
+namespace fs = std::filesystem;
+namespace {
+
+[[noreturn]] void fail(const std::string& what, const fs::path& path) {
+  throw Failure(ExitCode::Failure, what + " " + path.string() + ": " + std::strerror(errno));
+}
+
+void write_all(int fd, std::string_view content, const fs::path& path) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(fd, content.data(), content.size());
+    if (written < 0 && errno == EINTR) {
+      continue;
+    }
+    if (written < 0) {
+      fail("cannot write", path);
+    }
+    content.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+/// The mode a newly created file would get: mkstemp() makes private files, shared ones are wanted here.
+mode_t default_file_mode() {
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  return 0666 & ~mask;
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream || fs::is_directory(path)) {
+    throw Failure(ExitCode::Usage, "cannot read " + path.string() + ": " +
+                                       (fs::exists(path) ? "not a readable file" : "no such file"));
+  }
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+void write_file(const fs::path& path, std::string_view content) {
+  if (path.has_parent_path()) {
+    fs::create_directories(path.parent_path());
+  }
+  std::string temporary = path.string() + ".XXXXXX";
+  const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
+  if (fd < 0) {
+    fail("cannot create", temporary);
+  }
+  try {
+    write_all(fd, content, path);
+    if (::fchmod(fd, default_file_mode()) != 0 || ::close(fd) != 0 || ::rename(temporary.c_str(), path.c_str()) != 0) {
+      fail("cannot write", path);
+    }
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+}
+
+bool write_file_if_changed(const fs::path& path, std::string_view content) {
+  if (fs::is_regular_file(path) && fs::file_size(path) == content.size() && read_file(path) == content) {
+    return false;
+  }
+  write_file(path, content);
+  return true;
+}
+
+std::string sha256_hex(std::string_view content) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  if (EVP_Digest(content.data(), content.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1) {
+    throw Failure(ExitCode::Environment, "OpenSSL cannot compute SHA-256");
+  }
+  static constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (unsigned i = 0; i < size; ++i) {
+    text += kDigits[digest[i] >> 4];
+    text += kDigits[digest[i] & 15];
+  }
+  return text;
+}
+
+FileLock::FileLock(const fs::path& path) {
+  if (path.has_parent_path()) {
+    fs::create_directories(path.parent_path());
+  }
+  fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (fd_ < 0) {
+    fail("cannot open lock file", path);
+  }
+  while (::flock(fd_, LOCK_EX) != 0) {
+    if (errno != EINTR) {
+      ::close(fd_);
+      fail("cannot lock", path);
+    }
+  }
+}
+
+FileLock::~FileLock() { ::close(fd_); }
+
+TemporaryFolder::TemporaryFolder() {
+  std::string name = (fs::temp_directory_path() / "xtask.XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr) {
+    fail("cannot create", name);
+  }
+  path_ = name;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+}  // namespace ax::xtask

@@ -1,0 +1,180 @@
+#include "tools/xtask/core/toml_file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <toml++/toml.h>
+
+#include "tools/xtask/core/failure.hpp"
+#include "tools/xtask/core/files.hpp"
+#include "tools/xtask/core/suggest.hpp"
+
+namespace ax::xtask {
+namespace {
+
+TomlTable convert(const toml::table& table, const std::string& name);
+
+TomlValue convert(const toml::node& node, const std::string& name) {
+  const unsigned line = node.source().begin.line;
+  switch (node.type()) {
+    case toml::node_type::string: return {node.as_string()->get(), line};
+    case toml::node_type::integer: return {node.as_integer()->get(), line};
+    case toml::node_type::floating_point: return {node.as_floating_point()->get(), line};
+    case toml::node_type::boolean: return {node.as_boolean()->get(), line};
+    case toml::node_type::table: return {convert(*node.as_table(), name), line};
+    case toml::node_type::array: {
+      TomlArray array;
+      for (const toml::node& item : *node.as_array()) {
+        array.push_back(convert(item, name));
+      }
+      return {std::move(array), line};
+    }
+    default: throw Failure(ExitCode::Usage, fmt::format("{}:{}: dates and times are not used here", name, line));
+  }
+}
+
+TomlTable convert(const toml::table& table, const std::string& name) {
+  TomlTable result;
+  for (const auto& [key, node] : table) {
+    result.emplace(std::string(key.str()), convert(node, name));
+  }
+  return result;
+}
+
+}  // namespace
+
+TomlTable parse_toml(std::string_view text, const std::string& name) {
+  try {
+    return convert(toml::parse(text, name), name);
+  } catch (const toml::parse_error& error) {
+    const toml::source_position where = error.source().begin;
+    throw Failure(ExitCode::Usage, fmt::format("{}:{}:{}: {}", name, where.line, where.column, error.description()));
+  }
+}
+
+TomlTable load_toml(const std::filesystem::path& path) { return parse_toml(read_file(path), path.string()); }
+
+TomlValue parse_toml_value(const std::string& text) {
+  try {
+    return parse_toml("value = " + text, "value").at("value");
+  } catch (const Failure&) {
+    return {text, 0};
+  }
+}
+
+std::string toml_quote(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      quoted += '\\';
+      quoted += c;
+    } else if (static_cast<unsigned char>(c) < ' ') {
+      quoted += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + '"';
+}
+
+const TomlValue* TomlReader::take(std::string_view key) {
+  known_.emplace_back(key);
+  const auto found = table_.find(key);
+  return found == table_.end() ? nullptr : &found->second;
+}
+
+void TomlReader::fail(std::string_view key, const std::string& message) const {
+  const auto found = table_.find(key);
+  const std::string where = found == table_.end() || found->second.line == 0 ? file_ : fmt::format("{}:{}", file_, found->second.line);
+  throw Failure(ExitCode::Usage, fmt::format("{}: '{}': {}", where, key, message));
+}
+
+template <class T>
+std::optional<T> TomlReader::scalar(std::string_view key, std::string_view expected) {
+  const TomlValue* value = take(key);
+  if (value == nullptr) {
+    return std::nullopt;
+  }
+  if (const T* typed = std::get_if<T>(&value->data)) {
+    return *typed;
+  }
+  fail(key, fmt::format("must be {}", expected));
+}
+
+std::optional<std::string> TomlReader::string(std::string_view key) { return scalar<std::string>(key, "a string"); }
+std::optional<std::int64_t> TomlReader::integer(std::string_view key) {
+  return scalar<std::int64_t>(key, "an integer");
+}
+std::optional<bool> TomlReader::boolean(std::string_view key) { return scalar<bool>(key, "true or false"); }
+
+std::optional<double> TomlReader::number(std::string_view key) {
+  const TomlValue* value = take(key);
+  if (value == nullptr) {
+    return std::nullopt;
+  }
+  if (const auto* whole = std::get_if<std::int64_t>(&value->data)) {
+    return static_cast<double>(*whole);
+  }
+  if (const auto* real = std::get_if<double>(&value->data)) {
+    return *real;
+  }
+  fail(key, "must be a number");
+}
+
+std::vector<std::string> TomlReader::strings(std::string_view key) {
+  const TomlValue* value = take(key);
+  std::vector<std::string> result;
+  if (value == nullptr) {
+    return result;
+  }
+  const auto* array = std::get_if<TomlArray>(&value->data);
+  if (array == nullptr) {
+    fail(key, "must be an array of strings");
+  }
+  for (const TomlValue& item : *array) {
+    const auto* text = std::get_if<std::string>(&item.data);
+    if (text == nullptr) {
+      fail(key, "must be an array of strings");
+    }
+    result.push_back(*text);
+  }
+  return result;
+}
+
+std::vector<const TomlTable*> TomlReader::tables(std::string_view key) {
+  const TomlValue* value = take(key);
+  std::vector<const TomlTable*> result;
+  if (value == nullptr) {
+    return result;
+  }
+  const auto* array = std::get_if<TomlArray>(&value->data);
+  if (array == nullptr) {
+    fail(key, fmt::format("must be an array of tables: [[{}]]", key));
+  }
+  for (const TomlValue& item : *array) {
+    const auto* table = std::get_if<TomlTable>(&item.data);
+    if (table == nullptr) {
+      fail(key, fmt::format("must be an array of tables: [[{}]]", key));
+    }
+    result.push_back(table);
+  }
+  return result;
+}
+
+std::string TomlReader::required_string(std::string_view key) {
+  std::optional<std::string> value = string(key);
+  if (!value) {
+    throw Failure(ExitCode::Usage, fmt::format("{}: '{}' is missing", file_, key));
+  }
+  return *std::move(value);
+}
+
+void TomlReader::finish() const {
+  for (const auto& [key, value] : table_) {
+    if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
+      fail(key, "unknown key" + did_you_mean(key, known_));
+    }
+  }
+}
+
+}  // namespace ax::xtask

@@ -1,0 +1,199 @@
+#include "tools/xtask/image/image_store.hpp"
+
+#include <fmt/format.h>
+#include <re2/re2.h>
+
+#include <cstdlib>
+
+#include "tools/xtask/core/failure.hpp"
+#include "tools/xtask/core/files.hpp"
+#include "tools/xtask/image/apt_root.hpp"
+#include "tools/xtask/image/archive.hpp"
+
+namespace ax::xtask {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kUpdateHint = "./xtask image lock --update pins what the mirror has now";
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+[[noreturn]] void not_offered(const ImageRecipe& recipe) {
+  throw Failure(ExitCode::Environment,
+                fmt::format("the configured mirror does not offer {} for {}", recipe.package, recipe.architecture),
+                "look at the Architectures and Suites in /etc/apt/sources.list.d");
+}
+
+/// Looks through a metapackage to the versioned one that it depends on.
+PackageRecord resolve(const ImageRecipe& recipe, const AptRoot& apt) {
+  static const RE2 kFirstDependency("([a-z0-9][a-z0-9+.-]*) \\(= ([^)]+)\\)");
+  std::optional<PackageRecord> record = apt.find(recipe.package);
+  std::string name;
+  std::string version;
+  if (record && recipe.versioned_by_dependency() &&
+      RE2::PartialMatch(record->depends, kFirstDependency, &name, &version)) {
+    record = apt.find(name, version);
+  }
+  if (!record) {
+    not_offered(recipe);
+  }
+  return *record;
+}
+
+std::string extract(const ImageRecipe& recipe, const std::string& deb, const std::string& name) {
+  const bool kernel = recipe.kind == ImageRecipe::Kind::DebianKernel;
+  return extract_from_deb(deb, name, recipe.file, kernel ? PathMatch::Prefix : PathMatch::Exact).content;
+}
+
+void require_equal(const std::string& what, const std::string& found, const std::string& locked) {
+  if (found != locked) {
+    throw Failure(ExitCode::Failure, fmt::format("{} has SHA-256 {}, the lock file says {}", what, found, locked),
+                  kUpdateHint);
+  }
+}
+
+}  // namespace
+
+fs::path default_cache() {
+  if (const std::string own = environment("AXVISOR_CACHE"); !own.empty()) {
+    return fs::absolute(own);
+  }
+  if (const std::string xdg = environment("XDG_CACHE_HOME"); !xdg.empty()) {
+    return fs::path(xdg) / "axvisor";
+  }
+  const std::string home = environment("HOME");
+  if (home.empty()) {
+    throw Failure(ExitCode::Environment, "no cache folder: none of AXVISOR_CACHE, XDG_CACHE_HOME and HOME is set");
+  }
+  return fs::path(home) / ".cache/axvisor";
+}
+
+fs::path ImageStore::blob(const std::string& sha256) const { return cache_ / "sha256" / sha256; }
+
+std::optional<std::string> ImageStore::cached(const std::string& sha256) const {
+  if (!fs::is_regular_file(blob(sha256))) {
+    return std::nullopt;
+  }
+  std::string content = read_file(blob(sha256));
+  if (sha256_hex(content) != sha256) {
+    console_.warn(fmt::format("{} is damaged and will be fetched again", blob(sha256).string()));
+    return std::nullopt;
+  }
+  return content;
+}
+
+bool ImageStore::has(const LockEntry& entry) const { return fs::is_regular_file(blob(entry.file_sha256)); }
+
+fs::path ImageStore::keep(const std::string& content) {
+  const fs::path path = blob(sha256_hex(content));
+  write_file_if_changed(path, content);
+  return path;
+}
+
+/// Remembers what stood in for a locked version that the mirror had dropped, so that it need not be fetched twice.
+fs::path ImageStore::replacement_record(const ImageRecipe& recipe) const {
+  return cache_ / "replacements" / (recipe.name + ".toml");
+}
+
+std::optional<std::string> ImageStore::cached_replacement(const ImageRecipe& recipe,
+                                                          const std::optional<LockEntry>& locked) const {
+  const Lock record = load_lock(replacement_record(recipe));
+  const auto original = record.find("locked");
+  const auto replacement = record.find("replacement");
+  if (!locked || original == record.end() || replacement == record.end() || original->second != *locked) {
+    return std::nullopt;
+  }
+  return cached(replacement->second.file_sha256);
+}
+
+std::string ImageStore::fetch_current(const ImageRecipe& recipe, AptRoot& apt, LockEntry* entry) {
+  const PackageRecord record = resolve(recipe, apt);
+  std::string content = extract(recipe, apt.download(record), record.name);
+  *entry = {record.name, record.version, record.sha256, sha256_hex(content)};
+  keep(content);
+  return content;
+}
+
+std::string ImageStore::fetch(const ImageRecipe& recipe, const std::optional<LockEntry>& locked) {
+  AptRoot apt(console_, cache_ / "apt" / recipe.architecture, recipe.architecture);
+  const bool updated = apt.update();
+  const std::optional<PackageRecord> record = locked ? apt.find(locked->package, locked->version) : std::nullopt;
+  if (record) {
+    require_equal(record->name + " " + record->version, record->sha256, locked->package_sha256);
+    std::string content = extract(recipe, apt.download(*record), record->name);
+    require_equal(fmt::format("{} of {} {}", recipe.file, record->name, record->version), sha256_hex(content),
+                  locked->file_sha256);
+    keep(content);
+    return content;
+  }
+  if (!updated) {
+    throw Failure(ExitCode::Environment, fmt::format("image {}: the mirror cannot be reached", recipe.name),
+                  "-v shows what apt-get said");
+  }
+  LockEntry current;
+  std::string content = fetch_current(recipe, apt, &current);
+  if (locked) {
+    console_.warn(fmt::format("image {}: the mirror no longer has {} {}; taking {} {} ({})", recipe.name,
+                              locked->package, locked->version, current.package, current.version, kUpdateHint));
+    write_file(replacement_record(recipe), format_lock({{"locked", *locked}, {"replacement", current}}));
+  } else {
+    console_.warn(fmt::format("image {}: no locked version, taking {} {} ({})", recipe.name, current.package,
+                              current.version, kUpdateHint));
+  }
+  return content;
+}
+
+std::string ImageStore::source_file(const ImageRecipe& recipe, const std::optional<LockEntry>& locked) {
+  const auto from_cache = [&]() -> std::optional<std::string> {
+    std::optional<std::string> content = locked ? cached(locked->file_sha256) : std::nullopt;
+    return content ? content : cached_replacement(recipe, locked);
+  };
+  if (std::optional<std::string> content = from_cache()) {
+    return *std::move(content);
+  }
+  if (offline_) {
+    throw Failure(ExitCode::Environment,
+                  fmt::format("image {} is not in the cache ({}), and offline it cannot be fetched", recipe.name,
+                              cache_.string()),
+                  fmt::format("with a network: ./xtask image fetch {}", recipe.name));
+  }
+  const FileLock lock(cache_ / "lock");
+  // Another process may have fetched it while this one waited.
+  if (std::optional<std::string> content = from_cache()) {
+    return *std::move(content);
+  }
+  return fetch(recipe, locked);
+}
+
+std::string ImageStore::image(const ImageRecipe& recipe, const std::optional<LockEntry>& locked) {
+  std::string content = source_file(recipe, locked);
+  if (recipe.kind == ImageRecipe::Kind::DebianKernel) {
+    return content;
+  }
+  return build_initramfs({std::move(content), read_file(recipe.init), recipe.applets, recipe.gzip});
+}
+
+LockEntry ImageStore::current(const ImageRecipe& recipe) {
+  const FileLock lock(cache_ / "lock");
+  AptRoot apt(console_, cache_ / "apt" / recipe.architecture, recipe.architecture);
+  if (!apt.update()) {
+    throw Failure(ExitCode::Environment, "the mirror cannot be reached", "-v shows what apt-get said");
+  }
+  LockEntry entry;
+  fetch_current(recipe, apt, &entry);
+  return entry;
+}
+
+std::string ImageStore::current_version(const ImageRecipe& recipe) {
+  const FileLock lock(cache_ / "lock");
+  AptRoot apt(console_, cache_ / "apt" / recipe.architecture, recipe.architecture);
+  if (!apt.update()) {
+    throw Failure(ExitCode::Environment, "the mirror cannot be reached", "-v shows what apt-get said");
+  }
+  return resolve(recipe, apt).version;
+}
+
+}  // namespace ax::xtask

@@ -1,0 +1,53 @@
+// Guest images: fetched once, checked, kept by hash.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "tools/xtask/core/console.hpp"
+#include "tools/xtask/image/recipe.hpp"
+
+namespace ax::xtask {
+
+/// $AXVISOR_CACHE, else $XDG_CACHE_HOME/axvisor, else ~/.cache/axvisor.
+std::filesystem::path default_cache();
+
+class AptRoot;
+
+/// A folder of files named by their SHA-256, shared by concurrent processes, and the way to fill it.
+class ImageStore {
+ public:
+  ImageStore(const Console& console, std::filesystem::path cache, bool offline)
+      : console_(console), cache_(std::move(cache)), offline_(offline) {}
+
+  /// The image itself: a kernel as it is in its package, or an initramfs made here. Takes the locked version, from the cache
+  /// or the mirror; when the mirror no longer has it, the current one, with a warning. Throws Failure(Environment) offline
+  /// and uncached, Failure(Failure) when something is not what the lock says.
+  std::string image(const ImageRecipe& recipe, const std::optional<LockEntry>& locked);
+
+  /// What the mirror offers now (fetched into the cache), for the lock file.
+  LockEntry current(const ImageRecipe& recipe);
+
+  /// The version that the mirror offers now; nothing is fetched but the index.
+  std::string current_version(const ImageRecipe& recipe);
+
+  bool has(const LockEntry& entry) const;
+  /// Keeps a file; returns its path.
+  std::filesystem::path keep(const std::string& content);
+
+ private:
+  std::string source_file(const ImageRecipe& recipe, const std::optional<LockEntry>& locked);
+  std::string fetch(const ImageRecipe& recipe, const std::optional<LockEntry>& locked);
+  std::string fetch_current(const ImageRecipe& recipe, AptRoot& apt, LockEntry* entry);
+  std::optional<std::string> cached(const std::string& sha256) const;
+  std::filesystem::path blob(const std::string& sha256) const;
+  std::filesystem::path replacement_record(const ImageRecipe& recipe) const;
+  std::optional<std::string> cached_replacement(const ImageRecipe& recipe, const std::optional<LockEntry>& locked) const;
+
+  const Console& console_;
+  std::filesystem::path cache_;
+  bool offline_;
+};
+
+}  // namespace ax::xtask
