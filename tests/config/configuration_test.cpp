@@ -179,6 +179,13 @@ TEST(Images, ProductsComeFromTheCommandLineOrTheImageFolder) {
   EXPECT_EQ(Loaded(options)->embedded()[0].path, r.root() / "built/disk");
 }
 
+TEST(Images, TheLockFileIsNoRecipe) {
+  Repository r;
+  r.vm("v", replaced(Repository::kVm, "kernel.bin", "image:lock"));
+  write_file(r.root() / "configs/images/lock.toml", "");
+  EXPECT_THAT(Loaded(r.options()).messages(), HasSubstr("there is no image 'lock' to build"));
+}
+
 TEST(Images, ANeededProductMustExistWhenItIsEmbedded) {
   Repository r;
   r.vm("v", replaced(Repository::kVm, "kernel.bin", "image:disk"));

@@ -14,6 +14,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kExtension = ".toml";
+// Lies among the recipes of images, but is none.
+constexpr std::string_view kImageLock = "lock";
 
 /// Image sizes for the shared rules, looked up by the text that both sides view.
 class HostFacts {
@@ -147,7 +149,9 @@ std::vector<std::string> Configuration::known(std::string_view folder) const {
   for (const fs::path& base : folders_) {
     std::error_code error;
     for (const fs::directory_entry& entry : fs::directory_iterator(base / folder, error)) {
-      if (entry.path().extension() == kExtension) names.insert(entry.path().stem().string());
+      const std::string name = entry.path().stem().string();
+      const bool lock = folder == "images" && name == kImageLock;
+      if (entry.path().extension() == kExtension && !lock) names.insert(name);
     }
   }
   return {names.begin(), names.end()};
@@ -297,7 +301,7 @@ void Configuration::resolve_images(Diagnostics& diagnostics) {
 
 void Configuration::resolve_product(ImageReference& image, Diagnostics& diagnostics) {
   const std::string& name = image.product;
-  const std::optional<fs::path> recipe = find("images", name + std::string(kExtension));
+  const std::optional<fs::path> recipe = name == kImageLock ? std::nullopt : find("images", name + std::string(kExtension));
   if (recipe && std::ranges::find(recipes_, fs::weakly_canonical(*recipe)) == recipes_.end()) {
     recipes_.push_back(fs::weakly_canonical(*recipe));
   }
