@@ -1,5 +1,5 @@
-// AxVisor's own files are read as they are. Ours in files/ cover the same keys and forms, and are always there; theirs are
-// tested where a copy lies beside the source tree.
+// AxVisor's own files are read as they are. Ours in files/ cover the same keys and forms, and are always there; theirs
+// are tested where a copy lies beside the source tree.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
@@ -35,7 +35,8 @@ const FileSchema& schema_of(const fs::path& path) {
 std::string problems(const fs::path& path) {
   SourceStore sources;
   Diagnostics diagnostics;
-  std::optional<Document> document = load_document(**sources.open(path, path.filename().string()), schema_of(path), diagnostics);
+  std::optional<Document> document =
+      load_document(**sources.open(path, path.filename().string()), schema_of(path), diagnostics);
   if (!document) return diagnostics.render(false);
   if (&schema_of(path) == &kBoardSchema) decode_board(*document, diagnostics);
   if (&schema_of(path) == &kVmSchema) check_vm_alone(Vm(std::move(*document), "", diagnostics), diagnostics);
@@ -65,7 +66,8 @@ TEST(OwnFiles, NameEveryKeyOfTheVmSchemaThatIsBuilt) {
 }
 
 /// The names of the VMs and the warnings when two files are built into one image, with kernels in place.
-void expect_works_together(const fs::path& first, const fs::path& second, const std::string& first_kernel, const std::string& second_kernel) {
+void expect_works_together(const fs::path& first, const fs::path& second, const std::string& first_kernel,
+                           const std::string& second_kernel) {
   Repository r;
   write_file(r.root() / "one/vm.toml", replaced(read_file(first), first_kernel, "kernel-1.bin"));
   write_file(r.root() / "two/vm.toml", replaced(read_file(second), second_kernel, "kernel-2.bin"));
@@ -84,13 +86,15 @@ void expect_works_together(const fs::path& first, const fs::path& second, const 
 }
 
 TEST(OwnFiles, TwoVmsThatWantTheSameWorkTogether) {
-  expect_works_together(own_folder() / "vm-wildcard-first.toml", own_folder() / "vm-wildcard-second.toml", "small.bin", "large.bin");
+  expect_works_together(own_folder() / "vm-wildcard-first.toml", own_folder() / "vm-wildcard-second.toml", "small.bin",
+                        "large.bin");
 }
 
 class AxVisorFiles : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!fs::exists(axvisor_folder())) GTEST_SKIP() << "AxVisor's files are not beside the source tree: " << axvisor_folder();
+    if (!fs::exists(axvisor_folder()))
+      GTEST_SKIP() << "AxVisor's files are not beside the source tree: " << axvisor_folder();
   }
 };
 
@@ -116,8 +120,9 @@ TEST_F(AxVisorFiles, BoardsBecomeConfigurations) {
 }
 
 TEST_F(AxVisorFiles, TheGuidesTwoVmsWorkTogether) {
-  expect_works_together(axvisor_folder() / "vms/arceos-aarch64-qemu-smp1.toml", axvisor_folder() / "vms/linux-aarch64-qemu-smp1.toml",
-                        "path/arceos-aarch64-dyn-smp1.bin", "/tmp/axvisor/qemu_aarch64_linux/qemu-aarch64");
+  expect_works_together(axvisor_folder() / "vms/arceos-aarch64-qemu-smp1.toml",
+                        axvisor_folder() / "vms/linux-aarch64-qemu-smp1.toml", "path/arceos-aarch64-dyn-smp1.bin",
+                        "/tmp/axvisor/qemu_aarch64_linux/qemu-aarch64");
 }
 
 TEST_F(AxVisorFiles, AVmFromDiskIsRefusedByNameOfTheFeature) {

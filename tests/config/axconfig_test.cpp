@@ -16,7 +16,8 @@ Finished axconfig(const std::string& arguments) { return run(std::string(AXCONFI
 class Program : public ::testing::Test {
  protected:
   std::string build(const std::string& command, const std::string& more = "") const {
-    return fmt::format("{} --root {} --board b --output {} {}", command, quoted(repository_.root()), quoted(out_.path()), more);
+    return fmt::format("{} --root {} --board b --output {} {}", command, quoted(repository_.root()),
+                       quoted(out_.path()), more);
   }
 
   Repository repository_;
@@ -77,14 +78,15 @@ TEST_F(Program, TakesSmpAndImagesFromTheCommandLine) {
 
 TEST_F(Program, ReportsAnUnwritableOutput) {
   write_file(out_ / "file", "");
-  const Finished done = axconfig(fmt::format("generate --root {} --board b --output {}", quoted(repository_.root()), quoted(out_ / "file")));
+  const Finished done = axconfig(
+      fmt::format("generate --root {} --board b --output {}", quoted(repository_.root()), quoted(out_ / "file")));
   EXPECT_EQ(done.status, 1);
   EXPECT_THAT(done.errors, HasSubstr("cannot be written"));
 }
 
 TEST_F(Program, AnswersAWrongCommandLineWithTwo) {
-  for (const char* arguments : {"", "generat", "generate", "generate --root . --board b --output x --smp 0", "check", "list-boards --jsn",
-                                "images --root . --board b --output x --image nothing"}) {
+  for (const char* arguments : {"", "generat", "generate", "generate --root . --board b --output x --smp 0", "check",
+                                "list-boards --jsn", "images --root . --board b --output x --image nothing"}) {
     EXPECT_EQ(axconfig(arguments).status, 2) << arguments;
   }
 }
@@ -98,7 +100,8 @@ TEST_F(Program, HelpsWithExamples) {
 
 TEST_F(Program, ChecksFilesByTheirKind) {
   const fs::path configs = repository_.root() / "configs";
-  const Finished good = axconfig(fmt::format("check {} {} {}", quoted(configs / "defconfig.toml"), quoted(configs / "board/b.toml"), quoted(configs / "vms/v.toml")));
+  const Finished good = axconfig(fmt::format("check {} {} {}", quoted(configs / "defconfig.toml"),
+                                             quoted(configs / "board/b.toml"), quoted(configs / "vms/v.toml")));
   EXPECT_EQ(good.status, 0) << good.errors;
   write_file(out_ / "bad.toml", "[base]\nnam = 3\n");
   EXPECT_EQ(axconfig("check " + quoted(out_ / "bad.toml")).status, 1);
@@ -106,7 +109,8 @@ TEST_F(Program, ChecksFilesByTheirKind) {
 }
 
 TEST_F(Program, ListsBoards) {
-  EXPECT_EQ(axconfig("list-boards --root " + quoted(repository_.root())).output, "b                    aarch64-unknown-none-softfloat\n");
+  EXPECT_EQ(axconfig("list-boards --root " + quoted(repository_.root())).output,
+            "b                    aarch64-unknown-none-softfloat\n");
   const std::string json = axconfig("list-boards --json --root " + quoted(repository_.root())).output;
   EXPECT_THAT(json, HasSubstr("\"name\": \"b\""));
   EXPECT_THAT(json, HasSubstr("\"platform\": \"aarch64-dyn\""));
@@ -115,13 +119,16 @@ TEST_F(Program, ListsBoards) {
 TEST_F(Program, GeneratesOurOwnBoards) {
   // Recipes of built images come with the image fetcher; here any file will do for them.
   const std::string image = quoted(repository_.root() / "configs/vms/kernel.bin");
-  const std::string images = fmt::format("--image debian-arm64={0} --image debian-arm64-initramfs={0} --image tiny={0}", image);
+  const std::string images =
+      fmt::format("--image debian-arm64={0} --image debian-arm64-initramfs={0} --image tiny={0}", image);
   for (const char* board : {"qemu-aarch64", "orangepi-5-plus", "phytiumpi", "roc-rk3568-pc"}) {
-    const Finished done = axconfig(fmt::format("generate --root {} --board {} --output {} {}", quoted(source_folder()), board, quoted(out_ / board), images));
+    const Finished done = axconfig(fmt::format("generate --root {} --board {} --output {} {}", quoted(source_folder()),
+                                               board, quoted(out_ / board), images));
     EXPECT_EQ(done.status, 0) << board << "\n" << done.errors;
   }
   for (const char* vm : {"linux-aarch64-qemu-smp1", "linux-aarch64-qemu-smp2", "tiny-aarch64-qemu"}) {
-    const Finished done = axconfig(fmt::format("generate --root {} --board qemu-aarch64 --vm-configs {} --output {} {}", quoted(source_folder()), vm, quoted(out_ / vm), images));
+    const Finished done = axconfig(fmt::format("generate --root {} --board qemu-aarch64 --vm-configs {} --output {} {}",
+                                               quoted(source_folder()), vm, quoted(out_ / vm), images));
     EXPECT_EQ(done.status, 0) << vm << "\n" << done.errors;
     EXPECT_EQ(done.errors, "") << vm;
   }

@@ -54,7 +54,8 @@ class Emitted : public ::testing::Test {
     repository_.vm("full", kFullVm);
     write_file(repository_.root() / "configs/vms/ker nel\"$.bin", "a kernel");
     write_file(repository_.root() / "configs/vms/guest.dtb", "a device tree");
-    repository_.board("b", std::string(Repository::kBoard) + "vm_configs = [\"full\", \"v\"]\nbuild_args = [\"-DX=a;b\", \"$Y\"]\n");
+    repository_.board(
+        "b", std::string(Repository::kBoard) + "vm_configs = [\"full\", \"v\"]\nbuild_args = [\"-DX=a;b\", \"$Y\"]\n");
   }
 
   Repository repository_;
@@ -137,38 +138,49 @@ TEST_P(Compiled, HeadersHoldTheValues) {
   write_file(out / "use.cpp", R"cpp(
 #include <board_config.hpp>
 #include <vm_configs.hpp>
-using namespace hv;
-constexpr const VmConfig& vm = generated::kVms[0];
-static_assert(generated::kVms.size() == 2 && vm.id == 5 && vm.name == "gu\"est\\ 客" && vm.source == "configs/vms/full.toml");
-static_assert(vm.cpu_count == 2 && vm.phys_cpu_ids[1] == 0x201 && vm.phys_cpu_sets[1] == 6 && vm.exclusive_cpus);
-static_assert(vm.on_crash == CrashPolicy::Restart && vm.strict_addresses && vm.entry_point == Gpa(0x8020'0000));
-static_assert(vm.command_line == "root=/dev/vda \"quoted\" $HOME \\");
-static_assert(vm.kernel.begin == vm_image_0_begin && vm.dtb.begin == vm_image_1_begin && vm.ramdisk.end == vm_image_1_end);
-static_assert(vm.dtb.load_address == Gpa(0x8000'0000) && !vm.bios.present() && vm.kernel.location == ImageLocation::Memory);
-static_assert(vm.memory.size() == 3 && vm.memory[0].flags == MemoryFlags{true, true, true, false});
-static_assert(vm.memory[1].map == MapType::Identical && !vm.memory[1].flags.execute && vm.memory[2].flags.device);
-static_assert(vm.interrupt_mode == InterruptMode::Passthrough && vm.passthrough_devices[0].by_path);
-static_assert(!vm.passthrough_devices[1].by_path && vm.passthrough_devices[1].hpa == Hpa(0x200'0000) && vm.passthrough_devices[1].irq == 40);
-static_assert(vm.passthrough_ranges[0].size == 0x2000 && vm.passthrough_ports.empty() && vm.excluded_devices[2] == "/c");
-static_assert(vm.emulated_devices[0].arguments[1] == 0x2'0000 && vm.emulated_devices[1].type == EmulatedDeviceType::GicDistributor);
-static_assert(vm.emulated_devices[1].arguments.empty());
-static_assert(generated::kVms[1].id == 1 && generated::kVms[1].interrupt_mode == InterruptMode::None);
-static_assert(ax::board::kName == "b" && ax::board::kMaxCpus == 16 && ax::board::kTicksPerSecond == 1000 && ax::board::kLogLevel == 2);
-constinit const std::span<const VmConfig> hv::kStaticVmConfigs = generated::kVms;
-)cpp");
-  const Finished compiler = run(fmt::format("{} -std=gnu++23 -Wall -Wextra -Wshadow -Werror -fsyntax-only -I{} -I{} {}", GetParam(), quoted(out.path()),
-                                            quoted(source_folder()), quoted(out / "use.cpp")));
+    using namespace hv;
+    constexpr const VmConfig& vm = generated::kVms[0];
+    static_assert(generated::kVms.size() == 2 && vm.id == 5 && vm.name == "gu\"est\\ 客" &&
+                  vm.source == "configs/vms/full.toml");
+    static_assert(vm.cpu_count == 2 && vm.phys_cpu_ids[1] == 0x201 && vm.phys_cpu_sets[1] == 6 && vm.exclusive_cpus);
+    static_assert(vm.on_crash == CrashPolicy::Restart && vm.strict_addresses && vm.entry_point == Gpa(0x8020'0000));
+    static_assert(vm.command_line == "root=/dev/vda \"quoted\" $HOME \\");
+    static_assert(vm.kernel.begin == vm_image_0_begin && vm.dtb.begin == vm_image_1_begin &&
+                  vm.ramdisk.end == vm_image_1_end);
+    static_assert(vm.dtb.load_address == Gpa(0x8000'0000) && !vm.bios.present() &&
+                  vm.kernel.location == ImageLocation::Memory);
+    static_assert(vm.memory.size() == 3 && vm.memory[0].flags == MemoryFlags{true, true, true, false});
+    static_assert(vm.memory[1].map == MapType::Identical && !vm.memory[1].flags.execute && vm.memory[2].flags.device);
+    static_assert(vm.interrupt_mode == InterruptMode::Passthrough && vm.passthrough_devices[0].by_path);
+    static_assert(!vm.passthrough_devices[1].by_path && vm.passthrough_devices[1].hpa == Hpa(0x200'0000) &&
+                  vm.passthrough_devices[1].irq == 40);
+    static_assert(vm.passthrough_ranges[0].size == 0x2000 && vm.passthrough_ports.empty() &&
+                  vm.excluded_devices[2] == "/c");
+    static_assert(vm.emulated_devices[0].arguments[1] == 0x2'0000 &&
+                  vm.emulated_devices[1].type == EmulatedDeviceType::GicDistributor);
+    static_assert(vm.emulated_devices[1].arguments.empty());
+    static_assert(generated::kVms[1].id == 1 && generated::kVms[1].interrupt_mode == InterruptMode::None);
+    static_assert(ax::board::kName == "b" && ax::board::kMaxCpus == 16 && ax::board::kTicksPerSecond == 1000 &&
+                  ax::board::kLogLevel == 2);
+    constinit const std::span<const VmConfig> hv::kStaticVmConfigs = generated::kVms;
+  )cpp");
+  const Finished compiler =
+      run(fmt::format("{} -std=gnu++23 -Wall -Wextra -Wshadow -Werror -fsyntax-only -I{} -I{} {}", GetParam(),
+                      quoted(out.path()), quoted(source_folder()), quoted(out / "use.cpp")));
   EXPECT_EQ(compiler.status, 0) << compiler.errors;
 }
 
-INSTANTIATE_TEST_SUITE_P(Compilers, Compiled, ::testing::Values("g++", "clang++-19"),
-                         [](const auto& parameter) { return std::string(parameter.param[0] == 'g' ? "Gnu" : "Clang"); });
+INSTANTIATE_TEST_SUITE_P(Compilers, Compiled, ::testing::Values("g++", "clang++-19"), [](const auto& parameter) {
+  return std::string(parameter.param[0] == 'g' ? "Gnu" : "Clang");
+});
 
 TEST_F(Emitted, HeaderWithoutVmsCompiles) {
   repository_.board("b", "target = \"aarch64-unknown-none-softfloat\"\n");
   TemporaryFolder out;
-  write_file(out / "use.cpp", vm_configs_header(*Loaded(repository_.options())) + "static_assert(hv::generated::kVms.empty());\n");
-  const Finished compiler = run("g++ -std=gnu++23 -Wno-pragma-once-outside-header -fsyntax-only -I" + quoted(source_folder()) + " " + quoted(out / "use.cpp"));
+  write_file(out / "use.cpp",
+             vm_configs_header(*Loaded(repository_.options())) + "static_assert(hv::generated::kVms.empty());\n");
+  const Finished compiler = run("g++ -std=gnu++23 -Wno-pragma-once-outside-header -fsyntax-only -I" +
+                                quoted(source_folder()) + " " + quoted(out / "use.cpp"));
   EXPECT_EQ(compiler.status, 0) << compiler.errors;
 }
 
@@ -177,13 +189,15 @@ TEST_F(Emitted, ImagesAreEmbeddedOnceAndAssembleForEveryTarget) {
   TemporaryFolder out;
   const std::string assembly = vm_images_assembly(*c).value();
   write_file(out / "vm_images.S", assembly);
-  EXPECT_EQ(count(assembly, ".incbin"), 3U) << "the kernel with the odd name, the device tree that is named twice, kernel.bin";
+  EXPECT_EQ(count(assembly, ".incbin"), 3U)
+      << "the kernel with the odd name, the device tree that is named twice, kernel.bin";
   std::vector<std::string> assemblers = {"gcc"};
   for (const char* triple : {"aarch64-none-elf", "x86_64-none-elf", "riscv64-none-elf"}) {
     if (has_program("clang-19")) assemblers.push_back(fmt::format("clang-19 --target={}", triple));
   }
   for (const std::string& assembler : assemblers) {
-    const Finished made = run(fmt::format("{} -c {} -o {}", assembler, quoted(out / "vm_images.S"), quoted(out / "vm_images.o")));
+    const Finished made =
+        run(fmt::format("{} -c {} -o {}", assembler, quoted(out / "vm_images.S"), quoted(out / "vm_images.o")));
     EXPECT_EQ(made.status, 0) << assembler << "\n" << made.errors;
     EXPECT_THAT(read_file(out / "vm_images.o"), HasSubstr("a device tree")) << assembler;
   }
@@ -201,8 +215,10 @@ TEST_F(Emitted, CmakeReadsWhatWasWritten) {
   TemporaryFolder out;
   write_file(out / "config.cmake", config_cmake(*Loaded(options)));
   write_file(out / "read.cmake",
-             "include(${CMAKE_CURRENT_LIST_DIR}/config.cmake)\nlist(LENGTH AXVISOR_BUILD_ARGS n)\nlist(GET AXVISOR_BUILD_ARGS 1 second)\n"
-             "message(\"${AXVISOR_BOARD_NAME}|${AXVISOR_ARCH}|${AXVISOR_PLATFORM}|${AXVISOR_SMP}|${AXVISOR_LOAD_ADDRESS}|${n}|${second}|${AXVISOR_FEATURE_DYN_PLAT}\")\n");
+             "include(${CMAKE_CURRENT_LIST_DIR}/config.cmake)\nlist(LENGTH AXVISOR_BUILD_ARGS n)\nlist(GET "
+             "AXVISOR_BUILD_ARGS 1 second)\n"
+             "message(\"${AXVISOR_BOARD_NAME}|${AXVISOR_ARCH}|${AXVISOR_PLATFORM}|${AXVISOR_SMP}|${AXVISOR_LOAD_"
+             "ADDRESS}|${n}|${second}|${AXVISOR_FEATURE_DYN_PLAT}\")\n");
   const Finished cmake = run("cmake -P " + quoted(out / "read.cmake"));
   EXPECT_EQ(cmake.status, 0) << cmake.errors;
   EXPECT_EQ(cmake.errors, "b|aarch64|aarch64-dyn|3|0x40200000|2|$Y|ON\n");
@@ -211,8 +227,10 @@ TEST_F(Emitted, CmakeReadsWhatWasWritten) {
 TEST_F(Emitted, ReportSaysWhoOwnsWhat) {
   const Loaded c(repository_.options());
   const std::string text = report(*c, c.diagnostics);
-  for (const std::string_view line : {"CPU 0x100: gu\"est\\ 客 vCPU 0 (exclusive)", "0xa000_0000 - 0xa000_0fff", "/soc/uart@1000", "   40 timer (host)",
-                                      "/c                                  hidden from", "any CPU: all vCPUs of v", "16 MiB  rwx  alloc"}) {
+  for (const std::string_view line :
+       {"CPU 0x100: gu\"est\\ 客 vCPU 0 (exclusive)", "0xa000_0000 - 0xa000_0fff", "/soc/uart@1000",
+        "   40 timer (host)", "/c                                  hidden from", "any CPU: all vCPUs of v",
+        "16 MiB  rwx  alloc"}) {
     EXPECT_THAT(text, HasSubstr(std::string(line)));
   }
 }
@@ -257,7 +275,8 @@ TEST(Docs, AreWhatTheSchemaSays) {
     const fs::path path = source_folder() / "docs/schema" / fmt::format("{}.schema.json", schema->id);
     EXPECT_EQ(json_schema(*schema), read_file(path)) << "run: axconfig schema --output docs/schema";
   }
-  EXPECT_EQ(reference_page(), read_file(source_folder() / "docs/configuration.md")) << "run: axconfig reference --output docs/configuration.md";
+  EXPECT_EQ(reference_page(), read_file(source_folder() / "docs/configuration.md"))
+      << "run: axconfig reference --output docs/configuration.md";
 }
 
 }  // namespace

@@ -20,7 +20,8 @@ struct Finished {
 /// Runs a shell command line to its end.
 inline Finished run(const std::string& command) {
   TemporaryFolder folder;
-  const std::string redirected = "(" + command + ") >" + (folder / "out").string() + " 2>" + (folder / "err").string() + " </dev/null";
+  const std::string redirected =
+      "(" + command + ") >" + (folder / "out").string() + " 2>" + (folder / "err").string() + " </dev/null";
   const int raw = std::system(redirected.c_str());
   const int status = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
   return {status, read_file(folder / "out"), read_file(folder / "err")};

@@ -25,12 +25,38 @@ class Mutator {
 
  private:
   void step(std::string& text, const std::string& other) {
-    static const std::vector<std::string> kTokens = {"[", "]", "[[", "\"", "'''", "=", "\n", "{", "}", ",", "0x", "-1", "9223372036854775807",
-                                                     "9223372036854775808", "nan", "1979-05-27", "true", "\"\"", "#", "\xff", "\0", "a.b.c", "[base]", "1e9",
-                                                     "0xffff_ffff_ffff", "\\u0000", "\xe5\xae\xa2"};
+    static const std::vector<std::string> kTokens = {"[",
+                                                     "]",
+                                                     "[[",
+                                                     "\"",
+                                                     "'''",
+                                                     "=",
+                                                     "\n",
+                                                     "{",
+                                                     "}",
+                                                     ",",
+                                                     "0x",
+                                                     "-1",
+                                                     "9223372036854775807",
+                                                     "9223372036854775808",
+                                                     "nan",
+                                                     "1979-05-27",
+                                                     "true",
+                                                     "\"\"",
+                                                     "#",
+                                                     "\xff",
+                                                     "\0",
+                                                     "a.b.c",
+                                                     "[base]",
+                                                     "1e9",
+                                                     "0xffff_ffff_ffff",
+                                                     "\\u0000",
+                                                     "\xe5\xae\xa2"};
     const usize at = below(text.size() + 1);
     switch (below(6)) {
-      case 0: if (at < text.size()) text[at] = static_cast<char>(random_()); break;
+      case 0:
+        if (at < text.size()) text[at] = static_cast<char>(random_());
+        break;
       case 1: text.erase(at, below(20)); break;
       case 2: text.insert(at, kTokens[below(kTokens.size())]); break;
       case 3: text.insert(at, other.substr(below(other.size()), below(80))); break;
@@ -44,8 +70,9 @@ class Mutator {
 
 std::vector<std::string> corpus() {
   std::vector<std::string> out;
-  for (const fs::path& folder : {fs::path(source_folder() / "configs/vms"), source_folder() / "configs/board", test_folder() / "bad", test_folder() / "bad/with",
-                                source_folder() / "tests/compat/files"}) {
+  for (const fs::path& folder :
+       {fs::path(source_folder() / "configs/vms"), source_folder() / "configs/board", test_folder() / "bad",
+        test_folder() / "bad/with", source_folder() / "tests/compat/files"}) {
     for (const auto& entry : fs::directory_iterator(folder)) {
       if (entry.path().extension() == ".toml") out.push_back(read_file(entry.path()));
     }
