@@ -7,12 +7,16 @@ set(AXVISOR_CONFIG_PATH "" CACHE STRING "More folders with board/, vms/ and imag
 set(AXVISOR_IMAGE_DIR ${CMAKE_SOURCE_DIR}/build/images CACHE PATH "Where fetched guest images are put")
 set(AXVISOR_GENERATED_DIR ${CMAKE_BINARY_DIR}/generated)
 
-# Ninja re-runs CMake from the build folder: relative paths must be made absolute while the user's folder is still known.
+# Ninja re-runs CMake from the build folder: relative paths must be made absolute while the user's folder is still known. What
+# is no path there is a name, for the generator to look up.
 function(axvisor_absolute_path_list variable)
   string(REPLACE ":" ";" paths "${${variable}}")
   set(absolute)
   foreach(path IN LISTS paths)
-    cmake_path(ABSOLUTE_PATH path BASE_DIRECTORY "$ENV{PWD}" NORMALIZE)
+    cmake_path(ABSOLUTE_PATH path BASE_DIRECTORY "$ENV{PWD}" NORMALIZE OUTPUT_VARIABLE candidate)
+    if(EXISTS ${candidate})
+      set(path ${candidate})
+    endif()
     list(APPEND absolute ${path})
   endforeach()
   string(REPLACE ";" ":" absolute "${absolute}")
