@@ -8,6 +8,7 @@
 namespace hv {
 
 Result<void> GuestMemory::add(GpaRange gpa, Hpa host) {
+  if (gpa.empty() || !gpa.fits()) return fail(Error::OutOfRange);
   for (const Region& region : regions_)
     if (region.gpa.overlaps(gpa)) return fail(Error::Overlap);
   TRY(regions_.push_back({gpa, host}));

@@ -19,7 +19,8 @@ inline constexpr usize kMaxVmMemoryRegions = 16;
 /// Any context; may take long, so large copies belong into host threads.
 class GuestMemory {
  public:
-  /// Adds whole pages of RAM [gpa, gpa + size) that lie at `host`, mapped for the host. Error: OutOfMemory (too many), Overlap.
+  /// Adds whole pages of RAM [gpa, gpa + size) that lie at `host`, mapped for the host. Errors: OutOfMemory (too many),
+  /// Overlap, OutOfRange (empty, or wraps).
   Result<void> add(GpaRange gpa, Hpa host);
 
   /// Host to guest. Error: OutOfRange (part of it is not RAM; nothing was written then).
