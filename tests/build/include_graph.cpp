@@ -23,11 +23,13 @@ struct Compilation {
 std::vector<Compilation> compilations(const fs::path& build_folder) {
   std::vector<Compilation> out;
   for (const auto& entry : nlohmann::json::parse(xtask::read_file(build_folder / "compile_commands.json"))) {
-    Compilation compilation{entry.at("file").get<std::string>(), entry.at("output").get<std::string>(), {}};
+    Compilation compilation{entry.at("file").get<std::string>(), {}, {}};
     std::istringstream words(entry.at("command").get<std::string>());
     for (std::string word; words >> word;) {
       if (word.starts_with("-I")) {
         compilation.include_folders.emplace_back(word.substr(2));
+      } else if (word == "-o") {
+        words >> compilation.object;
       }
     }
     out.push_back(compilation);
