@@ -61,9 +61,13 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${AXVISOR_CONFIG_
 
 # CMake silently ignores a second toolchain in a configured folder.
 if(DEFINED CACHE{AXVISOR_CONFIGURED_TARGET} AND NOT AXVISOR_CONFIGURED_TARGET STREQUAL AXVISOR_TARGET)
+  set(other_folder ${CMAKE_SOURCE_DIR}/build/${AXVISOR_BOARD_NAME})
+  if(other_folder STREQUAL CMAKE_BINARY_DIR)  # the board's own folder, and its `target` was edited
+    string(APPEND other_folder -${AXVISOR_TARGET})
+  endif()
   message(FATAL_ERROR
     "${CMAKE_BINARY_DIR} was configured for ${AXVISOR_CONFIGURED_TARGET}, and board ${AXVISOR_BOARD_NAME} needs ${AXVISOR_TARGET}: "
-    "a build folder belongs to one target. Use another folder (cmake -B ${CMAKE_SOURCE_DIR}/build/${AXVISOR_BOARD_NAME}) or remove this one.")
+    "a build folder belongs to one target. Use another folder (cmake -B ${other_folder}) or remove this one.")
 endif()
 set(AXVISOR_CONFIGURED_TARGET ${AXVISOR_TARGET} CACHE INTERNAL "Target that this folder was configured for")
 set(CMAKE_TOOLCHAIN_FILE ${CMAKE_CURRENT_LIST_DIR}/toolchains/${AXVISOR_TARGET}.cmake)
