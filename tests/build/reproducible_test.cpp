@@ -30,7 +30,6 @@ const Circumstances kElsewhere{"a/deeper/place/with/a long name", "build/other/f
 EnvironmentChanges environment(const fs::path& scratch, const Circumstances& c) {
   return {{"HOME", (scratch / c.home).string()},
           {"TZ", c.time_zone},
-          {"CCACHE_DISABLE", "1"},
           {"AXVISOR_VM_CONFIGS", (scratch / c.tree / "tests/boot/vms/tiny.toml").string()}};
 }
 

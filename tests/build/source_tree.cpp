@@ -36,6 +36,7 @@ Result run(const Argv& argv, const EnvironmentChanges& environment, const fs::pa
   for (const char* name : kForeignVariables) {
     changes.emplace(name, std::nullopt);
   }
+  changes.emplace("CCACHE_DISABLE", "1");  // a folder of a random name: nothing in the cache fits, now or later
   Argv merged{"/bin/sh", "-c", "exec \"$@\" 2>&1", "sh"};
   merged.insert(merged.end(), argv.begin(), argv.end());
   const xtask::CapturedOutput captured = xtask::capture_command({.argv = merged, .folder = folder, .environment = changes});
