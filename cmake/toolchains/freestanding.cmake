@@ -41,7 +41,7 @@ if(AXVISOR_COMPILER STREQUAL "llvm")
   # configuration asks glibc's <features.h>, which our gnu/stubs.h keeps from looking for 32-bit files.
   execute_process(COMMAND ${AXVISOR_HOST_GXX} -dumpversion OUTPUT_VARIABLE gxx_version OUTPUT_STRIP_TRAILING_WHITESPACE)
   execute_process(COMMAND ${AXVISOR_HOST_GXX} -dumpmachine OUTPUT_VARIABLE gxx_machine OUTPUT_STRIP_TRAILING_WHITESPACE)
-  set(cxx_include_flags "-nostdinc++ -isystem ${CMAKE_CURRENT_LIST_DIR}/include")
+  set(cxx_include_flags "-nostdinc++ -isystem \"${CMAKE_CURRENT_LIST_DIR}/include\"")
   foreach(dir /usr/include/c++/${gxx_version} /usr/include/${gxx_machine}/c++/${gxx_version} /usr/include /usr/include/${gxx_machine})
     string(APPEND cxx_include_flags " -isystem ${dir}")
   endforeach()
