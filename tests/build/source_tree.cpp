@@ -16,7 +16,7 @@ constexpr std::string_view kCompilation = "Building ";
 constexpr const char* kForeignVariables[] = {
     "AXVISOR_VM_CONFIGS", "AXVISOR_SMP", "AXVISOR_CONFIG_PATH", "AXVISOR_BOARD", "CC", "CXX", "CFLAGS", "CXXFLAGS", "ASMFLAGS",
     "LDFLAGS", "NINJA_STATUS", "NINJAFLAGS", "CMAKE_GENERATOR", "CMAKE_BUILD_TYPE", "CMAKE_TOOLCHAIN_FILE", "CMAKE_PREFIX_PATH",
-    "CMAKE_EXPORT_COMPILE_COMMANDS", "DESTDIR", "MAKEFLAGS", "VERBOSE"};
+    "CMAKE_EXPORT_COMPILE_COMMANDS", "DESTDIR", "MAKEFLAGS", "VERBOSE", "CLICOLOR_FORCE"};
 
 void copy_sources(const fs::path& from, const fs::path& to) {
   fs::create_directories(to);
