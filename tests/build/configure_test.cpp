@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <regex>
 
 #include "tests/build/source_tree.hpp"
@@ -66,12 +67,15 @@ fs::path programs_without(const fs::path& folder, const std::string& missing) {
 
 TEST_F(Configure, MissingToolNamesItsPackage) {
   struct Case {
+    const char* compiler;
     const char* program;
     const char* package;
   };
-  for (const auto& [program, package] : {Case{"clang++-19", "clang-19"}, Case{"ld.lld-19", "lld-19"}, Case{"llvm-objcopy-19", "llvm-19"}}) {
+  for (const auto& [compiler, program, package] :
+       {Case{"llvm", "clang++-19", "clang-19"}, Case{"llvm", "ld.lld-19", "lld-19"}, Case{"llvm", "llvm-objcopy-19", "llvm-19"},
+        Case{"gnu", "aarch64-linux-gnu-gcc", "g++-aarch64-linux-gnu"}}) {
     const fs::path path = programs_without(scratch() / ("without-" + std::string(program)), program);
-    const Result result = configure("without-" + std::string(program), {}, {{"PATH", path.string()}});
+    const Result result = configure("without-" + std::string(program), {"-DAXVISOR_COMPILER=" + std::string(compiler)}, {{"PATH", path.string()}});
     EXPECT_NE(result.status, 0) << result.output;
     EXPECT_THAT(result.output, HasSubstr(std::string(program) + " was not found in PATH: install it with 'apt-get install " + package + "'"));
   }
@@ -99,6 +103,25 @@ TEST_F(Configure, ConfigurationErrorIsTheLastWord) {
   EXPECT_THAT(result.output, HasSubstr("did you mean"));
   EXPECT_THAT(result.output, HasSubstr("Nothing was built."));
   EXPECT_THAT(result.output, Not(HasSubstr("Detecting CXX compiler")));
+}
+
+/// The command of the first entry for `file` in the merged database: the one that clangd takes.
+std::string first_command(const SourceTree& tree, const std::string& file) {
+  for (const auto& entry : nlohmann::json::parse(tree.read("compile_commands.json"))) {
+    if (entry.at("file") == tree.path(file).string()) {
+      return entry.at("command");
+    }
+  }
+  return "no entry";
+}
+
+TEST_F(Configure, LastConfiguredBoardOwnsTheCompileCommandsOfTargetFiles) {
+  for (const std::string board : {"qemu-aarch64", "phytiumpi", "qemu-aarch64"}) {
+    const Result result = configure("owner-" + board, {"-DAXVISOR_BOARD=" + board});
+    ASSERT_EQ(result.status, 0) << result.output;
+    ASSERT_EQ(folder("owner-" + board).build({"compile-commands"}).status, 0);
+    EXPECT_THAT(first_command(tree(), "kernel/log/log.cpp"), HasSubstr("build/owner-" + board + "/generated"));
+  }
 }
 
 class Dependencies : public TreeTest {};

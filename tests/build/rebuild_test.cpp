@@ -90,7 +90,10 @@ class Rebuild : public testing::Test {
     tree.write(kOtherImage, "another image");
     const fs::path lab = tree.path("../lab").lexically_normal();
     const Result configured = shared_->folder.configure("qemu-aarch64", {"-DAXVISOR_BOARD=lab"},
-        {{"AXVISOR_CONFIG_PATH", lab.string()}, {"AXVISOR_VM_CONFIGS", (lab / "vms/built.toml").string() + ":" + (lab / "vms/plain.toml").string()}});
+        {{"CXXFLAGS", "-DFROM_ENVIRONMENT"},
+         {"LDFLAGS", "-DFROM_ENVIRONMENT"},
+         {"AXVISOR_CONFIG_PATH", lab.string()},
+         {"AXVISOR_VM_CONFIGS", (lab / "vms/built.toml").string() + ":" + (lab / "vms/plain.toml").string()}});
     ASSERT_EQ(configured.status, 0) << configured.output;
   }
   static void TearDownTestSuite() { shared_.reset(); }
@@ -207,7 +210,7 @@ TEST_F(Rebuild, GuestSourceRebuildsTheGuestAndTheImagesThatEmbedIt) {
 }
 
 TEST_F(Rebuild, HeaderRebuildsItsUsersOnly) {
-  for (const char* header : {"platforms/aarch64-dyn/exceptions.hpp", "kernel/fdt/fdt.hpp", "hypervisor/config/vm_config.hpp"}) {
+  for (const char* header : {"platforms/aarch64-dyn/exceptions.hpp", "kernel/fdt/reader.hpp", "hypervisor/config/vm_config.hpp"}) {
     const TemporaryEdit edit(tree(), header, "#pragma once", "#pragma once\n");
     const Texts users = objects_using(folder().path(), tree().path(header));
     const Steps steps = folder().plan();
@@ -255,6 +258,16 @@ TEST_F(Rebuild, FlagOfTheToolchainRebuildsAllTargetCode) {
   }
   configure_again();
   EXPECT_TRUE(folder().plan({"axvisor"}).nothing_to_do()) << folder().plan({"axvisor"}).output;
+}
+
+TEST_F(Rebuild, FlagsOfTheEnvironmentDoNotReachTargetCode) {
+  EXPECT_THAT(product("build.ninja"), testing::Not(HasSubstr("FROM_ENVIRONMENT")));
+}
+
+TEST_F(Rebuild, OwnFlagsComeAfterTheToolchains) {
+  ASSERT_EQ(run({AXVISOR_CMAKE, "-DCMAKE_CXX_FLAGS=-DMY_OWN_FLAG", folder().path().string()}).status, 0);
+  EXPECT_THAT(product("compile_commands.json"), testing::ContainsRegex("-fno-use-cxa-atexit -DMY_OWN_FLAG"));
+  ASSERT_EQ(run({AXVISOR_CMAKE, "-DCMAKE_CXX_FLAGS=", folder().path().string()}).status, 0);
 }
 
 TEST_F(Rebuild, RemovedProductIsMadeAgain) {

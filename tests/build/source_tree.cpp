@@ -16,7 +16,7 @@ constexpr std::string_view kCompilation = "Building ";
 constexpr const char* kForeignVariables[] = {
     "AXVISOR_VM_CONFIGS", "AXVISOR_SMP", "AXVISOR_CONFIG_PATH", "AXVISOR_BOARD", "CC", "CXX", "CFLAGS", "CXXFLAGS", "ASMFLAGS",
     "LDFLAGS", "NINJA_STATUS", "NINJAFLAGS", "CMAKE_GENERATOR", "CMAKE_BUILD_TYPE", "CMAKE_TOOLCHAIN_FILE", "CMAKE_PREFIX_PATH",
-    "CMAKE_EXPORT_COMPILE_COMMANDS", "DESTDIR", "MAKEFLAGS", "VERBOSE"};
+    "CMAKE_EXPORT_COMPILE_COMMANDS", "DESTDIR", "MAKEFLAGS", "VERBOSE", "CLICOLOR_FORCE"};
 
 void copy_sources(const fs::path& from, const fs::path& to) {
   fs::create_directories(to);
@@ -36,6 +36,7 @@ Result run(const Argv& argv, const EnvironmentChanges& environment, const fs::pa
   for (const char* name : kForeignVariables) {
     changes.emplace(name, std::nullopt);
   }
+  changes.emplace("CCACHE_DISABLE", "1");  // a folder of a random name: nothing in the cache fits, now or later
   Argv merged{"/bin/sh", "-c", "exec \"$@\" 2>&1", "sh"};
   merged.insert(merged.end(), argv.begin(), argv.end());
   const xtask::CapturedOutput captured = xtask::capture_command({.argv = merged, .folder = folder, .environment = changes});
