@@ -7,12 +7,16 @@ set(AXVISOR_CONFIG_PATH "" CACHE STRING "More folders with board/, vms/ and imag
 set(AXVISOR_IMAGE_DIR ${CMAKE_SOURCE_DIR}/build/images CACHE PATH "Where fetched guest images are put")
 set(AXVISOR_GENERATED_DIR ${CMAKE_BINARY_DIR}/generated)
 
-# Ninja re-runs CMake from the build folder: relative paths must be made absolute while the user's folder is still known.
+# Ninja re-runs CMake from the build folder: relative paths must be made absolute while the user's folder is still known. What
+# is no path there is a name, for the generator to look up.
 function(axvisor_absolute_path_list variable)
   string(REPLACE ":" ";" paths "${${variable}}")
   set(absolute)
   foreach(path IN LISTS paths)
-    cmake_path(ABSOLUTE_PATH path BASE_DIRECTORY "$ENV{PWD}" NORMALIZE)
+    cmake_path(ABSOLUTE_PATH path BASE_DIRECTORY "$ENV{PWD}" NORMALIZE OUTPUT_VARIABLE candidate)
+    if(EXISTS ${candidate})
+      set(path ${candidate})
+    endif()
     list(APPEND absolute ${path})
   endforeach()
   string(REPLACE ";" ":" absolute "${absolute}")
@@ -57,9 +61,13 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${AXVISOR_CONFIG_
 
 # CMake silently ignores a second toolchain in a configured folder.
 if(DEFINED CACHE{AXVISOR_CONFIGURED_TARGET} AND NOT AXVISOR_CONFIGURED_TARGET STREQUAL AXVISOR_TARGET)
+  set(other_folder ${CMAKE_SOURCE_DIR}/build/${AXVISOR_BOARD_NAME})
+  if(other_folder STREQUAL CMAKE_BINARY_DIR)  # the board's own folder, and its `target` was edited
+    string(APPEND other_folder -${AXVISOR_TARGET})
+  endif()
   message(FATAL_ERROR
     "${CMAKE_BINARY_DIR} was configured for ${AXVISOR_CONFIGURED_TARGET}, and board ${AXVISOR_BOARD_NAME} needs ${AXVISOR_TARGET}: "
-    "a build folder belongs to one target. Use another folder (cmake -B ${CMAKE_SOURCE_DIR}/build/${AXVISOR_BOARD_NAME}) or remove this one.")
+    "a build folder belongs to one target. Use another folder (cmake -B ${other_folder}) or remove this one.")
 endif()
 set(AXVISOR_CONFIGURED_TARGET ${AXVISOR_TARGET} CACHE INTERNAL "Target that this folder was configured for")
 set(CMAKE_TOOLCHAIN_FILE ${CMAKE_CURRENT_LIST_DIR}/toolchains/${AXVISOR_TARGET}.cmake)

@@ -48,17 +48,29 @@ else()
     ${PROJECT_SOURCE_DIR}/kernel/arch/fake ${PROJECT_SOURCE_DIR}/cmake/host)
 endif()
 
-# axvisor_kernel_library(NAME SOURCES ... [HEADERS ...] [DEPENDS ...])
+# axvisor_make_small(TARGET): the code of a release build for a board is optimised for size.
+function(axvisor_make_small name)
+  if(AXVISOR_BOARD AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    target_compile_options(${name} PRIVATE $<$<AND:$<CONFIG:RelWithDebInfo>,$<COMPILE_LANGUAGE:CXX>>:-Oz>)
+  elseif(AXVISOR_BOARD)
+    target_compile_options(${name} PRIVATE $<$<AND:$<CONFIG:RelWithDebInfo>,$<COMPILE_LANGUAGE:CXX>>:-Os>)
+  endif()
+endfunction()
+
+# axvisor_kernel_library(NAME [COLD] SOURCES ... [HEADERS ...] [DEPENDS ...])
 # A freestanding library of kernel/, platforms/ or hypervisor/. In the host build the same sources are compiled for this
-# machine, for unit tests.
+# machine, for unit tests. COLD: runs at start only, so a release build makes it small instead of fast.
 function(axvisor_kernel_library name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;HEADERS;DEPENDS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "COLD" "" "SOURCES;HEADERS;DEPENDS")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "axvisor_kernel_library(${name}): unexpected ${arg_UNPARSED_ARGUMENTS}")
   endif()
   if(arg_SOURCES)
     add_library(${name} STATIC ${arg_SOURCES} ${arg_HEADERS})
     target_link_libraries(${name} PUBLIC axvisor_kernel_options ${arg_DEPENDS})
+    if(arg_COLD)
+      axvisor_make_small(${name})
+    endif()
   else()
     add_library(${name} INTERFACE ${arg_HEADERS})
     target_link_libraries(${name} INTERFACE axvisor_kernel_options ${arg_DEPENDS})

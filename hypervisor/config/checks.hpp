@@ -1,7 +1,8 @@
 // The rules that virtual machines must keep, alone and beside each other: shared by the generator and the hypervisor.
 //
-// `check()` is a template over two small policies, so that it runs in a constant expression, in the host tool (which knows
-// image sizes from files and maps violations back to TOML lines) and on the target (which knows them from memory).
+// `check()` is a template over two small policies, so that it runs in a constant expression, in the host tool (which
+// knows image sizes from files and maps violations back to TOML lines) and on the target (which knows them from
+// memory).
 #pragma once
 
 #include <array>
@@ -180,7 +181,8 @@ template <class Visit>
 constexpr void for_each_device_range(const VmConfig& vm, u32 index, Visit&& visit) {
   for (u32 i = 0; i < vm.passthrough_devices.size(); ++i) {
     const PassthroughDevice& d = vm.passthrough_devices[i];
-    if (d.size != 0) visit(DeviceRange{d.gpa.value(), d.hpa.value(), d.size, {index, ConfigKey::PassthroughDevices, i}});
+    if (d.size != 0)
+      visit(DeviceRange{d.gpa.value(), d.hpa.value(), d.size, {index, ConfigKey::PassthroughDevices, i}});
   }
   for (u32 i = 0; i < vm.passthrough_ranges.size(); ++i) {
     const PassthroughRange& r = vm.passthrough_ranges[i];
@@ -220,7 +222,9 @@ class Checker {
   }
 
  private:
-  constexpr void fail(Rule rule, Place where, u64 a = 0, u64 b = 0) { report_(Violation{rule, where, {}, false, a, b}); }
+  constexpr void fail(Rule rule, Place where, u64 a = 0, u64 b = 0) {
+    report_(Violation{rule, where, {}, false, a, b});
+  }
   constexpr void clash(Rule rule, Place where, Place other, u64 a = 0, u64 b = 0) {
     report_(Violation{rule, where, other, true, a, b});
   }

@@ -131,7 +131,7 @@ void Vgic::touch(unsigned vcpu) {
 void Vgic::refresh(const Bank& bank, u32 changed) {
   Block& block = *bank.block;
   const u32 now = ready(block);
-  block.recheck |= block.hardware & block.latch & ~now & changed;
+  block.fresh &= ~changed | now;  // what has to wait may be silenced meanwhile
   if (bank.is_private) {
     if (((now | block.active | block.resident) & changed) != 0) touch(bank.vcpu);
     return;
@@ -226,8 +226,9 @@ void Vgic::hardware_interrupt(unsigned vcpu, u32 intid) {
   const u32 bit = 1u << intid % 32;
   if (bank.block == nullptr || (bank.block->hardware & bit) == 0) return;
   bank.block->latch |= bit;
-  bank.block->requested &= ~bit;
   bank.block->owed |= bit;
+  bank.block->fresh |= bit;
+  bank.block->came_again |= bank.block->resident & bit;
   refresh(bank, bit);
 }
 

@@ -77,8 +77,8 @@ class Vgic {
   Vgic(const Vgic&) = delete;
   Vgic& operator=(const Vgic&) = delete;
 
-  /// Back to the state after power-on: physical interrupts the guest still owed are deactivated, lines are low. The list
-  /// registers of no vCPU are loaded. The mapping of hardware-backed interrupts stays.
+  /// Back to the state after power-on: physical interrupts the guest still owed are deactivated, lines are low. The
+  /// mapping of hardware-backed interrupts stays. No vCPU runs, and sync() has been called for each.
   void reset();
 
   // ---- sources ---------------------------------------------------------------------------------------------------------
@@ -154,19 +154,21 @@ class Vgic {
     u32 edge = 0;        ///< else level-triggered
     u32 line = 0;        ///< the wire of an emulated source
     u32 latch = 0;       ///< pending apart from the line: an edge, a hardware interrupt, a write to ISPENDR
-    u32 requested = 0;   ///< hardware-backed: the guest wrote ISPENDR, the latch does not stand for the line
+    u32 requested = 0;   ///< hardware-backed: the guest wrote ISPENDR; the latch then stands for the hardware alone
     u32 active = 0;
-    u32 resident = 0;         ///< in a list register of a vCPU (flushed, not yet synced)
-    u32 resident_pending = 0; ///< ... and was pending when it got there
-    u32 drop_pending = 0;     ///< resident: ICPENDR came since, sync() does not believe the pending bit
-    u32 active_written = 0;   ///< resident: ISACTIVER or ICACTIVER came since, sync() does not believe the active bit
+    u32 resident = 0;            ///< in a list register of a vCPU (flushed, not yet synced)
+    u32 resident_pending = 0;    ///< ... and was pending when it got there
+    u32 resident_requested = 0;  ///< ... and took `requested` along
+    u32 came_again = 0;          ///< resident: hardware_interrupt() since, so that `owed` is for a new one
+    u32 drop_pending = 0;        ///< resident: ICPENDR came since, sync() does not believe the pending bit
+    u32 active_written = 0;      ///< resident: ISACTIVER or ICACTIVER came since, sync() does not believe the active bit
     u32 hardware = 0;    ///< hardware-backed
     u32 owed = 0;        ///< hardware-backed: physically active until the guest, or we, deactivate it
-    u32 recheck = 0;     ///< hardware-backed: the line may have gone low while the interrupt waited
+    u32 fresh = 0;       ///< hardware-backed: came since the last flush; any other may have been silenced meanwhile
     std::array<u8, 32> priority{};
     std::array<u16, 32> physical{};
 
-    u32 pending() const { return latch | (line & ~edge); }
+    u32 pending() const { return latch | requested | (line & ~edge); }
   };
   struct SpiBlock : Block {
     std::array<u8, 32> target{};    ///< vCPU that gets it, or kNobody
@@ -250,7 +252,8 @@ class Vgic {
   void place(unsigned vcpu, ListRegisterSet& set, const Candidate& candidate);
   void place_selected(unsigned vcpu, ListRegisterSet& set);
   void take_back(unsigned vcpu, unsigned slot, ListRegister entry);
-  bool line_still_pending(const Bank& bank, unsigned index);
+  void recheck_lines(unsigned vcpu);
+  void recheck_lines(const Bank& bank, u32 bits);
   bool sources_matter(const Bank& bank, unsigned index) const {
     return config_.version == 2 && bank.is_private && index < kSgis;
   }

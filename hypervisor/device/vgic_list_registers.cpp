@@ -103,18 +103,27 @@ std::pair<bool, bool> Vgic::candidate_state(const Candidate& candidate) const {
   return {pending, active};
 }
 
-/// A hardware-backed level interrupt waited, and the guest may have silenced its source meanwhile: then it is gone, and
-/// the physical interrupt must be able to fire again.
-bool Vgic::line_still_pending(const Bank& bank, unsigned index) {
+/// Hardware-backed level interrupts waited, and the guest may have silenced their sources meanwhile: then they are gone,
+/// and the physical interrupts must be able to fire again.
+void Vgic::recheck_lines(const Bank& bank, u32 bits) {
   Block& block = *bank.block;
-  const u32 bit = 1u << index;
-  block.recheck &= ~bit;
-  if (((block.edge | block.requested) & bit) != 0) return true;
-  if (host_.line_pending(bank.vcpu, block.physical[index])) return true;
-  block.latch &= ~bit;
-  release(bank, bit);
-  refresh(bank, bit);
-  return false;
+  bits &= block.hardware & block.latch;
+  const u32 waited = bits & ~block.fresh & ~block.edge & ready(block);
+  block.fresh &= ~bits;
+  for_each_bit(waited, [&](unsigned n) {
+    if (host_.line_pending(bank.vcpu, block.physical[n])) return;
+    block.latch &= ~(1u << n);
+    release(bank, 1u << n);
+    refresh(bank, 1u << n);
+  });
+}
+
+void Vgic::recheck_lines(unsigned vcpu) {
+  const Vcpu& state = vcpus_[vcpu];
+  if ((state.banked.hardware & state.banked.latch) != 0) recheck_lines(private_bank(vcpu), ~0u);
+  for_each_bit(state.spi_summary, [&](unsigned spi) {
+    if ((spis_[spi].hardware & spis_[spi].latch) != 0) recheck_lines(spi_bank(spi), state.spis[spi]);
+  });
 }
 
 void Vgic::place(unsigned vcpu, ListRegisterSet& set, const Candidate& candidate) {
@@ -123,8 +132,6 @@ void Vgic::place(unsigned vcpu, ListRegisterSet& set, const Candidate& candidate
   const unsigned index = candidate.index;
   const u32 bit = 1u << index;
   auto [pending, active] = candidate_state(candidate);
-  if (pending && (block.recheck & bit) != 0) pending = line_still_pending(bank, index);
-  if (!pending && !active) return;
 
   // Active here but routed to another vCPU meanwhile: what is pending goes there, after the end.
   const bool moves = pending && active && !bank.is_private && static_cast<SpiBlock&>(block).target[index] != vcpu;
@@ -151,6 +158,8 @@ void Vgic::place(unsigned vcpu, ListRegisterSet& set, const Candidate& candidate
   if (!bank.is_private) static_cast<SpiBlock&>(block).holder[index] = static_cast<u8>(vcpu);
   if (!pending) return;
   block.resident_pending |= bit;
+  block.resident_requested |= block.requested & bit;
+  block.requested &= ~bit;
   if ((block.latch & bit) == 0) return;
   owner.loaded_latch |= static_cast<u16>(1u << slot);
   if (sources_matter(bank, index)) {
@@ -179,6 +188,7 @@ void Vgic::flush(unsigned vcpu, ListRegisterSet& set) {
   set.count = 0;
   set.control = virtual_control::kEnable;
   state.loaded_latch = 0;
+  recheck_lines(vcpu);
   const unsigned candidates = count_candidates(state);
   if (candidates > config_.list_registers) place_selected(vcpu, set);
   else if (candidates != 0) for_each_candidate(vcpu, [&](const Candidate& c) { place(vcpu, set, c); });
@@ -205,17 +215,20 @@ void Vgic::take_back(unsigned vcpu, unsigned slot, ListRegister entry) {
     }
     block.active = active ? block.active | bit : block.active & ~bit;
   }
-  if (entry.pending() && (block.drop_pending & bit) == 0 && (owner.loaded_latch >> slot & 1) != 0) {
-    block.latch |= bit;
-    block.recheck |= block.hardware & bit;
-    if (sources_matter(bank, index)) owner.sgi_pending[index] |= static_cast<u8>(1u << entry.source_cpu());
+  if (entry.pending() && (block.drop_pending & bit) == 0) {
+    block.requested |= block.resident_requested & bit;
+    if ((owner.loaded_latch >> slot & 1) != 0) {
+      block.latch |= bit;
+      if (sources_matter(bank, index)) owner.sgi_pending[index] |= static_cast<u8>(1u << entry.source_cpu());
+    }
   }
-  for (u32* bits : {&block.resident, &block.resident_pending, &block.drop_pending, &block.active_written}) *bits &= ~bit;
-  if ((block.latch & bit) == 0) block.requested &= ~bit;
-
-  // The guest ended it through HW = 1: the physical interrupt is inactive. Unless it has come again since.
+  // The guest ended it through HW = 1: the physical interrupt is inactive, unless it has come again since.
   const bool ended_by_guest = entry.hardware() && entry.state() == ListRegisterState::Invalid;
-  if (ended_by_guest && ((block.latch & ~block.requested) & bit) == 0) block.owed &= ~bit;
+  if (ended_by_guest && (block.came_again & bit) == 0) block.owed &= ~bit;
+  for (u32* bits : {&block.resident, &block.resident_pending, &block.resident_requested, &block.came_again,
+                    &block.drop_pending, &block.active_written}) {
+    *bits &= ~bit;
+  }
   release(bank, bit);
   if (!bank.is_private) relist(static_cast<SpiBlock&>(block), bank.spi, index);
 }
@@ -235,6 +248,7 @@ void Vgic::sync(unsigned vcpu, ListRegisterSet& set) {
 
 bool Vgic::has_deliverable(unsigned vcpu) {
   if (loaded(vcpu)) host_.synchronize(vcpu);
+  recheck_lines(vcpu);
   const Vcpu& state = vcpus_[vcpu];
   if ((ready(state.banked) & ~state.banked.active) != 0) return true;
   for (u32 left = state.spi_summary; left != 0; left &= left - 1) {

@@ -72,7 +72,7 @@ u64 Vgic::read_pending(const Access& access) {
   if (bank.block == nullptr) return 0;
   fold(bank, access);
   const Block& block = *bank.block;
-  const u32 shown_by_line = block.hardware & ~block.edge & ~block.requested;
+  const u32 shown_by_line = block.hardware & ~(block.edge | block.requested | block.resident_requested);
   u32 value = (block.pending() | block.resident_pending) & ~shown_by_line;
   for_each_bit(block.hardware & ~value, [&](unsigned n) {
     if (host_.line_pending(bank.vcpu, block.physical[n])) value |= 1u << n;
@@ -87,8 +87,8 @@ void Vgic::set_pending(const Access& access, u64 value) {
   Block& block = *bank.block;
   u32 bits = static_cast<u32>(value) & block.implemented;
   if (config_.version == 2 && bank.is_private) bits &= ~kSgiMask;  // GICD_SPENDSGIR sets those
-  block.requested |= bits & block.hardware & ~block.latch;
-  block.latch |= bits;
+  block.requested |= bits & block.hardware;
+  block.latch |= bits & ~block.hardware;
   refresh(bank, bits);
 }
 
@@ -103,6 +103,7 @@ void Vgic::clear_pending(const Access& access, u64 value) {
   block.requested &= ~bits;
   block.drop_pending |= bits & block.resident;
   block.resident_pending &= ~bits;
+  block.resident_requested &= ~bits;
   for_each_bit(bits & block.hardware, [&](unsigned n) { host_.clear_line_pending(bank.vcpu, block.physical[n]); });
   release(bank, bits);
   refresh(bank, bits);
@@ -120,9 +121,10 @@ void Vgic::set_active(const Access& access, u64 value) {
   if (bank.block == nullptr) return;
   fold(bank, access);
   Block& block = *bank.block;
-  const u32 bits = static_cast<u32>(value) & block.implemented & ~block.active;
+  const u32 written = static_cast<u32>(value) & block.implemented;
+  const u32 bits = written & ~block.active;
   block.active |= bits;
-  block.active_written |= bits & block.resident;
+  block.active_written |= written & block.resident;
   for_each_bit(bits & ~block.resident, [&](unsigned n) {
     if (sources_matter(bank, n)) {
       vcpus_[bank.vcpu].sgi_active[n] = static_cast<u8>(1u << bank.vcpu);

@@ -58,15 +58,8 @@ Result<void> GuestMemory::read(Gpa from, std::span<std::byte> bytes) const {
                         [&](const std::byte* host, u64 offset, u64 size) { std::memcpy(bytes.data() + offset, host, size); });
 }
 
-Result<void> GuestMemory::zero(GpaRange range) {
-  return for_each_piece(range, [](std::byte* host, u64, u64 size) {
-    std::memset(host, 0, size);
-    arch::clean_data_cache(reinterpret_cast<u64>(host), size);
-  });
-}
-
 void GuestMemory::zero_all() {
-  for (const Region& region : regions_) static_cast<void>(zero(region.gpa));
+  for (const Region& region : regions_) arch::zero_pages_to_memory(mm::direct_map(region.host).value(), region.gpa.size);
 }
 
 }  // namespace hv

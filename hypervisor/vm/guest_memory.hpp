@@ -19,16 +19,14 @@ inline constexpr usize kMaxVmMemoryRegions = 16;
 /// Any context; may take long, so large copies belong into host threads.
 class GuestMemory {
  public:
-  /// Adds RAM [gpa, gpa + size) that lies at `host`, mapped for the host. Errors: OutOfMemory (too many), Overlap,
-  /// OutOfRange (empty, or wraps).
+  /// Adds whole pages of RAM [gpa, gpa + size) that lie at `host`, mapped for the host. Errors: OutOfMemory (too many),
+  /// Overlap, OutOfRange (empty, or wraps).
   Result<void> add(GpaRange gpa, Hpa host);
 
   /// Host to guest. Error: OutOfRange (part of it is not RAM; nothing was written then).
   Result<void> write(Gpa to, std::span<const std::byte> bytes);
   /// Guest to host. Error: OutOfRange (nothing was read then).
   Result<void> read(Gpa from, std::span<std::byte> bytes) const;
-  /// Fills a range with zeros. Error: OutOfRange.
-  Result<void> zero(GpaRange range);
   /// Fills all of it with zeros.
   void zero_all();
 

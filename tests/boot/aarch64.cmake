@@ -39,3 +39,7 @@ axvisor_add_image(boot_linux_smp VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-aar
 axvisor_boot_test(linux-gicv3 IMAGE boot_linux RUN linux.toml VARIABLES cpus=1 LABELS linux)
 axvisor_boot_test(linux-gicv2 IMAGE boot_linux RUN linux.toml SET gic_version=2 kernel="elf" VARIABLES cpus=1 LABELS linux)
 axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux.toml VARIABLES cpus=2 LABELS linux)
+
+# The build guide's own pair of files: both want the same memory, CPU and devices.
+axvisor_add_image(boot_guide VMS ${vms}/guide_first.toml ${vms}/guide_second.toml)
+axvisor_boot_test(guide-pair IMAGE boot_guide RUN guide_pair.toml LABELS linux)

@@ -121,8 +121,10 @@ TEST(Checks, AllowRepeatedInterruptsInsideOneVm) {
 }
 
 TEST(Checks, MoveTheIdenticalRegionAwayFromTheReservedOne) {
-  static constexpr MemoryRegion kIdentical[] = {{Gpa(0x8000'0000), 0x100'0000, {true, true, true, false}, MapType::Identical}};
-  static constexpr MemoryRegion kReserved[] = {{Gpa(0x8000'0000), 0x100'0000, {true, true, true, false}, MapType::Reserved}};
+  static constexpr MemoryRegion kIdentical[] = {
+      {Gpa(0x8000'0000), 0x100'0000, {true, true, true, false}, MapType::Identical}};
+  static constexpr MemoryRegion kReserved[] = {
+      {Gpa(0x8000'0000), 0x100'0000, {true, true, true, false}, MapType::Reserved}};
   VmConfig first = good_vm(), second = good_vm();
   first.memory = kIdentical;
   second.memory = kReserved;

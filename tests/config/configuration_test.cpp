@@ -9,7 +9,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-std::string named(std::string_view name) { return replaced(Repository::kVm, "name = \"v\"", "name = \"" + std::string(name) + "\""); }
+std::string named(std::string_view name) {
+  return replaced(Repository::kVm, "name = \"v\"", "name = \"" + std::string(name) + "\"");
+}
 
 std::vector<std::string> names(const Configuration& c) {
   std::vector<std::string> out;
@@ -116,8 +118,10 @@ TEST(Board, PlatformAndTargetFollowFromEachOther) {
 }
 
 TEST(Board, MapsCargoArguments) {
-  const Parsed p(kBoardSchema, "target = \"aarch64-unknown-none-softfloat\"\nbuild_args = [\"--target\", \"all\"]\n"
-                               "cargo_args = [\"-j2\", \"--jobs=3\", \"-j\", \"4\", \"-v\", \"--features\", \"ept-level-4,hv\", \"--keep-going\"]\n");
+  const Parsed p(kBoardSchema,
+                 "target = \"aarch64-unknown-none-softfloat\"\nbuild_args = [\"--target\", \"all\"]\n"
+                 "cargo_args = [\"-j2\", \"--jobs=3\", \"-j\", \"4\", \"-v\", \"--features\", \"ept-level-4,hv\", "
+                 "\"--keep-going\"]\n");
   Diagnostics d;
   const Board board = decode_board(*p.document, d);
   EXPECT_EQ(d.render(false), "");
@@ -129,7 +133,8 @@ TEST(Board, FeaturesBringWhatTheyNeed) {
   const Parsed p(kBoardSchema, "target = \"aarch64-unknown-none-softfloat\"\nfeatures = [\"driver/rk3588-clk\"]\n");
   Diagnostics d;
   const Board board = decode_board(*p.document, d);
-  for (const std::string_view name : {"rk3588-clk", "sdmmc", "fs", "dyn-plat", "hv", "irq", "smp"}) EXPECT_TRUE(board.has_feature(name)) << name;
+  for (const std::string_view name : {"rk3588-clk", "sdmmc", "fs", "dyn-plat", "hv", "irq", "smp"})
+    EXPECT_TRUE(board.has_feature(name)) << name;
   EXPECT_FALSE(board.has_feature("ept-level-4"));
 }
 
@@ -141,7 +146,9 @@ TEST(Board, EnvironmentIsKept) {
 
 TEST(Ids, TakenOnesGiveWayWithoutStealingLaterOnes) {
   Repository r;
-  const auto vm = [&r](const std::string& name, const std::string& id) { r.vm(name, replaced(named(name), "cpu_num", id + "cpu_num")); };
+  const auto vm = [&r](const std::string& name, const std::string& id) {
+    r.vm(name, replaced(named(name), "cpu_num", id + "cpu_num"));
+  };
   vm("a", "id = 1\n");
   vm("b", "id = 1\n");
   vm("c", "id = 2\n");
@@ -158,7 +165,9 @@ TEST(Ids, TakenOnesGiveWayWithoutStealingLaterOnes) {
 TEST(Images, AreEmbeddedOnceHoweverTheyAreNamed) {
   Repository r;
   r.vm("a", named("a"));
-  r.vm("b", replaced(named("b"), "\"kernel.bin\"", "\"../vms/./kernel.bin\"\nramdisk_path = \"" + (r.root() / "configs/vms/kernel.bin").string() + "\""));
+  r.vm("b",
+       replaced(named("b"), "\"kernel.bin\"",
+                "\"../vms/./kernel.bin\"\nramdisk_path = \"" + (r.root() / "configs/vms/kernel.bin").string() + "\""));
   r.board("b", std::string(Repository::kBoard) + "vm_configs = [\"a\", \"b\"]\n");
   const Loaded c(r.options());
   EXPECT_EQ(c.messages(), "");
@@ -177,6 +186,13 @@ TEST(Images, ProductsComeFromTheCommandLineOrTheImageFolder) {
   write_file(r.root() / "configs/images/disk.toml", "");
   options.image_dir = r.root() / "built";
   EXPECT_EQ(Loaded(options)->embedded()[0].path, r.root() / "built/disk");
+}
+
+TEST(Images, TheLockFileIsNoRecipe) {
+  Repository r;
+  r.vm("v", replaced(Repository::kVm, "kernel.bin", "image:lock"));
+  write_file(r.root() / "configs/images/lock.toml", "");
+  EXPECT_THAT(Loaded(r.options()).messages(), HasSubstr("there is no image 'lock' to build"));
 }
 
 TEST(Images, ANeededProductMustExistWhenItIsEmbedded) {
@@ -209,7 +225,8 @@ TEST(Images, AnArm64KernelNeedsTheMemoryItsHeaderAsksFor) {
 
 TEST(Bios, EnableBiosFalseIgnoresThePath) {
   Repository r;
-  r.vm("v", replaced(Repository::kVm, "kernel_load_addr", "bios_path = \"none.bin\"\nbios_load_addr = 0x8000_8000\nenable_bios = false\nkernel_load_addr"));
+  r.vm("v", replaced(Repository::kVm, "kernel_load_addr",
+                     "bios_path = \"none.bin\"\nbios_load_addr = 0x8000_8000\nenable_bios = false\nkernel_load_addr"));
   const Loaded c(r.options());
   EXPECT_EQ(c.messages(), "");
   EXPECT_FALSE(c->vm_configs()[0].bios.present());
@@ -218,8 +235,11 @@ TEST(Bios, EnableBiosFalseIgnoresThePath) {
 TEST(Bios, WorksOnX86) {
   Repository r;
   r.board("b", "target = \"x86_64-unknown-none\"\ndefault_vms = [\"v\"]\n");
-  r.vm("v", replaced(Repository::kVm, "kernel_load_addr", "bios_path = \"kernel.bin\"\nbios_load_addr = 0x8010_0000\nentry_point = 0x8010_0000\nkernel_load_addr") +
-                "[devices]\npassthrough_ports = [[0x6000, 0x80]]\n");
+  r.vm("v",
+       replaced(
+           Repository::kVm, "kernel_load_addr",
+           "bios_path = \"kernel.bin\"\nbios_load_addr = 0x8010_0000\nentry_point = 0x8010_0000\nkernel_load_addr") +
+           "[devices]\npassthrough_ports = [[0x6000, 0x80]]\n");
   Loaded c(r.options());
   EXPECT_EQ(c.messages(), "");
   require_built_platform(*c, c.diagnostics);

@@ -31,16 +31,19 @@ TEST(Document, ReadsAliasesOfChoices) {
     std::string_view written;
     u64 mode;
   };
-  for (const Case& c : {Case{"no", 0}, {"none", 0}, {"no_irq", 0}, {"emu", 1}, {"emulated", 1}, {"pt", 2}, {"passthrough", 2}}) {
-    const Parsed p(kVmSchema, std::string(Repository::kVm) + "[devices]\ninterrupt_mode = \"" + std::string(c.written) + "\"\n");
+  for (const Case& c :
+       {Case{"no", 0}, {"none", 0}, {"no_irq", 0}, {"emu", 1}, {"emulated", 1}, {"pt", 2}, {"passthrough", 2}}) {
+    const Parsed p(kVmSchema,
+                   std::string(Repository::kVm) + "[devices]\ninterrupt_mode = \"" + std::string(c.written) + "\"\n");
     EXPECT_EQ(p.messages(), "");
     EXPECT_EQ(p.document->choice("devices.interrupt_mode").number, c.mode) << c.written;
   }
 }
 
 TEST(Document, ReadsRowsWithoutTheirTail) {
-  const Parsed p(kVmSchema, std::string(Repository::kVm) + "[devices]\npassthrough_devices = [[\"/a\"], [\"b\", 1, 2, 3, 4]]\n"
-                                                           "emu_devices = [[\"c\", 1, 2, 3, 0x20, [1, 2]], [\"d\", 1, 2, 3, 2]]\n");
+  const Parsed p(kVmSchema, std::string(Repository::kVm) +
+                                "[devices]\npassthrough_devices = [[\"/a\"], [\"b\", 1, 2, 3, 4]]\n"
+                                "emu_devices = [[\"c\", 1, 2, 3, 0x20, [1, 2]], [\"d\", 1, 2, 3, 2]]\n");
   EXPECT_EQ(p.messages(), "");
   const std::vector<Row> passthrough = p.document->rows("devices.passthrough_devices");
   EXPECT_EQ(passthrough[0].integer("length"), 0U);
@@ -116,9 +119,10 @@ TEST(Features, NamesAndAliasesAreUnique) {
 }
 
 TEST(Features, IncludeAllOfAxVisor) {
-  for (const std::string_view name : {"ept-level-4", "dyn-plat", "axstd/myplat", "axstd/bus-mmio", "fs", "sdmmc", "driver/sdmmc",
-                                      "phytium-blk", "driver/phytium-blk", "rk3568-clk", "driver/rk3568-clk", "rk3588-clk",
-                                      "driver/rk3588-clk", "irq", "smp", "hv", "reboot-on-system-off"}) {
+  for (const std::string_view name :
+       {"ept-level-4", "dyn-plat", "axstd/myplat", "axstd/bus-mmio", "fs", "sdmmc", "driver/sdmmc", "phytium-blk",
+        "driver/phytium-blk", "rk3568-clk", "driver/rk3568-clk", "rk3588-clk", "driver/rk3588-clk", "irq", "smp", "hv",
+        "reboot-on-system-off"}) {
     EXPECT_NE(find_feature(name), nullptr) << name;
   }
 }
@@ -145,7 +149,8 @@ TEST(DiagnosticsText, MarksTheMistakeBehindTabsAndLongLines) {
   d.error({&file, 2, 302, 4}, "second");
   EXPECT_EQ(d.render(false),
             "t.toml:1:2: error: first\n    1 |  key = 1\n      |  ^~~\n"
-            "t.toml:2:302: error: second\n    2 | " + std::string(79, 'x') + " here\n      | " + std::string(80, ' ') + "^~~~\n2 errors\n");
+            "t.toml:2:302: error: second\n    2 | " +
+                std::string(79, 'x') + " here\n      | " + std::string(80, ' ') + "^~~~\n2 errors\n");
 }
 
 TEST(DiagnosticsText, IsColouredOnlyOnRequest) {

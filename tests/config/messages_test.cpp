@@ -1,7 +1,8 @@
 // Every mistake has its exact text: bad/NAME.toml must produce bad/NAME.expected. With AXVISOR_UPDATE_EXPECTED=1 in the
 // environment the expected texts are written instead; read the difference before committing it.
 //
-// A VM file is built into the board tests/config/tree/configs/board/test.toml. Its first line may say what comes with it:
+// A VM file is built into the board tests/config/tree/configs/board/test.toml. Its first line may say what comes with
+// it:
 //   # run: vms=FILE:FILE smp=N
 #include <fmt/format.h>
 
@@ -90,7 +91,7 @@ struct FileFacts {
 TEST(MessagesTogether, CoverEveryRule) {
   std::set<hv::Rule> seen = {
       hv::Rule::NameEmpty, hv::Rule::CpuCountOutOfRange,  // the schema refuses these first; ChecksTest has them
-      hv::Rule::IdTaken,                                  // the host tool has given out another id by then: id-taken.toml
+      hv::Rule::IdTaken,  // the host tool has given out another id by then: id-taken.toml
   };
   for (const std::string& name : bad_cases()) {
     if (name.starts_with("defconfig-") || name.starts_with("board-")) continue;
@@ -98,10 +99,12 @@ TEST(MessagesTogether, CoverEveryRule) {
     const Options options = options_of(name);
     const Loaded loaded(options);
     const std::vector<hv::VmConfig> vms = loaded->vm_configs();
-    hv::check(std::span<const hv::VmConfig>(vms), FileFacts{options.smp.value_or(0)}, [&](const hv::Violation& v) { seen.insert(v.rule); });
+    hv::check(std::span<const hv::VmConfig>(vms), FileFacts{options.smp.value_or(0)},
+              [&](const hv::Violation& v) { seen.insert(v.rule); });
   }
   for (u8 rule = 0; rule <= static_cast<u8>(hv::Rule::EmulatedOverlap); ++rule) {
-    EXPECT_TRUE(seen.contains(static_cast<hv::Rule>(rule))) << "no file in tests/config/bad breaks rule number " << int{rule};
+    EXPECT_TRUE(seen.contains(static_cast<hv::Rule>(rule)))
+        << "no file in tests/config/bad breaks rule number " << int{rule};
   }
 }
 

@@ -91,7 +91,8 @@ class Repository {
   static constexpr std::string_view kBoard = "target = \"aarch64-unknown-none-softfloat\"\ndefault_vms = [\"v\"]\n";
   static constexpr std::string_view kVm =
       "[base]\nname = \"v\"\ncpu_num = 1\n"
-      "[kernel]\nkernel_path = \"kernel.bin\"\nkernel_load_addr = 0x8000_0000\nmemory_regions = [[0x8000_0000, 0x100_0000, 0x7, 0]]\n";
+      "[kernel]\nkernel_path = \"kernel.bin\"\nkernel_load_addr = 0x8000_0000\nmemory_regions = [[0x8000_0000, "
+      "0x100_0000, 0x7, 0]]\n";
 
   Repository() {
     write_file(root() / "configs/defconfig.toml", "task-stack-size = 0x40000\nticks-per-sec = 1000\n");
@@ -101,8 +102,12 @@ class Repository {
   }
 
   const fs::path& root() const { return folder_.path(); }
-  void board(const std::string& name, std::string_view text) { write_file(root() / "configs/board" / (name + ".toml"), text); }
-  void vm(const std::string& name, std::string_view text) { write_file(root() / "configs/vms" / (name + ".toml"), text); }
+  void board(const std::string& name, std::string_view text) {
+    write_file(root() / "configs/board" / (name + ".toml"), text);
+  }
+  void vm(const std::string& name, std::string_view text) {
+    write_file(root() / "configs/vms" / (name + ".toml"), text);
+  }
   Options options(std::string board = "b") const {
     Options out;
     out.root = root();

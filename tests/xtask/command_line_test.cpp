@@ -178,6 +178,12 @@ printf '<testcase name="a" status="run">\n<testcase name="b" status="run">\n' >"
   EXPECT_THAT(both.output, ::testing::EndsWith("4 passed, 1 failed\n"));
 }
 
+TEST_F(CommandLineTest, SuggestsAPreset) {
+  const ProgramResult result = tree_.xtask({"test", "--preset", "hots"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("unknown preset 'hots'; did you mean 'host'?"));
+}
+
 TEST_F(CommandLineTest, CountsABuildThatFailsAsAFailure) {
   test::write_script(tree_.programs() / "cmake", "exit 1\n");
   const ProgramResult result =

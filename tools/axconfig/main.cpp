@@ -54,7 +54,8 @@ struct Arguments {
     out.vm_configs_origin = origin;
     out.image_dir = image_dir;
     if (smp != 0) out.smp = smp;
-    for (const std::string& image : images) out.images[image.substr(0, image.find('='))] = image.substr(image.find('=') + 1);
+    for (const std::string& image : images)
+      out.images[image.substr(0, image.find('='))] = image.substr(image.find('=') + 1);
     return out;
   }
 };
@@ -95,7 +96,8 @@ int images(const Arguments& args) {
 
 /// The kind of file, from the keys that only one kind has.
 const FileSchema& schema_of(const Value& root) {
-  if (root.find("base") != nullptr || root.find("kernel") != nullptr || root.find("devices") != nullptr) return kVmSchema;
+  if (root.find("base") != nullptr || root.find("kernel") != nullptr || root.find("devices") != nullptr)
+    return kVmSchema;
   if (root.find("task-stack-size") != nullptr || root.find("ticks-per-sec") != nullptr) return kDefconfigSchema;
   return kBoardSchema;
 }
@@ -111,7 +113,8 @@ void check_file(const std::string& path, Session& session) {
   const FileSchema& schema = schema_of(*root);
   Document document(**file, schema, std::move(*root), session.diagnostics());
   if (&schema == &kBoardSchema) decode_board(document, session.diagnostics());
-  if (&schema == &kVmSchema) check_vm_alone(Vm(std::move(document), path, session.diagnostics()), session.diagnostics());
+  if (&schema == &kVmSchema)
+    check_vm_alone(Vm(std::move(document), path, session.diagnostics()), session.diagnostics());
 }
 
 int check(const Arguments& args) {
@@ -122,7 +125,8 @@ int check(const Arguments& args) {
 
 int schema(const Arguments& args) {
   Session session;
-  for (const FileSchema* s : all_schemas()) session.write(fs::path(args.output) / fmt::format("{}.schema.json", s->id), json_schema(*s));
+  for (const FileSchema* s : all_schemas())
+    session.write(fs::path(args.output) / fmt::format("{}.schema.json", s->id), json_schema(*s));
   return session.finish();
 }
 
@@ -144,14 +148,22 @@ int list_boards(const Arguments& args) {
 
 void add_build_options(CLI::App& command, Arguments& args) {
   command.add_option("--root", args.root, "the repository")->required()->type_name("DIR");
-  command.add_option("--board", args.options.board, "a board's name, or the path of its file")->required()->type_name("NAME|FILE");
+  command.add_option("--board", args.options.board, "a board's name, or the path of its file")
+      ->required()
+      ->type_name("NAME|FILE");
   command.add_option("--output", args.output, "folder for the generated files")->required()->type_name("DIR");
-  command.add_option("--vm-configs", args.options.vm_configs, "VM files or names separated by ':', instead of the board's")
+  command
+      .add_option("--vm-configs", args.options.vm_configs, "VM files or names separated by ':', instead of the board's")
       ->type_name("PATHS");
-  command.add_option("--vm-configs-origin", args.origin, "folder that --vm-configs is relative to (default: the current one)")
+  command
+      .add_option("--vm-configs-origin", args.origin,
+                  "folder that --vm-configs is relative to (default: the current one)")
       ->type_name("DIR");
-  command.add_option("--smp", args.smp, "most CPUs that are brought up, instead of the board's")->check(CLI::Range(1U, 64U));
-  command.add_option("--config-path", args.options.config_path, "more folders with board/, vms/ and images/, separated by ':'")
+  command.add_option("--smp", args.smp, "most CPUs that are brought up, instead of the board's")
+      ->check(CLI::Range(1U, 64U));
+  command
+      .add_option("--config-path", args.options.config_path,
+                  "more folders with board/, vms/ and images/, separated by ':'")
       ->type_name("PATHS");
   command.add_option("--image", args.images, "file of the built image NAME (repeatable)")
       ->type_name("NAME=PATH")
@@ -161,7 +173,8 @@ void add_build_options(CLI::App& command, Arguments& args) {
         const bool ok = equals != std::string::npos && equals != 0 && equals + 1 < text.size();
         return ok ? std::string() : fmt::format("'{}' is not NAME=PATH", text);
       });
-  command.add_option("--image-dir", args.image_dir, "folder of the built images that --image does not name")->type_name("DIR");
+  command.add_option("--image-dir", args.image_dir, "folder of the built images that --image does not name")
+      ->type_name("DIR");
 }
 
 struct Command {
@@ -172,19 +185,27 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
-    {"generate", "write config.cmake, board_config.hpp, vm_configs.hpp, report.txt and generate.d", add_build_options, generate},
+    {"generate", "write config.cmake, board_config.hpp, vm_configs.hpp, report.txt and generate.d", add_build_options,
+     generate},
     {"images", "write vm_images.S, which embeds the guest images, and images.d", add_build_options, images},
     {"check", "check board, VM and defconfig files, each by itself",
-     [](CLI::App& command, Arguments& args) { command.add_option("FILE", args.files, "TOML files")->required(); }, check},
+     [](CLI::App& command, Arguments& args) { command.add_option("FILE", args.files, "TOML files")->required(); },
+     check},
     {"schema", "write a JSON Schema per kind of file, for editors",
-     [](CLI::App& command, Arguments& args) { command.add_option("--output", args.output, "folder")->required()->type_name("DIR"); }, schema},
+     [](CLI::App& command, Arguments& args) {
+       command.add_option("--output", args.output, "folder")->required()->type_name("DIR");
+     },
+     schema},
     {"reference", "write the reference page of all keys and features",
-     [](CLI::App& command, Arguments& args) { command.add_option("--output", args.output, "Markdown file")->required()->type_name("FILE"); },
+     [](CLI::App& command, Arguments& args) {
+       command.add_option("--output", args.output, "Markdown file")->required()->type_name("FILE");
+     },
      reference},
     {"list-boards", "list the boards",
      [](CLI::App& command, Arguments& args) {
        command.add_option("--root", args.root, "the repository (default: the current folder)")->type_name("DIR");
-       command.add_option("--config-path", args.options.config_path, "more folders with board/, separated by ':'")->type_name("PATHS");
+       command.add_option("--config-path", args.options.config_path, "more folders with board/, separated by ':'")
+           ->type_name("PATHS");
        command.add_flag("--json", args.json, "print everything about them, as JSON");
      },
      list_boards},

@@ -66,7 +66,9 @@ class FeatureSet {
     }
     named_.push_back({feature, where});
     if (!feature->built) {
-      diagnostics_.warning(where, fmt::format("feature '{}' is known, but not built yet in this version: it has no effect", feature->name));
+      diagnostics_.warning(
+          where,
+          fmt::format("feature '{}' is known, but not built yet in this version: it has no effect", feature->name));
     }
     include(*feature);
   }
@@ -89,7 +91,8 @@ class FeatureSet {
       if (candidate != name) here.push_back(candidate);
     }
     diagnostics_
-        .error(where, fmt::format("feature '{}' exists on {} only, this board's platform is {}", feature.name, join(platforms), target_.platform))
+        .error(where, fmt::format("feature '{}' exists on {} only, this board's platform is {}", feature.name,
+                                  join(platforms), target_.platform))
         .fix(did_you_mean(name, here, "remove it"));
   }
 
@@ -136,7 +139,9 @@ class CargoArguments {
     } else if (arg == "--keep-going") {
       board_.build_args.insert(board_.build_args.end(), {"--", "-k", "0"});
     } else if (arg == "--release") {
-      diagnostics_.warning(where(), "'--release' changes nothing: images are optimised unless a -debug preset is chosen").fix("remove it");
+      diagnostics_
+          .warning(where(), "'--release' changes nothing: images are optimised unless a -debug preset is chosen")
+          .fix("remove it");
     } else if (const auto features = value_of(arg, "-F", "--features")) {
       add_features(*features);
     } else if (const auto jobs = value_of(arg, "-j", "--jobs")) {
@@ -221,7 +226,9 @@ Board decode_board(const Document& doc, Diagnostics& diagnostics) {
   board.power_off_when_idle = doc.boolean("power_off_when_idle");
   board.load_address = doc.has("load_address") ? doc.integer("load_address") : board.target->load_address;
   if (!is_aligned(board.load_address, kLoadAlignment)) {
-    diagnostics.error(doc.where("load_address"), fmt::format("the load address {:#x} is no multiple of 2 MiB", board.load_address))
+    diagnostics
+        .error(doc.where("load_address"),
+               fmt::format("the load address {:#x} is no multiple of 2 MiB", board.load_address))
         .fix(fmt::format("use {:#x}", align_down(board.load_address, kLoadAlignment)));
   }
   board.vm_configs = names_of(doc, "vm_configs");

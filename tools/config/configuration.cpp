@@ -14,6 +14,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kExtension = ".toml";
+// Lies among the recipes of images, but is none.
+constexpr std::string_view kImageLock = "lock";
 
 /// Image sizes for the shared rules, looked up by the text that both sides view.
 class HostFacts {
@@ -58,7 +60,8 @@ class ViolationReporter {
     if (!vms_[v.where.vm]->valid(v.where)) return true;
     if (v.has_other && !vms_[v.other.vm]->valid(v.other)) return true;
     return std::ranges::any_of(hv::also_reads(v.rule), [&](hv::ConfigKey key) {
-      return !vms_[v.where.vm]->valid({v.where.vm, key}) || (v.has_other && !vms_[v.other.vm]->valid({v.other.vm, key}));
+      return !vms_[v.where.vm]->valid({v.where.vm, key}) ||
+             (v.has_other && !vms_[v.other.vm]->valid({v.other.vm, key}));
     });
   }
 
@@ -115,7 +118,8 @@ Configuration::Configuration(const Options& options) : options_(options) {
   folders_.push_back(options.root / "configs");
 }
 
-std::unique_ptr<Configuration> Configuration::load(const Options& options, SourceStore& sources, Diagnostics& diagnostics) {
+std::unique_ptr<Configuration> Configuration::load(const Options& options, SourceStore& sources,
+                                                   Diagnostics& diagnostics) {
   std::unique_ptr<Configuration> c(new Configuration(options));
   c->load_defconfig(sources, diagnostics);
   c->load_board(sources, diagnostics);
@@ -137,7 +141,8 @@ std::string Configuration::display(const fs::path& path) const {
 
 std::string Configuration::portable_name(const fs::path& file) const {
   std::error_code error;
-  const fs::path relative = fs::weakly_canonical(file, error).lexically_relative(fs::weakly_canonical(options_.root, error));
+  const fs::path relative =
+      fs::weakly_canonical(file, error).lexically_relative(fs::weakly_canonical(options_.root, error));
   const bool inside = !relative.empty() && *relative.begin() != "..";
   return inside ? relative.generic_string() : file.filename().string();
 }
@@ -147,7 +152,9 @@ std::vector<std::string> Configuration::known(std::string_view folder) const {
   for (const fs::path& base : folders_) {
     std::error_code error;
     for (const fs::directory_entry& entry : fs::directory_iterator(base / folder, error)) {
-      if (entry.path().extension() == kExtension) names.insert(entry.path().stem().string());
+      const std::string name = entry.path().stem().string();
+      const bool lock = folder == "images" && name == kImageLock;
+      if (entry.path().extension() == kExtension && !lock) names.insert(name);
     }
   }
   return {names.begin(), names.end()};
@@ -202,8 +209,9 @@ void Configuration::choose_smp() {
     std::optional<u32> value;
     SettingOrigin origin;
   };
-  for (const Candidate& c : {Candidate{options_.smp, SettingOrigin::CommandLine}, Candidate{board_.smp, SettingOrigin::Board},
-                             Candidate{defconfig_.smp, SettingOrigin::Defconfig}}) {
+  for (const Candidate& c :
+       {Candidate{options_.smp, SettingOrigin::CommandLine}, Candidate{board_.smp, SettingOrigin::Board},
+        Candidate{defconfig_.smp, SettingOrigin::Defconfig}}) {
     if (!c.value) continue;
     smp_ = c.value;
     smp_origin_ = c.origin;
@@ -224,8 +232,8 @@ void Configuration::load_vms(SourceStore& sources, Diagnostics& diagnostics) {
   }
 }
 
-void Configuration::load_vm(const std::string& text, Position where, const std::vector<fs::path>& origins, SourceStore& sources,
-                            Diagnostics& diagnostics) {
+void Configuration::load_vm(const std::string& text, Position where, const std::vector<fs::path>& origins,
+                            SourceStore& sources, Diagnostics& diagnostics) {
   std::optional<fs::path> path;
   for (const fs::path& origin : origins) {
     std::error_code error;
@@ -248,7 +256,8 @@ void Configuration::load_vm(const std::string& text, Position where, const std::
     return;
   }
   if (std::ranges::find(vm_files_, (*file)->path()) != vm_files_.end()) {
-    diagnostics.error(where, fmt::format("VM file {} is listed twice", shown)).fix("copy it and give the copy another name");
+    diagnostics.error(where, fmt::format("VM file {} is listed twice", shown))
+        .fix("copy it and give the copy another name");
     return;
   }
   vm_files_.push_back((*file)->path());
@@ -272,8 +281,12 @@ void Configuration::assign_ids(Diagnostics& diagnostics) {
     if (vms_[i]->has_id()) {
       const auto owner = std::ranges::find(configs, configs[i].id, &hv::VmConfig::id);
       const auto first = static_cast<u32>(owner - configs.begin());
-      ViolationReporter(all, configs, diagnostics)({hv::Rule::IdTaken, {static_cast<u32>(i), hv::ConfigKey::Id},
-                                                    {first, hv::ConfigKey::Id}, true, configs[i].id, next});
+      ViolationReporter(all, configs, diagnostics)({hv::Rule::IdTaken,
+                                                    {static_cast<u32>(i), hv::ConfigKey::Id},
+                                                    {first, hv::ConfigKey::Id},
+                                                    true,
+                                                    configs[i].id,
+                                                    next});
     }
     vms_[i]->set_id(next);
   }
@@ -297,7 +310,8 @@ void Configuration::resolve_images(Diagnostics& diagnostics) {
 
 void Configuration::resolve_product(ImageReference& image, Diagnostics& diagnostics) {
   const std::string& name = image.product;
-  const std::optional<fs::path> recipe = find("images", name + std::string(kExtension));
+  const std::optional<fs::path> recipe =
+      name == kImageLock ? std::nullopt : find("images", name + std::string(kExtension));
   if (recipe && std::ranges::find(recipes_, fs::weakly_canonical(*recipe)) == recipes_.end()) {
     recipes_.push_back(fs::weakly_canonical(*recipe));
   }
@@ -306,8 +320,10 @@ void Configuration::resolve_product(ImageReference& image, Diagnostics& diagnost
   } else if (!recipe) {
     std::vector<std::string> names = known("images");
     for (const auto& [key, path] : options_.images) names.push_back(key);
-    const std::string all = names.empty() ? "write configs/images/NAME.toml" : fmt::format("known images: {}", join(names));
-    diagnostics.error(image.where, fmt::format("there is no image '{}' to build", name)).fix(did_you_mean(name, names, all));
+    const std::string all =
+        names.empty() ? "write configs/images/NAME.toml" : fmt::format("known images: {}", join(names));
+    diagnostics.error(image.where, fmt::format("there is no image '{}' to build", name))
+        .fix(did_you_mean(name, names, all));
   } else if (!options_.image_dir.empty()) {
     image.path = fs::absolute(options_.image_dir / name).lexically_normal();
   }
@@ -348,16 +364,23 @@ void Configuration::check_machine(Diagnostics& diagnostics) {
     const Document& doc = vm->document();
     for (const ImageReference& image : vm->images()) {
       if (image.source != ImageSource::GuestFs) continue;
-      Diagnostic& d = diagnostics.error(image.where, fmt::format("'{}' comes from a disk (image_location = \"fs\"), which needs feature fs, "
-                                                                 "not built yet in this version", image.text));
-      d.note(doc.where("kernel.image_location"), "image_location is here").fix("use image_location = \"memory\" and a path on the building machine");
+      Diagnostic& d = diagnostics.error(
+          image.where, fmt::format("'{}' comes from a disk (image_location = \"fs\"), which needs feature fs, "
+                                   "not built yet in this version",
+                                   image.text));
+      d.note(doc.where("kernel.image_location"), "image_location is here")
+          .fix("use image_location = \"memory\" and a path on the building machine");
     }
     if (!x86 && vm->image(hv::ConfigKey::BiosPath) != nullptr) {
-      diagnostics.error(doc.where("kernel.bios_path"), fmt::format("bios_path is for x86_64 only, this board is {}", board_.target->arch))
+      diagnostics
+          .error(doc.where("kernel.bios_path"),
+                 fmt::format("bios_path is for x86_64 only, this board is {}", board_.target->arch))
           .fix("remove it, or set enable_bios = false");
     }
     if (!x86 && !vm->config().passthrough_ports.empty()) {
-      diagnostics.error(doc.where("devices.passthrough_ports"), fmt::format("I/O ports exist on x86_64 only, this board is {}", board_.target->arch))
+      diagnostics
+          .error(doc.where("devices.passthrough_ports"),
+                 fmt::format("I/O ports exist on x86_64 only, this board is {}", board_.target->arch))
           .fix("remove passthrough_ports");
     }
   }
@@ -387,8 +410,10 @@ void require_built_platform(const Configuration& configuration, Diagnostics& dia
   const Board& board = configuration.board();
   if (board.target == nullptr || board.target->built) return;
   const Document& doc = *board.document;
-  diagnostics.error(doc.where(doc.has("target") ? "target" : "platform"),
-                    fmt::format("platform {} ({}) is not built yet in this version", board.target->platform, board.target->arch))
+  diagnostics
+      .error(
+          doc.where(doc.has("target") ? "target" : "platform"),
+          fmt::format("platform {} ({}) is not built yet in this version", board.target->platform, board.target->arch))
       .fix("choose a board of an aarch64 machine");
 }
 

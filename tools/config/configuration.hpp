@@ -20,9 +20,9 @@ struct Options {
   std::string vm_configs;                   ///< list of paths or names, separated by ':'; empty: the board decides
   std::filesystem::path vm_configs_origin;  ///< folder that `vm_configs` is relative to; empty: the current one
   std::optional<u32> smp{};
-  std::string config_path;                  ///< list of folders with board/, vms/, images/, separated by ':'
+  std::string config_path;                    ///< list of folders with board/, vms/, images/, separated by ':'
   std::map<std::string, std::string> images;  ///< NAME -> file, for image:NAME
-  std::filesystem::path image_dir;          ///< where other products NAME are; empty: not known
+  std::filesystem::path image_dir;            ///< where other products NAME are; empty: not known
 };
 
 /// One distinct image inside the hypervisor. Images that several VMs name are embedded once.
@@ -107,8 +107,8 @@ void check_vm_alone(const Vm& vm, Diagnostics& diagnostics);
 /// Splits a list of paths at ':'; empty parts are dropped.
 std::vector<std::string> split_paths(std::string_view list);
 
-/// Bytes of guest memory that an image file needs: its size, or what an arm64 kernel's header says if that is more. 0 when it
-/// cannot be read.
+/// Bytes of guest memory that an image file needs: its size, or what an arm64 kernel's header says if that is more. 0
+/// when it cannot be read.
 u64 image_memory_size(const std::filesystem::path& path);
 
 }  // namespace ax::config

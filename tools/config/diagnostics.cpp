@@ -29,9 +29,12 @@ std::vector<std::string> code_points(std::string_view line) {
       if (!out.empty() && static_cast<unsigned char>(out.back()[0]) >= 0xc0) out.back() += c;
       continue;
     }
-    if (c == '\t') out.emplace_back(" ");
-    else if (byte < 0x20 || byte == 0x7f) out.emplace_back("?");
-    else out.emplace_back(1, c);
+    if (c == '\t')
+      out.emplace_back(" ");
+    else if (byte < 0x20 || byte == 0x7f)
+      out.emplace_back("?");
+    else
+      out.emplace_back(1, c);
   }
   return out;
 }
@@ -64,7 +67,8 @@ std::string excerpt(const Position& where, const Palette& p) {
 
 std::string heading(const Position& where, std::string_view color, std::string_view kind, const std::string& text,
                     const Palette& p) {
-  return fmt::format("{}{}:{} {}{}:{} {}{}{}\n", p.bold, location(where), p.off, color, kind, p.off, p.bold, text, p.off);
+  return fmt::format("{}{}:{} {}{}:{} {}{}{}\n", p.bold, location(where), p.off, color, kind, p.off, p.bold, text,
+                     p.off);
 }
 
 std::string render_one(const Diagnostic& d, const Palette& p) {

@@ -69,7 +69,8 @@ class ValueChecker {
 
   bool kind(const Value& value, Kind wanted, const std::string& what) {
     if (value.kind == wanted) return true;
-    Diagnostic& d = diagnostics_.error(value.where, fmt::format("'{}' must be {}, not {}", what, describe(wanted), describe(value.kind)));
+    Diagnostic& d = diagnostics_.error(
+        value.where, fmt::format("'{}' must be {}, not {}", what, describe(wanted), describe(value.kind)));
     const bool quoted_number = wanted == Kind::Integer && value.kind == Kind::String && is_number(value.text);
     if (quoted_number) d.fix(fmt::format("write {} without quotes", value.text));
     return false;
@@ -86,10 +87,9 @@ class ValueChecker {
     if (number >= rule.min && number <= rule.max) return true;
     const std::string given = format_number(number, rule.unit);
     const std::string low = format_number(rule.min, rule.unit);
-    diagnostics_.error(value.where, rule.min == rule.max
-                                        ? fmt::format("'{}' must be {}, not {}", what, low, given)
-                                        : fmt::format("'{}' is {}, outside its range: {} to {}", what, given, low,
-                                                      format_number(rule.max, rule.unit)));
+    diagnostics_.error(value.where, rule.min == rule.max ? fmt::format("'{}' must be {}, not {}", what, low, given)
+                                                         : fmt::format("'{}' is {}, outside its range: {} to {}", what,
+                                                                       given, low, format_number(rule.max, rule.unit)));
     return false;
   }
 
@@ -104,7 +104,8 @@ class ValueChecker {
       return false;
     }
     if (value.text.size() > max_length) {
-      diagnostics_.error(value.where, fmt::format("'{}' has {} bytes, more than {}", what, value.text.size(), max_length));
+      diagnostics_.error(value.where,
+                         fmt::format("'{}' has {} bytes, more than {}", what, value.text.size(), max_length));
       return false;
     }
     return true;
@@ -116,7 +117,8 @@ class ValueChecker {
     if (found == nullptr) {
       const std::vector<std::string> known = choice_texts(key.choices);
       const std::string all = fmt::format("use one of: {}", join(known));
-      diagnostics_.error(value.where, fmt::format("'{}' has no value '{}'", what, value.text)).fix(did_you_mean(value.text, known, all));
+      diagnostics_.error(value.where, fmt::format("'{}' has no value '{}'", what, value.text))
+          .fix(did_you_mean(value.text, known, all));
       return false;
     }
     return built(value, *found, what);
@@ -126,7 +128,8 @@ class ValueChecker {
   bool integer_choice(const Value& value, u64 number, const IntegerRule& rule, const std::string& what) {
     if (const Choice* found = find_choice(rule.choices, number)) return built(value, *found, what);
     std::vector<std::string> known;
-    for (const Choice& c : rule.choices) known.push_back(fmt::format("{} ({})", format_number(c.number, rule.unit), c.text));
+    for (const Choice& c : rule.choices)
+      known.push_back(fmt::format("{} ({})", format_number(c.number, rule.unit), c.text));
     diagnostics_.error(value.where, fmt::format("'{}' has no value {}", what, format_number(number, rule.unit)))
         .fix(fmt::format("use one of: {}", join(known)));
     return false;
@@ -179,7 +182,8 @@ class ListChecker {
     const usize cells = item.items.size();
     if (cells < required || cells > key.columns.size()) {
       std::vector<std::string> names;
-      for (const Column& c : key.columns) names.push_back(c.required ? std::string(c.name) : fmt::format("[{}]", c.name));
+      for (const Column& c : key.columns)
+        names.push_back(c.required ? std::string(c.name) : fmt::format("[{}]", c.name));
       diagnostics_
           .error(item.where, fmt::format("'{}' has {} value{}, {} than it takes", what, cells, cells == 1 ? "" : "s",
                                          cells < required ? "fewer" : "more"))
@@ -274,7 +278,9 @@ Document::Document(const SourceFile& file, const FileSchema& schema, Value root,
     if (section == nullptr || member.key.empty()) continue;
     sections_[member.key] = member.key_where;
     if (member.value.kind != Kind::Table) {
-      diagnostics.error(member.value.where, fmt::format("'{}' must be a table, not {}", member.key, describe(member.value.kind)))
+      diagnostics
+          .error(member.value.where,
+                 fmt::format("'{}' must be a table, not {}", member.key, describe(member.value.kind)))
           .fix(fmt::format("start it with a line [{}]", member.key));
       for (const Key& key : section->keys) fields_[path_of(*section, key.name)] = {&key, nullptr, false, {}};
     } else if (section->free_form) {
@@ -287,7 +293,8 @@ Document::Document(const SourceFile& file, const FileSchema& schema, Value root,
   for (const Section& section : schema.sections) {
     if (!section.required || sections_.contains(section.name)) continue;
     if (!meant.contains(std::string(section.name))) {
-      diagnostics.error({&file}, fmt::format("the table [{}] is missing", section.name)).fix(fmt::format("add it: {}", section.doc));
+      diagnostics.error({&file}, fmt::format("the table [{}] is missing", section.name))
+          .fix(fmt::format("add it: {}", section.doc));
     }
     for (const Key& key : section.keys) fields_[path_of(section, key.name)] = {&key, nullptr, false, {}};
   }
@@ -298,7 +305,8 @@ void Document::check_free_form(const Value& table, Diagnostics& diagnostics) {
   for (const Value::Member& member : table.members) checker.string(member.value, 4096, true, member.key);
 }
 
-std::set<std::string> Document::check_section(const Section& section, const Value& table, Position where, Diagnostics& diagnostics) {
+std::set<std::string> Document::check_section(const Section& section, const Value& table, Position where,
+                                              Diagnostics& diagnostics) {
   std::set<std::string> meant;
   for (const Value::Member& member : table.members) {
     if (section.name.empty() && !member.key.empty() && schema_->find(member.key) != nullptr) continue;
@@ -309,7 +317,8 @@ std::set<std::string> Document::check_section(const Section& section, const Valu
     }
     Field field{&*it, &member.value};
     if (!it->not_built.empty()) {
-      diagnostics.error(member.key_where, fmt::format("'{}' is not available: {}", it->name, it->not_built)).fix("remove the key");
+      diagnostics.error(member.key_where, fmt::format("'{}' is not available: {}", it->name, it->not_built))
+          .fix("remove the key");
       field.valid = false;
     } else {
       field.valid = check_scalar(member.value, *it, diagnostics);
@@ -346,7 +355,8 @@ std::string Document::unknown_key(const Section& section, const Value::Member& m
   }
   if (fix.empty()) fix = fmt::format("known here: {}", join(known));
   const std::string_view what = member.value.kind == Kind::Table ? "table" : "key";
-  diagnostics.error(member.key_where, fmt::format("unknown {} '{}' {}", what, member.key, section_title(section))).fix(fix);
+  diagnostics.error(member.key_where, fmt::format("unknown {} '{}' {}", what, member.key, section_title(section)))
+      .fix(fix);
   return nearest(member.key, known).value_or("");
 }
 

@@ -29,8 +29,8 @@ class Row {
   const Key* key_;
 };
 
-/// The values of one file. Reading a key that the schema does not have is a programming error and throws std::logic_error;
-/// an absent or invalid value reads as its default (0, false or empty when it has none).
+/// The values of one file. Reading a key that the schema does not have is a programming error and throws
+/// std::logic_error; an absent or invalid value reads as its default (0, false or empty when it has none).
 class Document {
  public:
   /// Checks `root` and reports every mistake. The document is usable even then.
@@ -72,7 +72,8 @@ class Document {
   };
 
   /// Returns the names that misspelt keys and tables probably meant.
-  std::set<std::string> check_section(const Section& section, const Value& table, Position where, Diagnostics& diagnostics);
+  std::set<std::string> check_section(const Section& section, const Value& table, Position where,
+                                      Diagnostics& diagnostics);
   void check_free_form(const Value& table, Diagnostics& diagnostics);
   /// Returns the known name that was probably meant, or an empty one.
   std::string unknown_key(const Section& section, const Value::Member& member, Diagnostics& diagnostics);

@@ -9,7 +9,8 @@
 
 namespace ax::config {
 
-/// Variables for CMake. Changes with the board, the defaults and the choice of VMs, never with what is inside a VM file.
+/// Variables for CMake. Changes with the board, the defaults and the choice of VMs, never with what is inside a VM
+/// file.
 std::string config_cmake(const Configuration& configuration);
 
 /// include/board_config.hpp: constants of the board for C++. VM files never change it.
@@ -21,8 +22,8 @@ std::string vm_configs_header(const Configuration& configuration);
 /// report.txt: who owns what, for people.
 std::string report(const Configuration& configuration, const Diagnostics& diagnostics);
 
-/// vm_images.S: every distinct image file once. Error: a sentence for the user, when an image cannot be read or a product is
-/// not there. The text changes when an image's content does, so that the object is assembled again.
+/// vm_images.S: every distinct image file once. Error: a sentence for the user, when an image cannot be read or a
+/// product is not there. The text changes when an image's content does, so that the object is assembled again.
 std::expected<std::string, std::string> vm_images_assembly(const Configuration& configuration);
 
 /// A Make rule "target: inputs", as -MD writes it.
@@ -42,8 +43,8 @@ std::string boards_json(const Options& options, SourceStore& sources, Diagnostic
 /// The same list for people, from that JSON: name, target and what this version can do with it.
 std::string boards_text(const std::string& json);
 
-/// Writes a file unless it has that content already, creating folders on the way; so its time changes only when it does. The
-/// file is replaced as a whole. Error: a sentence for the user.
+/// Writes a file unless it has that content already, creating folders on the way; so its time changes only when it
+/// does. The file is replaced as a whole. Error: a sentence for the user.
 std::expected<void, std::string> write_if_changed(const std::filesystem::path& path, std::string_view content);
 
 }  // namespace ax::config

@@ -48,7 +48,8 @@ std::string cmake_paths(const Configuration& c, std::string_view name, const std
   for (const fs::path& path : paths) {
     const fs::path relative = c.portable_name(path);
     const bool inside = fs::weakly_canonical(c.options().root / relative) == path;
-    items.push_back(inside ? "${CMAKE_SOURCE_DIR}/" + cmake_escape(relative.generic_string()) : cmake_escape(path.string()));
+    items.push_back(inside ? "${CMAKE_SOURCE_DIR}/" + cmake_escape(relative.generic_string())
+                           : cmake_escape(path.string()));
   }
   return cmake_list(name, items);
 }
@@ -102,10 +103,12 @@ class VmWriter {
       return fmt::format("{{.gpa = Gpa({:#x}), .size = {:#x}, .flags = {}, .map = MapType::{}}}", r.gpa.value(), r.size,
                          cpp_flags(r.flags), cpp_name(r.map));
     });
-    out += array("PassthroughDevice", "PassthroughDevices", config_.passthrough_devices, [](const hv::PassthroughDevice& d) {
-      return fmt::format("{{.name = {}, .by_path = {}, .gpa = Gpa({:#x}), .hpa = Hpa({:#x}), .size = {:#x}, .irq = {}}}",
-                         cpp_string(d.name), d.by_path, d.gpa.value(), d.hpa.value(), d.size, d.irq);
-    });
+    out += array("PassthroughDevice", "PassthroughDevices", config_.passthrough_devices,
+                 [](const hv::PassthroughDevice& d) {
+                   return fmt::format(
+                       "{{.name = {}, .by_path = {}, .gpa = Gpa({:#x}), .hpa = Hpa({:#x}), .size = {:#x}, .irq = {}}}",
+                       cpp_string(d.name), d.by_path, d.gpa.value(), d.hpa.value(), d.size, d.irq);
+                 });
     out += array("PassthroughRange", "PassthroughRanges", config_.passthrough_ranges, range);
     out += array("PassthroughRange", "PassthroughPorts", config_.passthrough_ports, range);
     out += array("std::string_view", "ExcludedDevices", config_.excluded_devices, cpp_string);
@@ -115,7 +118,9 @@ class VmWriter {
 
   std::string initializer() const {
     std::string out = "    {\n";
-    const auto field = [&out](std::string_view name, const std::string& value) { out += fmt::format("        .{} = {},\n", name, value); };
+    const auto field = [&out](std::string_view name, const std::string& value) {
+      out += fmt::format("        .{} = {},\n", name, value);
+    };
     field("id", fmt::format("{}", config_.id));
     field("name", cpp_string(config_.name));
     field("source", cpp_string(config_.source));
@@ -142,7 +147,9 @@ class VmWriter {
   }
 
  private:
-  static std::string range(const hv::PassthroughRange& r) { return fmt::format("{{.gpa = Gpa({:#x}), .size = {:#x}}}", r.gpa.value(), r.size); }
+  static std::string range(const hv::PassthroughRange& r) {
+    return fmt::format("{{.gpa = Gpa({:#x}), .size = {:#x}}}", r.gpa.value(), r.size);
+  }
 
   std::string array_name(std::string_view name) const { return fmt::format("kVm{}{}", number_, name); }
 
@@ -162,11 +169,13 @@ class VmWriter {
     }
     i = 0;
     return out + array("EmulatedDevice", "EmulatedDevices", config_.emulated_devices, [&](const hv::EmulatedDevice& d) {
-      const std::string arguments = d.arguments.empty() ? "{}" : array_name(fmt::format("Device{}Arguments", i));
-      ++i;
-      return fmt::format("{{.name = {}, .gpa = Gpa({:#x}), .size = {:#x}, .irq = {}, .type = EmulatedDeviceType({:#x}), .arguments = {}}}",
-                         cpp_string(d.name), d.gpa.value(), d.size, d.irq, static_cast<u16>(d.type), arguments);
-    });
+             const std::string arguments = d.arguments.empty() ? "{}" : array_name(fmt::format("Device{}Arguments", i));
+             ++i;
+             return fmt::format(
+                 "{{.name = {}, .gpa = Gpa({:#x}), .size = {:#x}, .irq = {}, .type = EmulatedDeviceType({:#x}), "
+                 ".arguments = {}}}",
+                 cpp_string(d.name), d.gpa.value(), d.size, d.irq, static_cast<u16>(d.type), arguments);
+           });
   }
 
   void list(std::string& out, std::string_view member, std::string_view array, bool empty) const {
@@ -198,7 +207,8 @@ u64 content_hash(std::istream& in) {
   u64 hash = kOffset;
   std::vector<char> buffer(1_MiB);
   while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || in.gcount() != 0) {
-    for (std::streamsize i = 0; i < in.gcount(); ++i) hash = (hash ^ static_cast<unsigned char>(buffer[static_cast<usize>(i)])) * kPrime;
+    for (std::streamsize i = 0; i < in.gcount(); ++i)
+      hash = (hash ^ static_cast<unsigned char>(buffer[static_cast<usize>(i)])) * kPrime;
   }
   return hash;
 }
@@ -219,7 +229,9 @@ std::string config_cmake(const Configuration& c) {
   std::vector<std::string> features;
   for (const Feature* f : board.features) features.emplace_back(f->name);
   std::string out = fmt::format("# {}\n", kGenerated);
-  const auto set = [&out](std::string_view name, std::string_view value) { out += fmt::format("set({} \"{}\")\n", name, cmake_escape(value)); };
+  const auto set = [&out](std::string_view name, std::string_view value) {
+    out += fmt::format("set({} \"{}\")\n", name, cmake_escape(value));
+  };
   set("AXVISOR_BOARD_NAME", board.name);
   set("AXVISOR_TARGET", board.target->triple);
   set("AXVISOR_ARCH", board.target->arch);
@@ -229,7 +241,8 @@ std::string config_cmake(const Configuration& c) {
   set("AXVISOR_LOG", board.log);
   set("AXVISOR_LOAD_ADDRESS", fmt::format("{:#x}", board.load_address));
   out += cmake_text_list("AXVISOR_FEATURES", features);
-  for (const Feature& f : all_features()) set("AXVISOR_FEATURE_" + upper_identifier(f.name), on_off(board.has_feature(f.name)));
+  for (const Feature& f : all_features())
+    set("AXVISOR_FEATURE_" + upper_identifier(f.name), on_off(board.has_feature(f.name)));
   out += cmake_text_list("AXVISOR_BUILD_ARGS", board.build_args);
   out += cmake_text_list("AXVISOR_ENV", board.env);
   out += cmake_paths(c, "AXVISOR_VM_FILES", c.vm_files());
@@ -243,7 +256,8 @@ std::string board_config_header(const Configuration& c) {
   const Board& board = c.board();
   std::vector<std::string> working, waiting;
   for (const Feature* f : board.features) (f->built ? working : waiting).emplace_back(f->name);
-  std::string out = fmt::format("// {}\n#pragma once\n\n#include <string_view>\n\nnamespace ax::board {{\n\n", kGenerated);
+  std::string out =
+      fmt::format("// {}\n#pragma once\n\n#include <string_view>\n\nnamespace ax::board {{\n\n", kGenerated);
   const auto text = [&out](std::string_view name, const std::string& value) {
     out += fmt::format("inline constexpr std::string_view {} = {};\n", name, cpp_string(value));
   };
@@ -254,10 +268,12 @@ std::string board_config_header(const Configuration& c) {
   text("kFeatures", join(working, " "));
   text("kFeaturesNotBuilt", join(waiting, " "));
   number("kLogLevel", fmt::format("{}", board.log_level), fmt::format("ax::log::Level::{}", board.log));
-  number("kMaxCpus", fmt::format("{}", c.smp().value_or(Configuration::kDefaultMaxCpus)), "most CPUs that are brought up");
+  number("kMaxCpus", fmt::format("{}", c.smp().value_or(Configuration::kDefaultMaxCpus)),
+         "most CPUs that are brought up");
   number("kTicksPerSecond", fmt::format("{}", c.defconfig().ticks_per_sec), "default time slice = 1 / this");
   number("kThreadStackSize", fmt::format("{:#x}", c.defconfig().task_stack_size), "bytes");
-  out += fmt::format("inline constexpr bool kPowerOffWhenIdle = {};  ///< power off when the last VM has stopped\n", board.power_off_when_idle);
+  out += fmt::format("inline constexpr bool kPowerOffWhenIdle = {};  ///< power off when the last VM has stopped\n",
+                     board.power_off_when_idle);
   out += "\n// Selected features. One that is not built yet in this version may be selected all the same.\n";
   for (const Feature& f : all_features()) {
     out += fmt::format("inline constexpr bool kFeature{} = {};\n", camel_identifier(f.name), board.has_feature(f.name));
@@ -266,11 +282,14 @@ std::string board_config_header(const Configuration& c) {
 }
 
 std::string vm_configs_header(const Configuration& c) {
-  std::string out = fmt::format("// {}\n#pragma once\n\n#include <array>\n#include <cstddef>\n\n#include \"hypervisor/config/vm_config.hpp\"\n\n", kGenerated);
+  std::string out = fmt::format(
+      "// {}\n#pragma once\n\n#include <array>\n#include <cstddef>\n\n#include \"hypervisor/config/vm_config.hpp\"\n\n",
+      kGenerated);
   if (!c.embedded().empty()) {
     out += "extern \"C\" {\n";
     for (usize i = 0; i < c.embedded().size(); ++i) {
-      out += fmt::format("extern const std::byte vm_image_{0}_begin[];\nextern const std::byte vm_image_{0}_end[];\n", i);
+      out +=
+          fmt::format("extern const std::byte vm_image_{0}_begin[];\nextern const std::byte vm_image_{0}_end[];\n", i);
     }
     out += "}\n\n";
   }
@@ -282,7 +301,8 @@ std::string vm_configs_header(const Configuration& c) {
     vms += writer.initializer();
   }
   out += "/// The VMs of this image, in boot order.\n";
-  out += fmt::format("inline constexpr std::array<VmConfig, {}> kVms{{{{{}}}}};\n", c.vms().size(), vms.empty() ? "" : "\n" + vms);
+  out += fmt::format("inline constexpr std::array<VmConfig, {}> kVms{{{{{}}}}};\n", c.vms().size(),
+                     vms.empty() ? "" : "\n" + vms);
   return out + "\n}  // namespace hv::generated\n";
 }
 
@@ -291,12 +311,15 @@ std::expected<std::string, std::string> vm_images_assembly(const Configuration& 
   std::set<fs::path> done;
   for (const EmbeddedImage& first : c.embedded()) {
     if (first.path.empty()) {
-      return std::unexpected(fmt::format("image:{} has no file: give --image {}=PATH or --image-dir DIR", first.product, first.product));
+      return std::unexpected(
+          fmt::format("image:{} has no file: give --image {}=PATH or --image-dir DIR", first.product, first.product));
     }
     if (!done.insert(first.path).second) continue;
     std::ifstream in(first.path, std::ios::binary);
-    if (!in || !fs::is_regular_file(first.path)) return std::unexpected(fmt::format("{}: cannot be read: {}", first.path.string(), std::strerror(errno)));
-    out += fmt::format("\n    // content {:016x}, {} bytes\n    .balign 4096\n", content_hash(in), fs::file_size(first.path));
+    if (!in || !fs::is_regular_file(first.path))
+      return std::unexpected(fmt::format("{}: cannot be read: {}", first.path.string(), std::strerror(errno)));
+    out += fmt::format("\n    // content {:016x}, {} bytes\n    .balign 4096\n", content_hash(in),
+                       fs::file_size(first.path));
     std::string end;
     for (usize i = 0; i < c.embedded().size(); ++i) {
       if (c.embedded()[i].path != first.path) continue;

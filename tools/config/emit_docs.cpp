@@ -22,7 +22,8 @@ std::string_view origin_text(Origin origin) {
 std::string choices_text(std::span<const Choice> choices, bool numbers, Unit unit) {
   std::string out;
   for (const Choice& c : choices) {
-    const std::string name = numbers ? fmt::format("{} ({})", format_number(c.number, unit), c.text) : std::string(c.text);
+    const std::string name =
+        numbers ? fmt::format("{} ({})", format_number(c.number, unit), c.text) : std::string(c.text);
     const std::string state = c.not_built.empty() ? std::string(c.doc) : fmt::format("not available: {}", c.not_built);
     out += fmt::format("\n- {}: {}", name, state);
     if (!c.aliases.empty()) {
@@ -61,7 +62,8 @@ Json integer_schema(u64 min, u64 max, std::span<const Choice> choices, bool open
 Json row_schema(const Key& key) {
   Json cells = Json::array();
   for (const Column& c : key.columns) {
-    Json cell = c.type == Type::String ? string_schema(key.max_length, false) : integer_schema(0, c.max, c.choices, false);
+    Json cell =
+        c.type == Type::String ? string_schema(key.max_length, false) : integer_schema(0, c.max, c.choices, false);
     if (c.type == Type::IntegerList) cell = {{"type", "array"}, {"items", cell}};
     cell["description"] = fmt::format("{}: {}{}", c.name, c.doc, choices_text(c.choices, true, c.unit));
     cells.push_back(cell);
@@ -74,7 +76,8 @@ Json type_schema(const Key& key) {
   switch (key.type) {
     case Type::Integer: return integer_schema(key.min, key.max, key.choices, key.open_choices);
     case Type::Boolean: return {{"type", "boolean"}};
-    case Type::String: return key.choices.empty() ? string_schema(key.max_length, key.may_be_empty) : string_choices(key.choices);
+    case Type::String:
+      return key.choices.empty() ? string_schema(key.max_length, key.may_be_empty) : string_choices(key.choices);
     case Type::StringList: return {{"type", "array"}, {"items", string_schema(key.max_length, false)}};
     case Type::IntegerList: return {{"type", "array"}, {"items", integer_schema(key.min, key.max, {}, false)}};
     case Type::PathLists:
@@ -113,8 +116,12 @@ Json feature_items() {
 }
 
 Json section_schema(const Section& section) {
-  if (section.free_form) return {{"type", "object"}, {"description", section.doc}, {"additionalProperties", {{"type", "string"}}}};
-  Json out{{"type", "object"}, {"description", section.doc}, {"properties", Json::object()}, {"additionalProperties", false}};
+  if (section.free_form)
+    return {{"type", "object"}, {"description", section.doc}, {"additionalProperties", {{"type", "string"}}}};
+  Json out{{"type", "object"},
+           {"description", section.doc},
+           {"properties", Json::object()},
+           {"additionalProperties", false}};
   Json required = Json::array();
   for (const Key& key : section.keys) {
     out["properties"][std::string(key.name)] = key_schema(key);
@@ -128,7 +135,8 @@ Json section_schema(const Section& section) {
 // ---- Markdown
 
 std::string type_text(const Key& key) {
-  constexpr std::string_view texts[] = {"integer", "boolean", "string", "list of strings", "list of integers", "list of rows", "list of lists of paths"};
+  constexpr std::string_view texts[] = {
+      "integer", "boolean", "string", "list of strings", "list of integers", "list of rows", "list of lists of paths"};
   return std::string(texts[static_cast<usize>(key.type)]);
 }
 
@@ -151,7 +159,8 @@ std::string columns_text(const Key& key) {
   for (const Column& c : key.columns) {
     out += fmt::format("  1. `{}`{}: {}\n", c.name, c.required ? "" : " (may be left out)", c.doc);
     for (const Choice& choice : c.choices) {
-      const std::string state = choice.not_built.empty() ? std::string(choice.doc) : fmt::format("not available: {}", choice.not_built);
+      const std::string state =
+          choice.not_built.empty() ? std::string(choice.doc) : fmt::format("not available: {}", choice.not_built);
       out += fmt::format("     - {} {}: {}\n", format_number(choice.number, c.unit), choice.text, state);
     }
   }
@@ -159,8 +168,8 @@ std::string columns_text(const Key& key) {
 }
 
 std::string key_text(const Key& key) {
-  std::string out = fmt::format("- **`{}`** ({}{}; {}; {}, since {})  \n  {}\n", key.name, type_text(key), range_text(key), absence_text(key),
-                                origin_text(key.origin), key.since, key.doc);
+  std::string out = fmt::format("- **`{}`** ({}{}; {}; {}, since {})  \n  {}\n", key.name, type_text(key),
+                                range_text(key), absence_text(key), origin_text(key.origin), key.since, key.doc);
   if (!key.not_built.empty()) out += fmt::format("  **Not available**: {}.\n", key.not_built);
   for (const Choice& c : key.choices) {
     const std::string name = key.type == Type::Integer ? fmt::format("{} ({})", c.number, c.text) : std::string(c.text);
@@ -173,14 +182,16 @@ std::string key_text(const Key& key) {
 }
 
 std::string features_text() {
-  std::string out = "## Features\n\nNames for `features` of a board.\n\n| name | also | platforms | brings | built | what it does |\n|---|---|---|---|---|---|\n";
+  std::string out =
+      "## Features\n\nNames for `features` of a board.\n\n| name | also | platforms | brings | built | what it does "
+      "|\n|---|---|---|---|---|---|\n";
   const auto words = [](std::span<const std::string_view> list, std::string_view empty) {
     const std::string text = join(std::vector<std::string>(list.begin(), list.end()));
     return text.empty() ? std::string(empty) : text;
   };
   for (const Feature& f : all_features()) {
-    out += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", f.name, words(f.aliases, ""), words(f.platforms, "all"), words(f.needs, ""),
-                       f.built ? (f.always ? "yes, always on" : "yes") : "not yet", f.doc);
+    out += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", f.name, words(f.aliases, ""), words(f.platforms, "all"),
+                       words(f.needs, ""), f.built ? (f.always ? "yes, always on" : "yes") : "not yet", f.doc);
   }
   return out;
 }
@@ -203,7 +214,8 @@ std::string json_schema(const FileSchema& schema) {
 std::string reference_page() {
   std::string out =
       "# Configuration reference\n\n"
-      "Generated from the schema by `axconfig reference`; do not edit. Numbers may be written in hexadecimal and with `_` between digits.\n";
+      "Generated from the schema by `axconfig reference`; do not edit. Numbers may be written in hexadecimal and with "
+      "`_` between digits.\n";
   for (const FileSchema* schema : all_schemas()) {
     out += fmt::format("\n## {}: `{}`\n\n{}\n", schema->title, schema->where, schema->doc);
     for (const Section& section : schema->sections) {
@@ -241,8 +253,14 @@ std::string boards_json(const Options& options, SourceStore& sources, Diagnostic
       const Board board = decode_board(*doc, diagnostics);
       Json features = Json::array();
       for (const Feature* f : board.features) features.push_back(f->name);
-      out.push_back({{"name", name}, {"file", path.string()}, {"target", board.target->triple}, {"platform", board.target->platform},
-                     {"arch", board.target->arch}, {"features", features}, {"to_bin", board.to_bin}, {"built", board.target->built}});
+      out.push_back({{"name", name},
+                     {"file", path.string()},
+                     {"target", board.target->triple},
+                     {"platform", board.target->platform},
+                     {"arch", board.target->arch},
+                     {"features", features},
+                     {"to_bin", board.to_bin},
+                     {"built", board.target->built}});
     }
   }
   return out.dump(2) + "\n";
@@ -252,7 +270,8 @@ std::string boards_text(const std::string& json) {
   std::string out;
   for (const Json& board : Json::parse(json)) {
     const std::string_view state = board.at("built").get<bool>() ? "" : "  (platform not built yet)";
-    out += fmt::format("{:20} {}{}\n", board.at("name").get<std::string>(), board.at("target").get<std::string>(), state);
+    out +=
+        fmt::format("{:20} {}{}\n", board.at("name").get<std::string>(), board.at("target").get<std::string>(), state);
   }
   return out;
 }

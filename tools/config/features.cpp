@@ -35,13 +35,17 @@ constexpr Feature kFeatures[] = {
      .platforms = kQ35,
      .always = true},
     {.name = "dyn-plat",
-     .doc = "One image for every machine: console, interrupt controller, timers, CPUs and memory come from the device tree.",
+     .doc = "One image for every machine: console, interrupt controller, timers, CPUs and memory come from the device "
+            "tree.",
      .platforms = kArm,
      .always = true},
     {.name = "ept-level-4",
-     .doc = "Second-stage tables may have four levels. The hypervisor uses fewer where the CPU or the guest's addresses allow it; "
+     .doc = "Second-stage tables may have four levels. The hypervisor uses fewer where the CPU or the guest's "
+            "addresses allow it; "
             "without the feature three are the most."},
-    {.name = "fs", .doc = "File systems on the machine's disks: image_location = \"fs\" and the file commands of the shell.", .built = false},
+    {.name = "fs",
+     .doc = "File systems on the machine's disks: image_location = \"fs\" and the file commands of the shell.",
+     .built = false},
     {.name = "hv", .doc = "The platform runs at the hypervisor's exception level.", .always = true},
     {.name = "irq", .doc = "Interrupt controller and timers are driven.", .always = true},
     {.name = "phytium-blk",
@@ -67,7 +71,10 @@ constexpr Feature kFeatures[] = {
      .needs = kSdmmc,
      .built = false},
     {.name = "sdmmc", .doc = "SD cards and eMMC.", .aliases = kSdmmcAliases, .needs = kFs, .built = false},
-    {.name = "smp", .doc = "More than one CPU is brought up; the key `smp` sets how many.", .needs = kIrq, .always = true},
+    {.name = "smp",
+     .doc = "More than one CPU is brought up; the key `smp` sets how many.",
+     .needs = kIrq,
+     .always = true},
 };
 
 consteval bool sorted_by_name() { return std::ranges::is_sorted(kFeatures, {}, &Feature::name); }

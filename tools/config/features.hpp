@@ -18,7 +18,7 @@ struct Feature {
   std::span<const std::string_view> platforms{};  ///< empty: every platform
   std::span<const std::string_view> needs{};      ///< features that come with it
   bool always = false;                            ///< in effect on its platforms even when no board names it
-  bool built = true;                              ///< false: selecting it only warns, and a VM that needs it is an error
+  bool built = true;  ///< false: selecting it only warns, and a VM that needs it is an error
 };
 
 /// Every known feature, sorted by name.

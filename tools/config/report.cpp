@@ -22,7 +22,9 @@ std::string size_text(u64 bytes) {
 }
 
 /// "0x4000_0000 - 0x7fff_ffff"
-std::string span_text(u64 base, u64 size) { return fmt::format("{} - {}", hex(base), hex(base + (size == 0 ? 0 : size - 1))); }
+std::string span_text(u64 base, u64 size) {
+  return fmt::format("{} - {}", hex(base), hex(base + (size == 0 ? 0 : size - 1)));
+}
 
 std::string flags_text(hv::MemoryFlags f) {
   std::string out{f.read ? 'r' : '-', f.write ? 'w' : '-', f.execute ? 'x' : '-'};
@@ -38,7 +40,8 @@ std::string or_none(const std::string& text) { return text.empty() ? "none" : te
 
 class ReportWriter {
  public:
-  ReportWriter(const Configuration& c, const Diagnostics& diagnostics) : c_(c), diagnostics_(diagnostics), vms_(c.vm_configs()) {}
+  ReportWriter(const Configuration& c, const Diagnostics& diagnostics)
+      : c_(c), diagnostics_(diagnostics), vms_(c.vm_configs()) {}
 
   std::string write() {
     board();
@@ -74,7 +77,8 @@ class ReportWriter {
   }
 
   std::string cpu_count() const {
-    constexpr std::string_view origins[] = {"the machine", "defconfig.toml", "the board", "the command line or AXVISOR_SMP"};
+    constexpr std::string_view origins[] = {"the machine", "defconfig.toml", "the board",
+                                            "the command line or AXVISOR_SMP"};
     if (!c_.smp()) return fmt::format("as many as the machine has, up to {}", Configuration::kDefaultMaxCpus);
     return fmt::format("up to {} (from {})", *c_.smp(), origins[static_cast<usize>(c_.smp_origin())]);
   }
@@ -105,8 +109,10 @@ class ReportWriter {
       std::string_view text;
       const hv::Image& image;
     };
-    const Label labels[] = {{ConfigKey::KernelPath, "kernel", vm.kernel}, {ConfigKey::DtbPath, "dtb", vm.dtb},
-                            {ConfigKey::BiosPath, "bios", vm.bios}, {ConfigKey::RamdiskPath, "ramdisk", vm.ramdisk}};
+    const Label labels[] = {{ConfigKey::KernelPath, "kernel", vm.kernel},
+                            {ConfigKey::DtbPath, "dtb", vm.dtb},
+                            {ConfigKey::BiosPath, "bios", vm.bios},
+                            {ConfigKey::RamdiskPath, "ramdisk", vm.ramdisk}};
     const Label& label = *std::ranges::find(labels, image.key, &Label::key);
     const u64 address = label.image.load_address.value();
     const bool chosen = address == 0 && image.key != ConfigKey::KernelPath && image.key != ConfigKey::BiosPath;
@@ -120,7 +126,8 @@ class ReportWriter {
       std::vector<hv::MemoryRegion> regions(vm.memory.begin(), vm.memory.end());
       std::ranges::sort(regions, {}, &hv::MemoryRegion::gpa);
       for (const hv::MemoryRegion& r : regions) {
-        line("  {:35} {:>10}  {}  {}", span_text(r.gpa.value(), r.size), size_text(r.size), flags_text(r.flags), map_text(r.map));
+        line("  {:35} {:>10}  {}  {}", span_text(r.gpa.value(), r.size), size_text(r.size), flags_text(r.flags),
+             map_text(r.map));
       }
     }
   }
@@ -143,10 +150,12 @@ class ReportWriter {
     std::map<u64, std::vector<std::string>> owners;
     for (const hv::VmConfig& vm : vms_) {
       for (usize i = 0; i < vm.phys_cpu_ids.size(); ++i) {
-        owners[vm.phys_cpu_ids[i]].push_back(fmt::format("{} vCPU {}{}", vm.name, i, vm.exclusive_cpus ? " (exclusive)" : ""));
+        owners[vm.phys_cpu_ids[i]].push_back(
+            fmt::format("{} vCPU {}{}", vm.name, i, vm.exclusive_cpus ? " (exclusive)" : ""));
       }
     }
-    for (const auto& [id, users] : owners) line("  CPU {:#x}: {}{}", id, join(users), users.size() > 1 ? " - shared" : "");
+    for (const auto& [id, users] : owners)
+      line("  CPU {:#x}: {}{}", id, join(users), users.size() > 1 ? " - shared" : "");
     for (const hv::VmConfig& vm : vms_) {
       for (usize i = 0; i < vm.phys_cpu_sets.size(); ++i) {
         line("  mask {}: {} vCPU {}{}", hex(vm.phys_cpu_sets[i]), vm.name, i, vm.exclusive_cpus ? " (exclusive)" : "");
@@ -179,7 +188,8 @@ class ReportWriter {
       for (const hv::PassthroughDevice& d : vm.passthrough_devices) {
         any = true;
         if (!d.by_path) {
-          line("  {:35} {} ({}), guest address {}", span_text(d.hpa.value(), d.size), vm.name, d.name, hex(d.gpa.value()));
+          line("  {:35} {} ({}), guest address {}", span_text(d.hpa.value(), d.size), vm.name, d.name,
+               hex(d.gpa.value()));
         } else if (d.name != "/") {
           line("  {:35} {}", d.name, vm.name);
         } else if (wildcard == nullptr) {
@@ -209,7 +219,8 @@ class ReportWriter {
     title("Emulated devices named by VM files");
     for (const hv::VmConfig& vm : vms_) {
       for (const hv::EmulatedDevice& d : vm.emulated_devices) {
-        line("  {:35} {} ({}, type {:#x})", span_text(d.gpa.value(), d.size), vm.name, d.name, static_cast<u16>(d.type));
+        line("  {:35} {} ({}, type {:#x})", span_text(d.gpa.value(), d.size), vm.name, d.name,
+             static_cast<u16>(d.type));
       }
     }
   }

@@ -44,7 +44,8 @@ constexpr Key kDefconfigKeys[] = {
      .max = 100'000},
     {.name = "smp",
      .type = Type::Integer,
-     .doc = "Most CPUs that are brought up; also the number of CPUs that the emulator is started with. A board's `smp` and "
+     .doc = "Most CPUs that are brought up; also the number of CPUs that the emulator is started with. A board's `smp` "
+            "and "
             "AXVISOR_SMP come first.",
      .default_doc = "all CPUs that the machine has, up to 16",
      .min = 1,
@@ -112,8 +113,9 @@ constexpr Key kBoardKeys[] = {
      .default_value = "false"},
     {.name = "load_address",
      .type = Type::Integer,
-     .doc = "Where the ELF file is linked, and loaded by loaders that obey it. A multiple of 2 MiB. The image itself runs "
-            "anywhere.",
+     .doc =
+         "Where the ELF file is linked, and loaded by loaders that obey it. A multiple of 2 MiB. The image itself runs "
+         "anywhere.",
      .unit = Unit::Address,
      .default_doc = "0x4020_0000 on aarch64, 0x20_0000 on x86_64, 0x8020_0000 on riscv64",
      .max = hv::kAddressLimit - 1,
@@ -124,7 +126,8 @@ constexpr Key kBoardKeys[] = {
      .default_value = "[]"},
     {.name = "default_vms",
      .type = Type::StringList,
-     .doc = "VMs that are built in when neither AXVISOR_VM_CONFIGS nor `vm_configs` names any: names from configs/vms, or paths.",
+     .doc = "VMs that are built in when neither AXVISOR_VM_CONFIGS nor `vm_configs` names any: names from configs/vms, "
+            "or paths.",
      .default_value = "[]",
      .origin = Origin::Ours},
     {.name = "power_off_when_idle",
@@ -134,7 +137,8 @@ constexpr Key kBoardKeys[] = {
      .origin = Origin::Ours},
     {.name = "cargo_args",
      .type = Type::StringList,
-     .doc = "Arguments for AxVisor's build tool. Those with a meaning here (--features, -j, -v, --keep-going) are mapped, the rest "
+     .doc = "Arguments for AxVisor's build tool. Those with a meaning here (--features, -j, -v, --keep-going) are "
+            "mapped, the rest "
             "is reported.",
      .default_value = "[]"},
     {.name = "build_args",
@@ -216,14 +220,18 @@ constexpr Key kBaseKeys[] = {
 };
 
 constexpr Choice kImageLocations[] = {
-    {.text = "memory", .number = 0, .doc = "The images are built into the hypervisor; paths are relative to this file."},
+    {.text = "memory",
+     .number = 0,
+     .doc = "The images are built into the hypervisor; paths are relative to this file."},
     {.text = "fs", .number = 1, .doc = "The images are read from a disk of the machine. Needs the feature fs."},
 };
 
 constexpr Choice kBootProtocols[] = {
     {.text = "direct", .doc = "The hypervisor enters the kernel as its format wants."},
     {.text = "multiboot", .doc = "Multiboot, x86 only.", .not_built = "Multiboot guests come with the x86 platform"},
-    {.text = "uefi", .doc = "UEFI firmware starts the kernel.", .not_built = "guests under UEFI firmware are not built yet"},
+    {.text = "uefi",
+     .doc = "UEFI firmware starts the kernel.",
+     .not_built = "guests under UEFI firmware are not built yet"},
 };
 
 constexpr Choice kMapTypes[] = {
@@ -235,14 +243,18 @@ constexpr Choice kMapTypes[] = {
 constexpr Column kMemoryColumns[] = {
     {.name = "base", .unit = Unit::Address, .doc = "guest-physical address"},
     {.name = "size", .unit = Unit::Bytes, .doc = "bytes"},
-    {.name = "flags", .unit = Unit::Flags, .max = 0x1f, .doc = "1 read, 2 write, 4 execute, 8 user (no meaning), 16 device"},
+    {.name = "flags",
+     .unit = Unit::Flags,
+     .max = 0x1f,
+     .doc = "1 read, 2 write, 4 execute, 8 user (no meaning), 16 device"},
     {.name = "map_type", .choices = kMapTypes, .doc = "where the memory comes from"},
 };
 
 constexpr Key kKernelKeys[] = {
     {.name = "kernel_path",
      .type = Type::String,
-     .doc = "Kernel image: a path relative to this file, or `image:NAME` for a build product of configs/images/NAME.toml.",
+     .doc =
+         "Kernel image: a path relative to this file, or `image:NAME` for a build product of configs/images/NAME.toml.",
      .required = true},
     {.name = "kernel_load_addr",
      .type = Type::Integer,
@@ -324,7 +336,10 @@ constexpr Key kKernelKeys[] = {
 constexpr string_view kNoIrqAliases[] = {"no", "none"}, kEmulatedAliases[] = {"emu"}, kPassthroughAliases[] = {"pt"};
 constexpr Choice kInterruptModes[] = {
     {.text = "no_irq", .number = 0, .doc = "The guest gets no interrupts.", .aliases = kNoIrqAliases},
-    {.text = "emulated", .number = 1, .doc = "The guest sees an emulated interrupt controller.", .aliases = kEmulatedAliases},
+    {.text = "emulated",
+     .number = 1,
+     .doc = "The guest sees an emulated interrupt controller.",
+     .aliases = kEmulatedAliases},
     {.text = "passthrough",
      .number = 2,
      .doc = "Interrupts of devices that belong to the VM reach it as directly as the machine allows.",
@@ -360,10 +375,15 @@ constexpr string_view kNoVirtio = "virtio devices are not built yet";
 constexpr string_view kNoX86 = "the x86 platform is not built yet";
 constexpr Choice kEmulatedTypes[] = {
     {.text = "dummy", .number = 0x0, .doc = "Placeholder.", .not_built = "a dummy device does nothing"},
-    {.text = "interrupt-controller", .number = 0x1, .doc = "The platform's interrupt controller (Arm: GIC distributor)."},
+    {.text = "interrupt-controller",
+     .number = 0x1,
+     .doc = "The platform's interrupt controller (Arm: GIC distributor)."},
     {.text = "console", .number = 0x2, .doc = "Serial console (Arm: PL011)."},
     {.text = "fw-cfg", .number = 0x3, .doc = "Firmware configuration.", .not_built = "FwCfg is not built yet"},
-    {.text = "ivc-channel", .number = 0xa, .doc = "Channel between VMs.", .not_built = "IVC channels are not built yet"},
+    {.text = "ivc-channel",
+     .number = 0xa,
+     .doc = "Channel between VMs.",
+     .not_built = "IVC channels are not built yet"},
     {.text = "gic-redistributor", .number = 0x20, .doc = "GICv3 redistributors; arguments: count, stride, first CPU."},
     {.text = "gic-distributor", .number = 0x21, .doc = "GICv3 distributor."},
     {.text = "gic-its", .number = 0x22, .doc = "GICv3 ITS.", .not_built = "the ITS is not built yet"},
@@ -393,7 +413,8 @@ constexpr Key kDeviceKeys[] = {
      .choices = kInterruptModes},
     {.name = "passthrough_devices",
      .type = Type::Rows,
-     .doc = "Devices of the machine that belong to this VM: [\"/device/tree/path\"] or a range. \"/\" stands for everything that no "
+     .doc = "Devices of the machine that belong to this VM: [\"/device/tree/path\"] or a range. \"/\" stands for "
+            "everything that no "
             "VM names; the first VM with it wins.",
      .default_value = "[]",
      .columns = kPassthroughColumns},
@@ -439,7 +460,8 @@ constexpr Section kVmSections[] = {
 constexpr FileSchema kDefconfigSchema{"defconfig", "Defaults", "configs/defconfig.toml", "Defaults for every board.",
                                       kDefconfigSections};
 constexpr FileSchema kBoardSchema{"board", "Board", "configs/board/*.toml",
-                                  "A board: the machine that the hypervisor is built for, and the VMs that it starts.", kBoardSections};
+                                  "A board: the machine that the hypervisor is built for, and the VMs that it starts.",
+                                  kBoardSections};
 constexpr FileSchema kVmSchema{"vm", "Virtual machine", "configs/vms/*.toml",
                                "A virtual machine: its CPUs, memory, images and devices.", kVmSections};
 

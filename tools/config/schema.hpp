@@ -1,5 +1,5 @@
-// What may stand in a TOML file, declared once as tables. The validator, the JSON Schemas for editors, the reference page and
-// whatever asks a user for values all read these tables; nothing else knows a key.
+// What may stand in a TOML file, declared once as tables. The validator, the JSON Schemas for editors, the reference
+// page and whatever asks a user for values all read these tables; nothing else knows a key.
 #pragma once
 
 #include <limits>
@@ -12,13 +12,13 @@ namespace ax::config {
 
 /// The shape of a value.
 enum class Type : u8 {
-  Integer,      ///< 0 or above
+  Integer,  ///< 0 or above
   Boolean,
   String,
   StringList,
   IntegerList,
-  Rows,         ///< a list of lists with one typed cell per column
-  PathLists,    ///< a list of lists of strings
+  Rows,       ///< a list of lists with one typed cell per column
+  PathLists,  ///< a list of lists of strings
 };
 
 /// What a number counts; decides how it is printed.
@@ -82,7 +82,7 @@ struct Section {
 
 /// One kind of file.
 struct FileSchema {
-  std::string_view id;     ///< "vm": names the JSON Schema file
+  std::string_view id;  ///< "vm": names the JSON Schema file
   std::string_view title;
   std::string_view where;  ///< "configs/vms/*.toml"
   std::string_view doc;

@@ -33,8 +33,8 @@ class SourceFile {
   std::string text_;
 };
 
-/// A place in a file. Lines and columns (code points) count from 1; line 0 means the file as a whole, and no file at all
-/// means the command line.
+/// A place in a file. Lines and columns (code points) count from 1; line 0 means the file as a whole, and no file at
+/// all means the command line.
 struct Position {
   const SourceFile* file = nullptr;
   u32 line = 0;

@@ -63,7 +63,8 @@ bool check_line_lengths(const SourceFile& file, Diagnostics& diagnostics) {
   while (start < text.size()) {
     const usize end = std::min(text.find('\n', start), text.size());
     if (end - start > kMaxLineLength) {
-      diagnostics.error({&file, number, 1, 1}, fmt::format("the line has {} bytes, more than {}", end - start, kMaxLineLength))
+      diagnostics
+          .error({&file, number, 1, 1}, fmt::format("the line has {} bytes, more than {}", end - start, kMaxLineLength))
           .fix("break the value over several lines");
       return false;
     }
@@ -81,7 +82,8 @@ const Value::Member* Value::find(std::string_view key) const {
 }
 
 std::string_view describe(Value::Kind kind) {
-  constexpr std::string_view names[] = {"an integer", "a fraction", "a boolean", "a string", "a date or time", "a list", "a table"};
+  constexpr std::string_view names[] = {"an integer",     "a fraction", "a boolean", "a string",
+                                        "a date or time", "a list",     "a table"};
   return names[static_cast<usize>(kind)];
 }
 

@@ -17,9 +17,9 @@ struct Value {
   Position where{};
   i64 integer = 0;
   bool boolean = false;
-  std::string text{};            ///< of a String
-  std::vector<Value> items{};    ///< of an Array
-  std::vector<Member> members{}; ///< of a Table, in the order of the file
+  std::string text{};             ///< of a String
+  std::vector<Value> items{};     ///< of an Array
+  std::vector<Member> members{};  ///< of a Table, in the order of the file
 
   /// The member called `key` of a table, or nothing.
   const Member* find(std::string_view key) const;

@@ -75,7 +75,8 @@ void Vm::decode_bios(Diagnostics& diagnostics) {
   }
   const bool placed = doc.has("kernel.bios_load_addr");
   if (enabled && named && !placed) {
-    diagnostics.error(doc.where("kernel.bios_path"), "bios_path needs a bios_load_addr").fix("add bios_load_addr = 0x8000 or where the code expects to be");
+    diagnostics.error(doc.where("kernel.bios_path"), "bios_path needs a bios_load_addr")
+        .fix("add bios_load_addr = 0x8000 or where the code expects to be");
   }
   if (enabled && named && placed) config_.bios = image_of(ConfigKey::BiosPath, ConfigKey::BiosLoadAddr);
 }
@@ -89,7 +90,8 @@ hv::Image Vm::image_of(ConfigKey path_key, ConfigKey load_key) {
   const std::string text = document_.text(key);
   if (text.empty()) return image;
 
-  ImageReference& reference = images_.emplace_back(ImageReference{.key = path_key, .text = text, .where = document_.where(key)});
+  ImageReference& reference =
+      images_.emplace_back(ImageReference{.key = path_key, .text = text, .where = document_.where(key)});
   if (text.starts_with(kProductPrefix)) {
     reference.source = ImageSource::Product;
     reference.product = text.substr(kProductPrefix.size());

@@ -24,12 +24,12 @@ enum class ImageSource : u8 {
 struct ImageReference {
   hv::ConfigKey key = hv::ConfigKey::KernelPath;
   ImageSource source = ImageSource::None;
-  std::string text{};              ///< as written
+  std::string text{};  ///< as written
   Position where{};
-  std::string product{};           ///< NAME of a product
-  std::filesystem::path path{};    ///< of a File, and of a Product once it is known; absolute
-  u64 size = 0;                    ///< bytes that the guest's memory must have; 0 while the file does not exist
-  std::optional<usize> index{};    ///< number of the embedded image
+  std::string product{};         ///< NAME of a product
+  std::filesystem::path path{};  ///< of a File, and of a Product once it is known; absolute
+  u64 size = 0;                  ///< bytes that the guest's memory must have; 0 while the file does not exist
+  std::optional<usize> index{};  ///< number of the embedded image
 
   bool embedded() const { return source == ImageSource::File || source == ImageSource::Product; }
 };

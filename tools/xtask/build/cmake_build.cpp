@@ -46,8 +46,8 @@ std::string vm_config_list(const Context& context, const BuildRequest& request) 
 }
 
 bool has_preset(const Context& context, const std::string& name) {
-  const std::string presets = read_file(context.root / "CMakePresets.json");
-  return RE2::PartialMatch(presets, fmt::format("\"name\":\\s*\"{}\"", RE2::QuoteMeta(name)));
+  const std::vector<std::string> names = preset_names(context);
+  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 Argv configure_command(const Context& context, const BuildFolder& build) {
@@ -88,6 +88,17 @@ EnvironmentChanges clean_build_environment() {
     }
   }
   return changes;
+}
+
+std::vector<std::string> preset_names(const Context& context) {
+  static const RE2 kName("\"name\":\\s*\"([^\"]+)\"");
+  const std::string presets = read_file(context.root / "CMakePresets.json");
+  re2::StringPiece rest(presets);
+  std::vector<std::string> names;
+  for (std::string name; RE2::FindAndConsume(&rest, kName, &name);) {
+    names.push_back(name);
+  }
+  return names;
 }
 
 void run_step(const Context& context, const Argv& argv, const std::string& what) {

@@ -37,6 +37,9 @@ struct BuildRequest {
 BuildFolder board_build(const Context& context, const Board& board, const BuildRequest& request);
 BuildFolder host_build(const Context& context, const std::string& preset);
 
+/// Every name in CMakePresets.json.
+std::vector<std::string> preset_names(const Context& context);
+
 /// Configures where the folder is new or one of its values differs, then builds `targets` (none: everything).
 void configure_and_build(const Context& context, const BuildFolder& build, const Argv& targets = {});
 

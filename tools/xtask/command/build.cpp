@@ -14,7 +14,7 @@ namespace {
 /// What the hypervisor is built for (kMaxCpus of platforms/machine_info.hpp).
 constexpr int kMostCpus = 64;
 
-constexpr std::array<std::string_view, 3> kBuildGroups{"build", "host", "target"};
+constexpr std::array<std::string_view, 4> kBuildGroups{"build", "host", "target", "images"};
 
 /// Copies beside the old product, then renames: a running emulator keeps the file it opened.
 void copy_product(const Context& context, const fs::path& from, const fs::path& folder) {

@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include <array>
 #include <cstdlib>
 
 #include "tools/xtask/command/board_options.hpp"
@@ -14,8 +13,6 @@
 namespace ax::xtask {
 namespace fs = std::filesystem;
 namespace {
-
-constexpr std::array<std::string_view, 1> kEmulatorGroups{"emulators"};
 
 fs::path qemu_config(const Context& context, const fs::path& given, const std::string& arch) {
   if (!given.empty()) {
@@ -76,7 +73,7 @@ struct QemuOptions {
 };
 
 ExitCode run_qemu(const Context& context, const QemuOptions& options) {
-  ensure_packages(context, kEmulatorGroups);
+  ensure_packages(context, {});  // all at once: one question
   const BoardProducts products = build_board(context, *options.board);
   const fs::path file = qemu_config(context, options.qemu_config, products.board.arch());
   const RunConfig config =

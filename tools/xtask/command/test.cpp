@@ -10,6 +10,7 @@
 #include "tools/xtask/command/commands.hpp"
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/core/packages.hpp"
+#include "tools/xtask/core/suggest.hpp"
 
 namespace ax::xtask {
 namespace fs = std::filesystem;
@@ -104,7 +105,18 @@ TestCounts test_preset(const Context& context, const std::string& preset, const 
   return counts;
 }
 
+void check_presets(const Context& context, const std::vector<std::string>& presets) {
+  const std::vector<std::string> known = preset_names(context);
+  for (const std::string& preset : presets) {
+    if (std::find(known.begin(), known.end(), preset) == known.end()) {
+      throw Failure(ExitCode::Usage, fmt::format("unknown preset '{}'{}", preset, did_you_mean(preset, known)),
+                    "cmake --list-presets shows the presets");
+    }
+  }
+}
+
 ExitCode run_tests(const Context& context, const TestOptions& options) {
+  check_presets(context, options.presets);
   ensure_packages(context, {});
   if (!context.dry_run) {
     show_versions(context);

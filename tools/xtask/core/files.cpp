@@ -98,13 +98,19 @@ std::string sha256_hex(std::string_view content) {
   return text;
 }
 
-FileLock::FileLock(const fs::path& path) {
+FileLock::FileLock(const fs::path& path, const std::function<void()>& on_wait) {
   if (path.has_parent_path()) {
     fs::create_directories(path.parent_path());
   }
   fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (fd_ < 0) {
     fail("cannot open lock file", path);
+  }
+  if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) {
+    return;
+  }
+  if (on_wait) {
+    on_wait();
   }
   while (::flock(fd_, LOCK_EX) != 0) {
     if (errno != EINTR) {

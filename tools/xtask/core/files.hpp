@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -23,7 +24,8 @@ std::string sha256_hex(std::string_view content);
 /// releases it. The file itself stays.
 class FileLock {
  public:
-  explicit FileLock(const std::filesystem::path& path);
+  /// `on_wait` is called before a wait that really happens, to say so.
+  explicit FileLock(const std::filesystem::path& path, const std::function<void()>& on_wait = {});
   ~FileLock();
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;

@@ -48,6 +48,11 @@ std::string extract(const ImageRecipe& recipe, const std::string& deb, const std
   return extract_from_deb(deb, name, recipe.file, kernel ? PathMatch::Prefix : PathMatch::Exact).content;
 }
 
+void warn_replaced(const Console& console, const ImageRecipe& recipe, const LockEntry& locked, const LockEntry& current) {
+  console.warn(fmt::format("image {}: the mirror no longer has {} {}; taking {} {} ({})", recipe.name, locked.package,
+                           locked.version, current.package, current.version, kUpdateHint));
+}
+
 void require_equal(const std::string& what, const std::string& found, const std::string& locked) {
   if (found != locked) {
     throw Failure(ExitCode::Failure, fmt::format("{} has SHA-256 {}, the lock file says {}", what, found, locked),
@@ -69,6 +74,10 @@ fs::path default_cache() {
     throw Failure(ExitCode::Environment, "no cache folder: none of AXVISOR_CACHE, XDG_CACHE_HOME and HOME is set");
   }
   return fs::path(home) / ".cache/axvisor";
+}
+
+FileLock ImageStore::lock() const {
+  return FileLock(cache_ / "lock", [this] { console_.step("waiting for another fetch into " + cache_.string()); });
 }
 
 fs::path ImageStore::blob(const std::string& sha256) const { return cache_ / "sha256" / sha256; }
@@ -106,7 +115,11 @@ std::optional<std::string> ImageStore::cached_replacement(const ImageRecipe& rec
   if (!locked || original == record.end() || replacement == record.end() || original->second != *locked) {
     return std::nullopt;
   }
-  return cached(replacement->second.file_sha256);
+  std::optional<std::string> content = cached(replacement->second.file_sha256);
+  if (content) {
+    warn_replaced(console_, recipe, *locked, replacement->second);
+  }
+  return content;
 }
 
 std::string ImageStore::fetch_current(const ImageRecipe& recipe, AptRoot& apt, LockEntry* entry) {
@@ -136,8 +149,7 @@ std::string ImageStore::fetch(const ImageRecipe& recipe, const std::optional<Loc
   LockEntry current;
   std::string content = fetch_current(recipe, apt, &current);
   if (locked) {
-    console_.warn(fmt::format("image {}: the mirror no longer has {} {}; taking {} {} ({})", recipe.name,
-                              locked->package, locked->version, current.package, current.version, kUpdateHint));
+    warn_replaced(console_, recipe, *locked, current);
     write_file(replacement_record(recipe), format_lock({{"locked", *locked}, {"replacement", current}}));
   } else {
     console_.warn(fmt::format("image {}: no locked version, taking {} {} ({})", recipe.name, current.package,
@@ -160,7 +172,7 @@ std::string ImageStore::source_file(const ImageRecipe& recipe, const std::option
                               cache_.string()),
                   fmt::format("with a network: ./xtask image fetch {}", recipe.name));
   }
-  const FileLock lock(cache_ / "lock");
+  const FileLock held = lock();
   // Another process may have fetched it while this one waited.
   if (std::optional<std::string> content = from_cache()) {
     return *std::move(content);
@@ -177,7 +189,7 @@ std::string ImageStore::image(const ImageRecipe& recipe, const std::optional<Loc
 }
 
 LockEntry ImageStore::current(const ImageRecipe& recipe) {
-  const FileLock lock(cache_ / "lock");
+  const FileLock held = lock();
   AptRoot apt(console_, cache_ / "apt" / recipe.architecture, recipe.architecture);
   if (!apt.update()) {
     throw Failure(ExitCode::Environment, "the mirror cannot be reached", "-v shows what apt-get said");
@@ -188,7 +200,7 @@ LockEntry ImageStore::current(const ImageRecipe& recipe) {
 }
 
 std::string ImageStore::current_version(const ImageRecipe& recipe) {
-  const FileLock lock(cache_ / "lock");
+  const FileLock held = lock();
   AptRoot apt(console_, cache_ / "apt" / recipe.architecture, recipe.architecture);
   if (!apt.update()) {
     throw Failure(ExitCode::Environment, "the mirror cannot be reached", "-v shows what apt-get said");

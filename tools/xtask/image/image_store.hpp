@@ -6,6 +6,7 @@
 #include <string>
 
 #include "tools/xtask/core/console.hpp"
+#include "tools/xtask/core/files.hpp"
 #include "tools/xtask/image/recipe.hpp"
 
 namespace ax::xtask {
@@ -41,6 +42,7 @@ class ImageStore {
   std::string fetch(const ImageRecipe& recipe, const std::optional<LockEntry>& locked);
   std::string fetch_current(const ImageRecipe& recipe, AptRoot& apt, LockEntry* entry);
   std::optional<std::string> cached(const std::string& sha256) const;
+  FileLock lock() const;
   std::filesystem::path blob(const std::string& sha256) const;
   std::filesystem::path replacement_record(const ImageRecipe& recipe) const;
   std::optional<std::string> cached_replacement(const ImageRecipe& recipe, const std::optional<LockEntry>& locked) const;

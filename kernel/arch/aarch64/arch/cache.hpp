@@ -23,6 +23,21 @@ inline void clean_data_cache(u64 address, u64 size) {
   dsb_sy();
 }
 
+/// Fills whole pages with zeros and writes them back to memory, in one pass. Normal memory only.
+inline void zero_pages_to_memory(u64 address, u64 size) {
+  const u64 dczid = DCZID_EL0::read();
+  const u64 line = detail::data_line();
+  if ((dczid & DCZID_EL0::DZP) != 0 || DCZID_EL0::block(dczid) < line) {
+    __builtin_memset(reinterpret_cast<void*>(address), 0, size);
+    return clean_data_cache(address, size);
+  }
+  for (u64 block = address; block < address + size; block += DCZID_EL0::block(dczid)) {
+    asm volatile("dc zva, %0" : : "r"(block) : "memory");
+    for (u64 a = block; a < block + DCZID_EL0::block(dczid); a += line) asm volatile("dc cvac, %0" : : "r"(a) : "memory");
+  }
+  dsb_sy();
+}
+
 /// Writes dirty lines back and drops the lines, so that the next cached access sees memory. Complete on return.
 inline void clean_invalidate_data_cache(u64 address, u64 size) {
   detail::for_each_line(address, size, detail::data_line(), [](u64 a) { asm volatile("dc civac, %0" : : "r"(a) : "memory"); });

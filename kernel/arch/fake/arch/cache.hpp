@@ -8,4 +8,9 @@ namespace ax::arch {
 
 inline void clean_data_cache(u64 address, u64) { fake::record("dc cvac", address); }
 
+inline void zero_pages_to_memory(u64 address, u64 size) {
+  __builtin_memset(reinterpret_cast<void*>(address), 0, size);
+  fake::record("dc zva", address);
+}
+
 }  // namespace ax::arch
