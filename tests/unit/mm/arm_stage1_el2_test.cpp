@@ -260,6 +260,22 @@ TEST_F(ArmStage1El2, RunningOutOfTablesInASplitHasNoEffect) {
   EXPECT_TRUE(table.unmap(frames, {Hva(1_GiB), 4_KiB}));
 }
 
+TEST_F(ArmStage1El2, CuttingBothEndsOutOfAGigabyteTakesOneTableForEachAndOneForTheWhole) {
+  ASSERT_TRUE(table.map(frames, {Hva(1_GiB), 1_GiB}, Hpa(1_GiB), kReadWrite));
+  const Range<Hva> middle{Hva(1_GiB + 3_MiB), 6_MiB};
+  frames.available = 2;
+  EXPECT_EQ(table.protect(frames, middle, kReadOnly).error(), Error::OutOfMemory);
+  EXPECT_EQ(table.translate(Hva(1_GiB))->bytes_left, 1_GiB);
+  frames.available = 3;
+  ASSERT_TRUE(table.protect(frames, middle, kReadOnly));
+  EXPECT_EQ(frames.available, 0u);
+  EXPECT_EQ(table.translate(middle.base - 1)->attributes, kReadWrite);
+  EXPECT_EQ(table.translate(middle.base)->attributes, kReadOnly);
+  EXPECT_EQ(table.translate(middle.end() - 1)->attributes, kReadOnly);
+  EXPECT_EQ(table.translate(middle.end())->attributes, kReadWrite);
+  EXPECT_EQ(table.translate(Hva(1_GiB + 6_MiB))->bytes_left, 2_MiB) << "blocks inside stay whole";
+}
+
 TEST_F(ArmStage1El2, DestroyInvalidatesBeforeItFrees) {
   ASSERT_TRUE(table.map(frames, {Hva(0x1000), 4_KiB}, Hpa(0x1000), kReadWrite));
   ASSERT_TRUE(table.map(frames, {Hva(512_GiB), 2_GiB + 2_MiB}, Hpa(0), kReadWrite));
