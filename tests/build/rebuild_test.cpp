@@ -83,6 +83,8 @@ class Rebuild : public testing::Test {
   static void SetUpTestSuite() {
     shared_ = std::make_unique<Shared>();
     const SourceTree& tree = shared_->tree;
+    // One boot image stands for all; the others would only be built, and the Linux ones fetched.
+    tree.write("tests/boot/aarch64.cmake", "axvisor_add_image(boot_tiny VMS ${vms}/tiny.toml)\n");
     tree.write(kBoardFile, kBoard);
     tree.write(kBuiltVm, vm_text("built", "image:tiny", "0x8000_0000"));
     tree.write(kPlainVm, vm_text("plain", "plain.bin", "0x9000_0000"));
