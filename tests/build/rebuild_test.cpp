@@ -263,6 +263,7 @@ TEST_F(Rebuild, FlagOfTheToolchainRebuildsAllTargetCode) {
 }
 
 TEST_F(Rebuild, FlagsOfTheEnvironmentDoNotReachTargetCode) {
+  configure_again();  // CMake keeps the environment's flags in the cache at first, where the next run finds them
   EXPECT_THAT(product("build.ninja"), testing::Not(HasSubstr("FROM_ENVIRONMENT")));
 }
 
