@@ -26,8 +26,9 @@ void GuestConsole::close(ConsoleMux::Stream& stream) {
 }
 
 void GuestConsole::receive() {
-  while (const auto c = device_.uart->get()) hypervisor_.vms().console_input(*c);
+  // First the acknowledgement: a character that arrives after the last get() must raise the interrupt again.
   device_.uart->acknowledge_interrupt();
+  while (const auto c = device_.uart->get()) hypervisor_.vms().console_input(*c);
 }
 
 }  // namespace hv
