@@ -56,8 +56,8 @@ u64 Vgic::read_targets(const Access& access) {
   for (u32 i = 0; i < access.size; ++i) {
     const u32 index = access.offset % 32 + i;
     u32 targets = 0;
-    if (bank.is_private) targets = 1u << bank.vcpu;
-    else if ((bank.block->implemented >> index & 1) != 0) targets = static_cast<SpiBlock&>(*bank.block).route[index];
+    if (bank.is_private) targets = 1u << bank.vcpu();
+    else if ((bank.block->implemented >> index & 1) != 0) targets = bank.spis().route[index];
     value |= u64{targets} << i * 8;
   }
   return value;
@@ -66,7 +66,7 @@ u64 Vgic::read_targets(const Access& access) {
 void Vgic::write_targets(const Access& access, u64 value) {
   const Bank bank = bank_of_word(access, access.offset / 32);
   if (bank.block == nullptr || bank.is_private || config_.vcpu_count == 1) return;
-  SpiBlock& block = static_cast<SpiBlock&>(*bank.block);
+  SpiBlock& block = bank.spis();
   const u32 all = (1u << config_.vcpu_count) - 1;
   for (u32 i = 0; i < access.size; ++i) {
     const u32 index = access.offset % 32 + i;

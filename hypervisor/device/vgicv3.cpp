@@ -181,7 +181,7 @@ void Vgic::send_sgi(unsigned vcpu, SgiRegister which, u64 value) {
     Block& block = vcpus_[i].banked;
     if (which != SgiRegister::Sgi1r && (block.group1 & bit) != 0) continue;
     block.latch |= bit;
-    refresh(private_bank(i), bit);
+    refresh_private(i, bit);
   }
 }
 
