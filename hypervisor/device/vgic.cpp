@@ -10,9 +10,9 @@ namespace {
 // GICD_TYPER, IHI 0048 4.3.2 and IHI 0069 12.9.38.
 constexpr unsigned kTyperCpuNumberShift = 5;
 constexpr unsigned kTyperIdBitsShift = 19;
-constexpr u32 kTyperTenIdBits = 9;             // no LPIs: INTIDs fit 10 bits
+constexpr u32 kTyperTenIdBits = 9;  // no LPIs: INTIDs fit 10 bits
 constexpr u32 kTyperAffinity3Valid = 1u << 24;
-constexpr u32 kTyperNo1OfN = 1u << 25;         // GICD_IROUTER names one vCPU; IRM is RES0
+constexpr u32 kTyperNo1OfN = 1u << 25;  // GICD_IROUTER names one vCPU; IRM is RES0
 
 // GICD_IIDR: implementer 0x43b (Arm, whose programming interface this is) with a product number that no driver has a
 // workaround for.
@@ -115,7 +115,7 @@ Vgic::Bank Vgic::bank_of(unsigned vcpu, u32 intid) {
   return spi_bank((intid - kFirstSpi) / 32);
 }
 
-// ---- what an interrupt's state means for its vCPU --------------------------------------------------------------------
+// ---- what an interrupt's state means for its vCPU ----
 
 /// To be called after the bits `changed` of any word of the bank changed: makes the vCPUs concerned look again.
 void Vgic::refresh(Bank bank, u32 changed) {
@@ -134,14 +134,16 @@ void Vgic::unlist(SpiBlock& block, unsigned spi, unsigned index) {
   block.listed[index] = kNobody;
 }
 
-/// Puts one SPI on the list of the vCPU that has to see it. An interrupt that is active or in a list register stays with
-/// its vCPU, wherever it is routed to meanwhile.
+/// Puts one SPI on the list of the vCPU that has to see it. An interrupt that is active or in a list register stays
+/// with its vCPU, wherever it is routed to meanwhile.
 void Vgic::relist(SpiBlock& block, unsigned spi, unsigned index) {
   const u32 bit = 1u << index;
   if ((block.resident & bit) != 0) return touch(block.holder[index]);  // sync() lists it again
   u8 wanted = kNobody;
-  if ((block.active & bit) != 0) wanted = block.holder[index];
-  else if ((ready(block) & bit) != 0) wanted = block.target[index];
+  if ((block.active & bit) != 0)
+    wanted = block.holder[index];
+  else if ((ready(block) & bit) != 0)
+    wanted = block.target[index];
   if (wanted != block.listed[index]) {
     unlist(block, spi, index);
     if (wanted == kNobody) return;
@@ -173,9 +175,7 @@ void Vgic::fold(Bank bank, const Access& access) {
   if (bank.block->resident == 0) return;
   const bool may_be_mine = !bank.is_private || bank.number == access.vcpu;
   if (may_be_mine && loaded(access.vcpu)) host_.synchronize(access.vcpu);
-  for_each_bit(bank.block->resident, [&](unsigned n) {
-    touch(bank.is_private ? bank.vcpu() : bank.spis().holder[n]);
-  });
+  for_each_bit(bank.block->resident, [&](unsigned n) { touch(bank.is_private ? bank.vcpu() : bank.spis().holder[n]); });
 }
 
 /// Deactivates the physical interrupts in `bits` that nobody will deactivate any more.
@@ -206,7 +206,7 @@ void Vgic::deactivate(Bank bank, u32 bits, unsigned writer) {
   refresh(bank, bits);
 }
 
-// ---- sources -----------------------------------------------------------------------------------------------------------
+// ---- sources ----
 
 void Vgic::set_line(unsigned vcpu, u32 intid, bool asserted) {
   const Bank bank = bank_of(vcpu, intid);

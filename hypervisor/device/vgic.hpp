@@ -14,9 +14,10 @@
 namespace hv {
 
 /// What the vGIC asks of the core. Called with the VM's device lock held, on the pCPU that called into the vGIC.
-/// `intid` is the physical interrupt number. For a PPI `vcpu` is its owner: the vCPU that the call into the vGIC was for,
-/// except that line_pending() and clear_line_pending() come for any vCPU whose redistributor a guest accesses (then false
-/// is a good answer, and nothing to do), and deactivate_line() for all in reset(). For SPIs it is meaningless.
+/// `intid` is the physical interrupt number. For a PPI `vcpu` is its owner: the vCPU that the call into the vGIC was
+/// for, except that line_pending() and clear_line_pending() come for any vCPU whose redistributor a guest accesses
+/// (then false is a good answer, and nothing to do), and deactivate_line() for all in reset(). For SPIs it is
+/// meaningless.
 class VgicHost {
  public:
   /// Whether the physical interrupt is pending (GICD/GICR_ISPENDR): for a level interrupt the state of its line, also
@@ -24,8 +25,8 @@ class VgicHost {
   virtual bool line_pending(unsigned vcpu, u32 intid) = 0;
   /// Clears the physical pending latch (GICD/GICR_ICPENDR).
   virtual void clear_line_pending(unsigned vcpu, u32 intid) = 0;
-  /// Deactivates the physical interrupt. The vGIC calls it exactly once for every hardware_interrupt() whose deactivation
-  /// the guest does not do itself through a list register with HW = 1.
+  /// Deactivates the physical interrupt. The vGIC calls it exactly once for every hardware_interrupt() whose
+  /// deactivation the guest does not do itself through a list register with HW = 1.
   virtual void deactivate_line(unsigned vcpu, u32 intid) = 0;
   /// The guest configured a hardware-backed SPI as edge- or level-triggered (GICD_ICFGR).
   virtual void configure_line(u32 intid, bool edge) = 0;
@@ -43,11 +44,11 @@ inline constexpr u32 kFirstSpi = 32;
 inline constexpr u32 kMaxSpis = 988;  ///< INTIDs 32..1019
 
 struct VgicConfig {
-  u8 version = 3;             ///< 2 or 3
-  u8 vcpu_count = 1;          ///< 1..8 (v2) or 1..16 (v3)
-  u16 spi_count = 224;        ///< a multiple of 32, or kMaxSpis
-  u8 list_registers = 4;      ///< 1..16, as the host has
-  u8 priority_bits = 5;       ///< 4..8, as the host's virtual CPU interface implements
+  u8 version = 3;                    ///< 2 or 3
+  u8 vcpu_count = 1;                 ///< 1..8 (v2) or 1..16 (v3)
+  u16 spi_count = 224;               ///< a multiple of 32, or kMaxSpis
+  u8 list_registers = 4;             ///< 1..16, as the host has
+  u8 priority_bits = 5;              ///< 4..8, as the host's virtual CPU interface implements
   bool can_trap_deactivate = false;  ///< GICv3: ICH_VTR_EL2.TDS
   /// GICv3: vCPUs whose redistributor is the last of a contiguous region (GICR_TYPER.Last); the last vCPU always is.
   u16 last_of_region = 0;
@@ -62,9 +63,10 @@ struct VgicConfig {
 enum class SgiRegister : u8 { Sgi0r, Sgi1r, Asgi1r };
 
 /// Context: every function is called under the VM's device lock, except
-/// - needs_flush(): one relaxed load. Whoever sets the flag under the lock reports the vCPU in take_kicks() afterwards, so
-///   a vCPU that read it too early is interrupted right after its entry and looks again;
-/// - the read_constant() functions of the two devices: those values are fixed at construction.
+/// - needs_flush() and reload_slot(): one relaxed load decides. Whoever sets that flag under the lock reports the vCPU
+/// in
+///   take_kicks() afterwards, so one that read it too early is interrupted right after its entry and looks again;
+/// - read_constant() of the distributor: those values are fixed at construction.
 /// A vCPU's private interrupts are not exempt: other vCPUs send it SGIs and may access its redistributor.
 ///
 /// Order of calls on the pCPU that runs a vCPU:
@@ -83,23 +85,24 @@ class Vgic {
   /// mapping of hardware-backed interrupts stays. No vCPU runs, and sync() has been called for each.
   void reset();
 
-  // ---- sources ---------------------------------------------------------------------------------------------------------
+  // ---- sources ----
 
-  /// Makes `intid` hardware-backed: its physical interrupt is `physical`. Before the guest runs. `vcpu` selects the PPI's
-  /// bank. Error: OutOfRange.
+  /// Makes `intid` hardware-backed: its physical interrupt is `physical`. Before the guest runs. `vcpu` selects the
+  /// PPI's bank. Error: OutOfRange.
   Result<void> map_hardware(unsigned vcpu, u32 intid, u32 physical);
 
-  /// The wire from an emulated device: level interrupts follow it, edge interrupts latch a rise. `vcpu` selects the bank
-  /// of a PPI and is ignored for SPIs. Unimplemented numbers are ignored.
+  /// The wire from an emulated device: level interrupts follow it, edge interrupts latch a rise. `vcpu` selects the
+  /// bank of a PPI and is ignored for SPIs. Unimplemented numbers are ignored.
   void set_line(unsigned vcpu, u32 intid, bool asserted);
 
   /// The host acknowledged the physical interrupt behind `intid` and dropped its priority; it is still active.
   void hardware_interrupt(unsigned vcpu, u32 intid);
 
   /// The short form of hardware_interrupt(), flush() for a PPI that comes again, such as the timer's: when nothing else
-  /// changed since the last flush() and the list register that had the PPI then is invalid now (the guest has ended it),
-  /// its former value in `set.entries` is what flush() would choose. Gives that entry's number, or -1 for the long form.
-  /// The caller looks whether the hardware's register is invalid, and writes it. No lock needed, as for needs_flush().
+  /// changed since the last flush() and the list register that had the PPI then is invalid now (the guest has ended
+  /// it), its former value in `set.entries` is what flush() would choose. Gives that entry's number, or -1 for the long
+  /// form. The caller looks whether the hardware's register is invalid, and writes it. No lock needed, as for
+  /// needs_flush().
   int reload_slot(unsigned vcpu, u32 ppi) const {
     const Vcpu& state = vcpus_[vcpu];
     return needs_flush(vcpu) ? -1 : state.ppi_slots[ppi - kSgis];
@@ -111,7 +114,7 @@ class Vgic {
   /// A trapped ICC_DIR_EL1 (see virtual_control::kTrapDeactivate).
   void deactivate(unsigned vcpu, u32 intid);
 
-  // ---- list registers --------------------------------------------------------------------------------------------------
+  // ---- list registers ----
 
   /// Whether flush() would change what is in the list registers of `vcpu`. No lock needed.
   bool needs_flush(unsigned vcpu) const { return vcpus_[vcpu].dirty.load(std::memory_order_relaxed); }
@@ -120,11 +123,12 @@ class Vgic {
   /// Chooses what goes into the list registers; `set.entries`, `set.count` and `set.control` are written.
   void flush(unsigned vcpu, ListRegisterSet& set);
   /// Takes over what the guest did to the list registers that the last flush() filled. `set.count` becomes 0 and
-  /// `set.control` asks for no maintenance interrupt, so that writing the set to the hardware ends the one that led here.
+  /// `set.control` asks for no maintenance interrupt, so that writing the set to the hardware ends the one that led
+  /// here.
   void sync(unsigned vcpu, ListRegisterSet& set);
 
-  /// Whether an interrupt waits that the distributor would forward to `vcpu` (the guest's priority mask and PSTATE do not
-  /// count): a WFI must not sleep.
+  /// Whether an interrupt waits that the distributor would forward to `vcpu` (the guest's priority mask and PSTATE do
+  /// not count): a WFI must not sleep.
   bool has_deliverable(unsigned vcpu);
   /// vCPUs (bit per index) that must look at needs_flush() again, since the last call.
   u64 take_kicks() {
@@ -132,13 +136,13 @@ class Vgic {
     kicks_ = 0;
     return kicks;
   }
-  /// Whether the physical interrupt behind a hardware-backed PPI is to be active while `vcpu` runs, because the guest is
-  /// going to deactivate it. For moving the physical state when vCPUs share a pCPU.
+  /// Whether the physical interrupt behind a hardware-backed PPI is to be active while `vcpu` runs, because the guest
+  /// is going to deactivate it. For moving the physical state when vCPUs share a pCPU.
   bool owes_deactivation(unsigned vcpu, u32 ppi) const { return (vcpus_[vcpu].banked.owed >> ppi & 1) != 0; }
 
   const VgicConfig& config() const { return config_; }
 
-  // ---- registers -------------------------------------------------------------------------------------------------------
+  // ---- registers ----
 
   u64 read_distributor(const MmioAccess& access);
   void write_distributor(const MmioAccess& access, u64 value);
@@ -165,31 +169,31 @@ class Vgic {
     u32 implemented = ~0u;
     u32 enabled = 0;
     u32 group1 = 0;
-    u32 edge = 0;        ///< else level-triggered
-    u32 line = 0;        ///< the wire of an emulated source
-    u32 latch = 0;       ///< pending apart from the line: an edge, a hardware interrupt, a write to ISPENDR
-    u32 requested = 0;   ///< hardware-backed: the guest wrote ISPENDR; the latch then stands for the hardware alone
+    u32 edge = 0;       ///< else level-triggered
+    u32 line = 0;       ///< the wire of an emulated source
+    u32 latch = 0;      ///< pending apart from the line: an edge, a hardware interrupt, a write to ISPENDR
+    u32 requested = 0;  ///< hardware-backed: the guest wrote ISPENDR; the latch then stands for the hardware alone
     u32 active = 0;
     u32 resident = 0;            ///< in a list register of a vCPU (flushed, not yet synced)
     u32 resident_pending = 0;    ///< ... and was pending when it got there
     u32 resident_requested = 0;  ///< ... and took `requested` along
     u32 came_again = 0;          ///< resident: hardware_interrupt() since, so that `owed` is for a new one
     u32 drop_pending = 0;        ///< resident: ICPENDR came since, sync() does not believe the pending bit
-    u32 active_written = 0;      ///< resident: ISACTIVER or ICACTIVER came since, sync() does not believe the active bit
-    u32 hardware = 0;    ///< hardware-backed
-    u32 owed = 0;        ///< hardware-backed: physically active until the guest, or we, deactivate it
-    u32 abandoned = 0;   ///< hardware-backed, private: another vCPU's write left it to the owner to deactivate it
-    u32 fresh = 0;       ///< hardware-backed: came since the last flush; any other may have been silenced meanwhile
+    u32 active_written = 0;  ///< resident: ISACTIVER or ICACTIVER came since, sync() does not believe the active bit
+    u32 hardware = 0;        ///< hardware-backed
+    u32 owed = 0;            ///< hardware-backed: physically active until the guest, or we, deactivate it
+    u32 abandoned = 0;       ///< hardware-backed, private: another vCPU's write left it to the owner to deactivate it
+    u32 fresh = 0;           ///< hardware-backed: came since the last flush; any other may have been silenced meanwhile
     std::array<u8, 32> priority{};
     std::array<u16, 32> physical{};
 
     u32 pending() const { return latch | requested | (line & ~edge); }
   };
   struct SpiBlock : Block {
-    std::array<u8, 32> target{};    ///< vCPU that gets it, or kNobody
-    std::array<u8, 32> holder{};    ///< active or resident: the vCPU it is active on
-    std::array<u8, 32> listed{};    ///< the vCPU whose `spis` has it, or kNobody
-    std::array<u32, 32> route{};    ///< v2: ITARGETSR byte; v3: affinity from IROUTER
+    std::array<u8, 32> target{};  ///< vCPU that gets it, or kNobody
+    std::array<u8, 32> holder{};  ///< active or resident: the vCPU it is active on
+    std::array<u8, 32> listed{};  ///< the vCPU whose `spis` has it, or kNobody
+    std::array<u32, 32> route{};  ///< v2: ITARGETSR byte; v3: affinity from IROUTER
   };
   static constexpr std::array<std::int8_t, 16> no_slots() {
     std::array<std::int8_t, 16> slots{};
@@ -198,22 +202,22 @@ class Vgic {
   }
   struct Vcpu {
     std::atomic<bool> dirty{false};
-    u8 loaded = 0;                  ///< list registers filled by the last flush
-    bool asleep = true;             ///< GICR_WAKER.ProcessorSleep
-    u16 loaded_latch = 0;           ///< bit n: entry n took the interrupt's latch along
-    u16 spi_count = 0;              ///< bits set in `spis`
-    u32 spi_summary = 0;            ///< bit n: spis[n] is not zero
-    Block banked;                   ///< SGIs and PPIs
+    u8 loaded = 0;                       ///< list registers filled by the last flush
+    bool asleep = true;                  ///< GICR_WAKER.ProcessorSleep
+    u16 loaded_latch = 0;                ///< bit n: entry n took the interrupt's latch along
+    u16 spi_count = 0;                   ///< bits set in `spis`
+    u32 spi_summary = 0;                 ///< bit n: spis[n] is not zero
+    Block banked;                        ///< SGIs and PPIs
     std::array<u32, kSpiBlocks> spis{};  ///< SPIs that are deliverable to, or active on, this vCPU
     std::array<u16, kMaxListRegisters> slots{};
     std::array<std::int8_t, 16> ppi_slots = no_slots();  ///< PPIs loaded as pending with HW = 1: the entry, else -1
-    std::array<u8, kSgis> sgi_pending{};  ///< v2: bit per requesting vCPU
-    std::array<u8, kSgis> sgi_active{};   ///< v2: bit per requesting vCPU
+    std::array<u8, kSgis> sgi_pending{};                 ///< v2: bit per requesting vCPU
+    std::array<u8, kSgis> sgi_active{};                  ///< v2: bit per requesting vCPU
   };
   /// 32 interrupts and whose they are.
   struct Bank {
     Block* block = nullptr;
-    u32 number = 0;           ///< private interrupts: the vCPU; SPIs: index into spis_
+    u32 number = 0;  ///< private interrupts: the vCPU; SPIs: index into spis_
     bool is_private = false;
     unsigned vcpu() const { return is_private ? number : 0; }
     u32 base() const { return is_private ? 0 : kFirstSpi + number * 32; }
@@ -221,23 +225,23 @@ class Vgic {
   };
   /// A register access after the table lookup.
   struct Access {
-    unsigned vcpu;     ///< who accesses
-    u8 bank;           ///< whose private interrupts word 0 means, or kNobody
-    u32 offset;        ///< from the first byte of the table row
+    unsigned vcpu;  ///< who accesses
+    u8 bank;        ///< whose private interrupts word 0 means, or kNobody
+    u32 offset;     ///< from the first byte of the table row
     u32 size;
   };
   struct Register {
     u32 offset;
     u32 bytes;
-    u8 sizes;          ///< permitted access sizes, or-ed
+    u8 sizes;  ///< permitted access sizes, or-ed
     u64 (Vgic::*read)(const Access&);
     void (Vgic::*write)(const Access&, u64);
   };
   struct Candidate {
     Bank bank;
     u8 index;
-    u8 source;      ///< v2 SGIs, else 0
-    bool pending;   ///< and deliverable
+    u8 source;     ///< v2 SGIs, else 0
+    bool pending;  ///< and deliverable
     bool active;
   };
   class Selection;
@@ -347,9 +351,9 @@ class Vgic {
   const unsigned spi_blocks_;
   const u8 priority_mask_;
   const std::array<u32, 2> distributor_constants_;  ///< GICD_TYPER, GICD_IIDR
-  u32 group_enables_ = 0;      ///< GICD_CTLR: bit 0 group 0, bit 1 group 1
-  u32 group0_mask_ = 0;        ///< all ones while group 0 is on
-  u32 group_mask_change_ = 0;  ///< the same for group 1, exclusive-or group0_mask_
+  u32 group_enables_ = 0;                           ///< GICD_CTLR: bit 0 group 0, bit 1 group 1
+  u32 group0_mask_ = 0;                             ///< all ones while group 0 is on
+  u32 group_mask_change_ = 0;                       ///< the same for group 1, exclusive-or group0_mask_
   u64 kicks_ = 0;
   std::array<Vcpu, kMaxVgicVcpus> vcpus_{};
   std::array<SpiBlock, kSpiBlocks> spis_{};

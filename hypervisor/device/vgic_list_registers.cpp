@@ -15,7 +15,8 @@ class Vgic::Selection {
 
   void add(const Candidate& candidate, u8 priority) {
     const Entry entry{candidate, static_cast<u16>(priority << 1 | (candidate.active ? 0 : 1))};
-    if (!candidate.active && (!best_pending_.candidate.bank.block || entry.key < best_pending_.key)) best_pending_ = entry;
+    if (!candidate.active && (!best_pending_.candidate.bank.block || entry.key < best_pending_.key))
+      best_pending_ = entry;
     usize at = size_;
     while (at > 0 && entries_[at - 1].key > entry.key) --at;
     if (at == capacity_) return leave_out(entry);
@@ -93,8 +94,8 @@ unsigned Vgic::count_candidates(const Vcpu& vcpu) const {
   return count;
 }
 
-/// Hardware-backed level interrupts waited, and the guest may have silenced their sources meanwhile: then they are gone,
-/// and the physical interrupts must be able to fire again.
+/// Hardware-backed level interrupts waited, and the guest may have silenced their sources meanwhile: then they are
+/// gone, and the physical interrupts must be able to fire again.
 void Vgic::recheck_lines(Bank bank, u32 bits) {
   Block& block = *bank.block;
   const u32 waited = block.hardware & block.latch & ~block.fresh & ~block.edge & ready(block) & bits;
@@ -204,8 +205,10 @@ void Vgic::flush(unsigned vcpu, ListRegisterSet& set) {
 
 void Vgic::flush_many(unsigned vcpu, ListRegisterSet& set) {
   recheck_lines(vcpu);
-  if (count_candidates(vcpus_[vcpu]) > config_.list_registers) place_selected(vcpu, set);
-  else for_each_candidate(vcpu, [&](const Candidate& candidate) { place(vcpu, set, candidate); });
+  if (count_candidates(vcpus_[vcpu]) > config_.list_registers)
+    place_selected(vcpu, set);
+  else
+    for_each_candidate(vcpu, [&](const Candidate& candidate) { place(vcpu, set, candidate); });
 }
 
 void Vgic::take_back(unsigned vcpu, unsigned slot, ListRegister entry) {
@@ -221,8 +224,10 @@ void Vgic::take_back(unsigned vcpu, unsigned slot, ListRegister entry) {
     bool active = entry.active();
     if (sources_matter(bank, index)) {
       const u8 source = static_cast<u8>(1u << entry.source_cpu());
-      if (active) owner.sgi_active[index] |= source;
-      else owner.sgi_active[index] &= static_cast<u8>(~source);
+      if (active)
+        owner.sgi_active[index] |= source;
+      else
+        owner.sgi_active[index] &= static_cast<u8>(~source);
       active = owner.sgi_active[index] != 0;
     }
     block.active = active ? block.active | bit : block.active & ~bit;

@@ -117,7 +117,9 @@ bool VgicRedistributors::write(const MmioAccess& access, u64 value) {
 }
 
 u64 Vgic::read_control_v3(const Access&) { return group_enables_ | kControlAffinityRouting | kControlDisableSecurity; }
-void Vgic::write_control_v3(const Access&, u64 value) { set_group_enables(static_cast<u32>(value) & kImplementedControl); }
+void Vgic::write_control_v3(const Access&, u64 value) {
+  set_group_enables(static_cast<u32>(value) & kImplementedControl);
+}
 u64 Vgic::read_peripheral_id_v3(const Access& access) { return kIdentification[access.offset / 4]; }
 
 unsigned Vgic::vcpu_of_affinity(u32 affinity) const {

@@ -228,7 +228,7 @@ TEST_P(VgicDelivery, SplitPriorityDropAndDeactivation) {
   EXPECT_EQ(machine.read(gicd::kIsactiver + 4), 4u);
 }
 
-// ---- kicks and routing -----------------------------------------------------------------------------------------------
+// ---- kicks and routing ----
 
 TEST_P(VgicDelivery, DeliverableSpiKicksItsTargetOnly) {
   machine.enable(1, 33);
@@ -273,8 +273,10 @@ TEST_P(VgicDelivery, ReroutedActiveInterruptStaysWhereItIsActive) {
 
 TEST_P(VgicDelivery, InterruptWithoutTargetWaits) {
   machine.enable(0, 33);
-  if (GetParam().version == 2) machine.write(gicd::kItargetsr + 33, 0, 1);
-  else machine.write(gicd::kIrouter + 33 * 8, 0x77, 8);
+  if (GetParam().version == 2)
+    machine.write(gicd::kItargetsr + 33, 0, 1);
+  else
+    machine.write(gicd::kIrouter + 33 * 8, 0x77, 8);
   machine->set_line(0, 33, true);
   EXPECT_EQ(machine.acknowledge(0), kSpurious);
   EXPECT_EQ(machine.acknowledge(1), kSpurious);
@@ -302,7 +304,7 @@ TEST_P(VgicDelivery, UnknownNumbersAreIgnored) {
   EXPECT_FALSE(machine->map_hardware(0, 33, 1020));
 }
 
-// ---- hardware-backed interrupts --------------------------------------------------------------------------------------
+// ---- hardware-backed interrupts ----
 
 TEST_P(VgicDelivery, TimerUsesAHardwareListRegister) {
   machine.enable(0, 27);
@@ -522,7 +524,7 @@ TEST_P(VgicDelivery, TimersOfTwoVcpusAreIndependent) {
   EXPECT_FALSE(machine->owes_deactivation(0, 27));
 }
 
-// ---- more interrupts than list registers -------------------------------------------------------------------------------
+// ---- more interrupts than list registers ----
 
 TEST_P(VgicDelivery, OverflowDeliversEverythingInPriorityOrder) {
   for (u32 i = 0; i < 20; ++i) {
@@ -595,7 +597,7 @@ TEST(VgicOverflow, SixteenListRegistersHoldSixteenInterrupts) {
   for (u32 i = 0; i < 17; ++i) EXPECT_EQ(machine.serve(0), 40 + i);
 }
 
-// ---- SGIs ---------------------------------------------------------------------------------------------------------------
+// ---- SGIs ----
 
 TEST(VgicV2Delivery, SgiCarriesItsSource) {
   VgicMachine machine(gicv2(4));

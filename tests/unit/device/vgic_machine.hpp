@@ -28,12 +28,12 @@ inline constexpr u64 kSgiFrame = 0x10000;
 
 /// A vCPU as its guest sees it: acknowledges, ends and deactivates interrupts.
 struct VirtualCpuInterface {
-  ListRegisterSet set;     ///< the hardware
-  ListRegisterSet chosen;  ///< what the last flush gave
-  bool loaded = false;             ///< the list registers hold the vGIC's choice
-  bool split_deactivation = false; ///< EOImode = 1
-  u8 mask = kIdlePriority;         ///< ICC_PMR: only better priorities are signalled
-  std::vector<u8> running;         ///< active priorities
+  ListRegisterSet set;              ///< the hardware
+  ListRegisterSet chosen;           ///< what the last flush gave
+  bool loaded = false;              ///< the list registers hold the vGIC's choice
+  bool split_deactivation = false;  ///< EOImode = 1
+  u8 mask = kIdlePriority;          ///< ICC_PMR: only better priorities are signalled
+  std::vector<u8> running;          ///< active priorities
 };
 
 class VgicMachine final : public VgicHost {
@@ -146,8 +146,10 @@ class VgicMachine final : public VgicHost {
     write(gicd::kIsenabler + intid / 32 * 4, bit);
   }
   void route(unsigned vcpu, u32 intid) {
-    if (config_.version == 2) write(gicd::kItargetsr + intid, 1u << vcpu, 1);
-    else write(gicd::kIrouter + intid * 8, config_.affinity[vcpu], 8);
+    if (config_.version == 2)
+      write(gicd::kItargetsr + intid, 1u << vcpu, 1);
+    else
+      write(gicd::kIrouter + intid * 8, config_.affinity[vcpu], 8);
   }
 
   /// What the guest would acknowledge now, and with which source; kSpurious when nothing is signalled.
@@ -275,7 +277,8 @@ class VgicMachine final : public VgicHost {
       EXPECT_FALSE(a.hardware() && a.state() == ListRegisterState::PendingActive);
       for (usize j = 0; j < i; ++j) {
         const ListRegister b = set.entries[j];
-        EXPECT_FALSE(a.virtual_id() == b.virtual_id() && a.source_cpu() == b.source_cpu()) << "interrupt in two registers";
+        EXPECT_FALSE(a.virtual_id() == b.virtual_id() && a.source_cpu() == b.source_cpu())
+            << "interrupt in two registers";
       }
     }
   }

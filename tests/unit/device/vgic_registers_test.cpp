@@ -233,7 +233,7 @@ TEST_P(VgicRegisters, SurviveRandomAccesses) {
   }
 }
 
-// ---- GICv2 -----------------------------------------------------------------------------------------------------------
+// ---- GICv2 ----
 
 TEST(VgicV2Registers, TyperCountsInterruptLinesAndCpus) {
   EXPECT_EQ(VgicMachine(gicv2(2)).read(gicd::kTyper), 2u | 1u << 5);
@@ -327,7 +327,7 @@ TEST(VgicV2Registers, SgiFiltersSelectTheirTargets) {
   EXPECT_EQ(receivers(0x03ff'0000), 0x00u) << "reserved";
 }
 
-// ---- GICv3 -----------------------------------------------------------------------------------------------------------
+// ---- GICv3 ----
 
 TEST(VgicV3Registers, ControlShowsOneSecurityStateWithAffinityRouting) {
   VgicMachine machine(gicv3());
