@@ -26,8 +26,9 @@ void GuestConsole::close(ConsoleMux::Stream& stream) {
 }
 
 void GuestConsole::receive() {
-  while (const auto c = device_.uart->get()) hypervisor_.vms().console_input(*c);
+  // First, or a character that arrives behind the last look would lose its interrupt.
   device_.uart->acknowledge_interrupt();
+  while (const auto c = device_.uart->get()) hypervisor_.vms().console_input(*c);
 }
 
 }  // namespace hv

@@ -22,7 +22,7 @@ class Uart : public Sink {
   virtual std::optional<char> get() = 0;
   /// From now on received characters raise the port's interrupt, until get() has taken them all.
   virtual void enable_receive_interrupt() = 0;
-  /// Ends the conditions that get() does not end. To be called by the interrupt's handler, after it has read.
+  /// Ends the conditions that get() does not end. To be called by the interrupt's handler, before it reads.
   virtual void acknowledge_interrupt() = 0;
 
  protected:
