@@ -64,8 +64,7 @@ enum class SgiRegister : u8 { Sgi0r, Sgi1r, Asgi1r };
 
 /// Context: every function is called under the VM's device lock, except
 /// - needs_flush() and reload_slot(): one relaxed load decides. Whoever sets that flag under the lock reports the vCPU
-/// in
-///   take_kicks() afterwards, so one that read it too early is interrupted right after its entry and looks again;
+///   in take_kicks() afterwards, so one that read it too early is interrupted right after its entry and looks again;
 /// - read_constant() of the distributor: those values are fixed at construction.
 /// A vCPU's private interrupts are not exempt: other vCPUs send it SGIs and may access its redistributor.
 ///
