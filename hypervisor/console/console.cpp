@@ -1,5 +1,7 @@
 #include "hypervisor/console/console.hpp"
 
+#include <utility>
+
 namespace hv {
 namespace {
 
@@ -30,29 +32,40 @@ void ConsoleMux::write_host(std::string_view text) {
 }
 
 void ConsoleMux::put_guest(Stream& stream, char c) {
-  if (c == '\n') {
-    take_over(&stream);
-    device_.write("\n");
-    open_ = nullptr;
-    stream.return_pending_ = false;
-    return;
-  }
   if (c == '\r') {
     stream.return_pending_ = true;
     return;
   }
-  if (!is_passed_through(c)) return;
-  const bool return_first = stream.return_pending_ && open_ == &stream;
-  stream.return_pending_ = false;
-  take_over(&stream);
-  if (return_first) {
-    device_.write("\r");
-    begin_guest_line(stream);
+  const bool returned = std::exchange(stream.return_pending_, false);
+  if (c == '\n') {
+    flush(stream);
+    take_over(&stream);
+    device_.write("\n");
+    open_ = nullptr;
+    return;
   }
-  device_.write({&c, 1});
+  if (!is_passed_through(c)) return;
+  if (returned) {
+    flush(stream);
+    if (open_ == &stream) {
+      device_.write("\r");
+      begin_guest_line(stream);
+    }
+  }
+  if (open_ == &stream) return device_.write({&c, 1});
+  if (stream.line_.full()) flush(stream);
+  static_cast<void>(stream.line_.push_back(c));
+}
+
+void ConsoleMux::flush(Stream& stream) {
+  if (stream.line_.empty()) return;
+  take_over(&stream);
+  device_.write({stream.line_.begin(), stream.line_.size()});
+  stream.line_.clear();
 }
 
 void ConsoleMux::close(Stream& stream) {
+  flush(stream);
   if (open_ == &stream) take_over(nullptr);
   stream.return_pending_ = false;
 }

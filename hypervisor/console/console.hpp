@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "kernel/base/format.hpp"
+#include "kernel/base/static_vector.hpp"
 
 namespace hv {
 
@@ -11,7 +12,8 @@ using namespace ax;
 
 /// Merges the host's lines and the characters of several guests into one stream in which every line says whose it is: a
 /// guest's line starts with "[name] ", and so does what follows a carriage return, so no guest can print a line that looks
-/// like the host's. Host lines have no such prefix and always start in the first column.
+/// like the host's. Host lines have no such prefix and always start in the first column. A guest's text is shown line by
+/// line; an unfinished one, such as a prompt, when its owner calls flush().
 ///
 /// Not locked: the owner serialises calls.
 class ConsoleMux {
@@ -25,7 +27,10 @@ class ConsoleMux {
 
    private:
     friend class ConsoleMux;
+    static constexpr usize kLineSize = 240;
+
     std::string_view name_;
+    StaticVector<char, kLineSize> line_{};  ///< not shown yet
     bool return_pending_ = false;  ///< a carriage return whose successor is not known yet
   };
 
@@ -33,6 +38,8 @@ class ConsoleMux {
   void write_host(std::string_view text);
   /// The next character a guest sent to its UART.
   void put_guest(Stream& stream, char c);
+  /// Shows what `stream` has written of an unfinished line.
+  void flush(Stream& stream);
   /// Ends a line that `stream` left open, so that nothing is attributed to it any more.
   void close(Stream& stream);
 

@@ -20,6 +20,11 @@ void GuestConsole::put(ConsoleMux::Stream& stream, char c) {
   mux_.put_guest(stream, c);
 }
 
+void GuestConsole::flush(ConsoleMux::Stream& stream) {
+  const log::ConsoleGuard guard;
+  mux_.flush(stream);
+}
+
 void GuestConsole::close(ConsoleMux::Stream& stream) {
   const log::ConsoleGuard guard;
   mux_.close(stream);

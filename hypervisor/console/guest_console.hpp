@@ -19,6 +19,8 @@ class GuestConsole final : private Sink {
   void attach(drivers::Uart& uart, u32 interrupt);
 
   void put(ConsoleMux::Stream& stream, char c);
+  /// Shows an unfinished line: its guest waits, probably for an answer to it.
+  void flush(ConsoleMux::Stream& stream);
   void close(ConsoleMux::Stream& stream);
 
   /// The receive interrupt: passes input on to the VM that has the console. Boot CPU, interrupts masked.

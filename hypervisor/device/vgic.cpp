@@ -10,9 +10,9 @@ namespace {
 // GICD_TYPER, IHI 0048 4.3.2 and IHI 0069 12.9.38.
 constexpr unsigned kTyperCpuNumberShift = 5;
 constexpr unsigned kTyperIdBitsShift = 19;
-constexpr u32 kTyperTenIdBits = 9;             // no LPIs: INTIDs fit 10 bits
+constexpr u32 kTyperTenIdBits = 9;  // no LPIs: INTIDs fit 10 bits
 constexpr u32 kTyperAffinity3Valid = 1u << 24;
-constexpr u32 kTyperNo1OfN = 1u << 25;         // GICD_IROUTER names one vCPU; IRM is RES0
+constexpr u32 kTyperNo1OfN = 1u << 25;  // GICD_IROUTER names one vCPU; IRM is RES0
 
 // GICD_IIDR: implementer 0x43b (Arm, whose programming interface this is) with a product number that no driver has a
 // workaround for.
@@ -67,7 +67,7 @@ void Vgic::reset_block(Block& block, u32 implemented) {
 }
 
 void Vgic::reset() {
-  group_enables_ = 0;
+  group_enables_ = group0_mask_ = group_mask_change_ = 0;
   for (unsigned i = 0; i < config_.vcpu_count; ++i) {
     Vcpu& vcpu = vcpus_[i];
     for_each_bit(vcpu.banked.owed, [&](unsigned n) { host_.deactivate_line(i, vcpu.banked.physical[n]); });
@@ -81,6 +81,7 @@ void Vgic::reset() {
     vcpu.spi_count = 0;
     vcpu.spi_summary = 0;
     vcpu.spis.fill(0);
+    vcpu.ppi_slots = no_slots();
     vcpu.sgi_pending.fill(0);
     vcpu.sgi_active.fill(0);
   }
@@ -114,29 +115,14 @@ Vgic::Bank Vgic::bank_of(unsigned vcpu, u32 intid) {
   return spi_bank((intid - kFirstSpi) / 32);
 }
 
-// ---- what an interrupt's state means for its vCPU --------------------------------------------------------------------
-
-u32 Vgic::ready(const Block& block) const {
-  const u32 group1 = (group_enables_ & kEnableGroup1) != 0 ? block.group1 : 0;
-  const u32 group0 = (group_enables_ & kEnableGroup0) != 0 ? ~block.group1 : 0;
-  return block.pending() & block.enabled & (group1 | group0);
-}
-
-void Vgic::touch(unsigned vcpu) {
-  vcpus_[vcpu].dirty.store(true, std::memory_order_relaxed);
-  kicks_ |= u64{1} << vcpu;
-}
+// ---- what an interrupt's state means for its vCPU ----
 
 /// To be called after the bits `changed` of any word of the bank changed: makes the vCPUs concerned look again.
-void Vgic::refresh(const Bank& bank, u32 changed) {
-  Block& block = *bank.block;
-  const u32 now = ready(block);
-  block.fresh &= ~changed | now;  // what has to wait may be silenced meanwhile
-  if (bank.is_private) {
-    if (((now | block.active | block.resident) & changed) != 0) touch(bank.vcpu);
-    return;
-  }
-  for_each_bit(changed & block.implemented, [&](unsigned n) { relist(static_cast<SpiBlock&>(block), bank.spi, n); });
+void Vgic::refresh(Bank bank, u32 changed) {
+  if (bank.is_private) return refresh_private(bank.number, changed);
+  SpiBlock& block = bank.spis();
+  block.fresh &= ~changed | ready(block);
+  for_each_bit(changed & block.implemented, [&](unsigned n) { relist(block, bank.number, n); });
 }
 
 void Vgic::unlist(SpiBlock& block, unsigned spi, unsigned index) {
@@ -148,14 +134,16 @@ void Vgic::unlist(SpiBlock& block, unsigned spi, unsigned index) {
   block.listed[index] = kNobody;
 }
 
-/// Puts one SPI on the list of the vCPU that has to see it. An interrupt that is active or in a list register stays with
-/// its vCPU, wherever it is routed to meanwhile.
+/// Puts one SPI on the list of the vCPU that has to see it. An interrupt that is active or in a list register stays
+/// with its vCPU, wherever it is routed to meanwhile.
 void Vgic::relist(SpiBlock& block, unsigned spi, unsigned index) {
   const u32 bit = 1u << index;
   if ((block.resident & bit) != 0) return touch(block.holder[index]);  // sync() lists it again
   u8 wanted = kNobody;
-  if ((block.active & bit) != 0) wanted = block.holder[index];
-  else if ((ready(block) & bit) != 0) wanted = block.target[index];
+  if ((block.active & bit) != 0)
+    wanted = block.holder[index];
+  else if ((ready(block) & bit) != 0)
+    wanted = block.target[index];
   if (wanted != block.listed[index]) {
     unlist(block, spi, index);
     if (wanted == kNobody) return;
@@ -176,40 +164,49 @@ void Vgic::refresh_everything() {
 void Vgic::set_group_enables(u32 enables) {
   if (enables == group_enables_) return;
   group_enables_ = enables;
+  group0_mask_ = (enables & kEnableGroup0) != 0 ? ~0u : 0;
+  group_mask_change_ = group0_mask_ ^ ((enables & kEnableGroup1) != 0 ? ~0u : 0);
   refresh_everything();
 }
 
 /// Makes the block's state current as far as it can be: what is in this vCPU's own list registers is read back. A vCPU
 /// on another pCPU is asked to exit, so that a guest that polls sees its state move on.
-void Vgic::fold(const Bank& bank, const Access& access) {
+void Vgic::fold(Bank bank, const Access& access) {
   if (bank.block->resident == 0) return;
-  const bool may_be_mine = !bank.is_private || bank.vcpu == access.vcpu;
+  const bool may_be_mine = !bank.is_private || bank.number == access.vcpu;
   if (may_be_mine && loaded(access.vcpu)) host_.synchronize(access.vcpu);
-  for_each_bit(bank.block->resident, [&](unsigned n) {
-    touch(bank.is_private ? bank.vcpu : static_cast<SpiBlock*>(bank.block)->holder[n]);
-  });
+  for_each_bit(bank.block->resident, [&](unsigned n) { touch(bank.is_private ? bank.vcpu() : bank.spis().holder[n]); });
 }
 
 /// Deactivates the physical interrupts in `bits` that nobody will deactivate any more.
-void Vgic::release(const Bank& bank, u32 bits) {
+void Vgic::release(Bank bank, u32 bits) {
   Block& block = *bank.block;
   bits &= block.owed & ~block.active & ~block.latch & ~block.resident;
   block.owed &= ~bits;
-  for_each_bit(bits, [&](unsigned n) { host_.deactivate_line(bank.vcpu, block.physical[n]); });
+  for_each_bit(bits, [&](unsigned n) { host_.deactivate_line(bank.vcpu(), block.physical[n]); });
 }
 
-void Vgic::deactivate(const Bank& bank, u32 bits) {
+/// The same after a register write by `writer`. Only the owner can reach a private physical interrupt.
+void Vgic::release(Bank bank, u32 bits, unsigned writer) {
+  if (!bank.is_private || bank.number == writer) return release(bank, bits);
+  const u32 abandoned = bits & bank.block->owed;
+  if (abandoned == 0) return;
+  bank.block->abandoned |= abandoned;
+  touch(bank.number);
+}
+
+void Vgic::deactivate(Bank bank, u32 bits, unsigned writer) {
   Block& block = *bank.block;
   block.active &= ~bits;
   block.active_written |= bits & block.resident;
   if (bank.is_private) {
-    for_each_bit(bits & kSgiMask, [&](unsigned n) { vcpus_[bank.vcpu].sgi_active[n] = 0; });
+    for_each_bit(bits & kSgiMask, [&](unsigned n) { vcpus_[bank.vcpu()].sgi_active[n] = 0; });
   }
-  release(bank, bits);
+  release(bank, bits, writer);
   refresh(bank, bits);
 }
 
-// ---- sources -----------------------------------------------------------------------------------------------------------
+// ---- sources ----
 
 void Vgic::set_line(unsigned vcpu, u32 intid, bool asserted) {
   const Bank bank = bank_of(vcpu, intid);
@@ -222,20 +219,27 @@ void Vgic::set_line(unsigned vcpu, u32 intid, bool asserted) {
 }
 
 void Vgic::hardware_interrupt(unsigned vcpu, u32 intid) {
-  const Bank bank = bank_of(vcpu, intid);
   const u32 bit = 1u << intid % 32;
-  if (bank.block == nullptr || (bank.block->hardware & bit) == 0) return;
-  bank.block->latch |= bit;
-  bank.block->owed |= bit;
-  bank.block->fresh |= bit;
-  bank.block->came_again |= bank.block->resident & bit;
-  refresh(bank, bit);
+  const auto arrive = [bit](Block& block) {
+    if ((block.hardware & bit) == 0) return false;
+    block.latch |= bit;
+    block.owed |= bit;
+    block.fresh |= bit;
+    block.came_again |= block.resident & bit;
+    return true;
+  };
+  if (intid < kFirstSpi) {
+    if (vcpu < config_.vcpu_count && arrive(vcpus_[vcpu].banked)) refresh_private(vcpu, bit);
+    return;
+  }
+  const Bank bank = bank_of(vcpu, intid);
+  if (bank.block != nullptr && arrive(*bank.block)) refresh(bank, bit);
 }
 
 void Vgic::deactivate(unsigned vcpu, u32 intid) {
   if (loaded(vcpu)) host_.synchronize(vcpu);
   const Bank bank = bank_of(vcpu, intid);
-  if (bank.block != nullptr) deactivate(bank, bank.block->active & 1u << intid % 32);
+  if (bank.block != nullptr) deactivate(bank, bank.block->active & 1u << intid % 32, vcpu);
 }
 
 /// The guest ended `count` interrupts for which no list register was left: those it can have meant are the active ones
@@ -254,7 +258,7 @@ void Vgic::deactivate_unlisted(unsigned vcpu, u32 count) {
     consider(private_bank(vcpu), ~0u);
     for_each_bit(vcpus_[vcpu].spi_summary, [&](unsigned spi) { consider(spi_bank(spi), vcpus_[vcpu].spis[spi]); });
     if (best.block == nullptr) return;
-    deactivate(best, 1u << best_index);
+    deactivate(best, 1u << best_index, vcpu);
   }
 }
 

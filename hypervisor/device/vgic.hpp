@@ -14,7 +14,10 @@
 namespace hv {
 
 /// What the vGIC asks of the core. Called with the VM's device lock held, on the pCPU that called into the vGIC.
-/// `intid` is the physical interrupt number; `vcpu` says whose PPI is meant and is meaningless for SPIs.
+/// `intid` is the physical interrupt number. For a PPI `vcpu` is its owner: the vCPU that the call into the vGIC was
+/// for, except that line_pending() and clear_line_pending() come for any vCPU whose redistributor a guest accesses
+/// (then false is a good answer, and nothing to do), and deactivate_line() for all in reset(). For SPIs it is
+/// meaningless.
 class VgicHost {
  public:
   /// Whether the physical interrupt is pending (GICD/GICR_ISPENDR): for a level interrupt the state of its line, also
@@ -22,8 +25,8 @@ class VgicHost {
   virtual bool line_pending(unsigned vcpu, u32 intid) = 0;
   /// Clears the physical pending latch (GICD/GICR_ICPENDR).
   virtual void clear_line_pending(unsigned vcpu, u32 intid) = 0;
-  /// Deactivates the physical interrupt. The vGIC calls it exactly once for every hardware_interrupt() whose deactivation
-  /// the guest does not do itself through a list register with HW = 1.
+  /// Deactivates the physical interrupt. The vGIC calls it exactly once for every hardware_interrupt() whose
+  /// deactivation the guest does not do itself through a list register with HW = 1.
   virtual void deactivate_line(unsigned vcpu, u32 intid) = 0;
   /// The guest configured a hardware-backed SPI as edge- or level-triggered (GICD_ICFGR).
   virtual void configure_line(u32 intid, bool edge) = 0;
@@ -41,11 +44,11 @@ inline constexpr u32 kFirstSpi = 32;
 inline constexpr u32 kMaxSpis = 988;  ///< INTIDs 32..1019
 
 struct VgicConfig {
-  u8 version = 3;             ///< 2 or 3
-  u8 vcpu_count = 1;          ///< 1..8 (v2) or 1..16 (v3)
-  u16 spi_count = 224;        ///< a multiple of 32, or kMaxSpis
-  u8 list_registers = 4;      ///< 1..16, as the host has
-  u8 priority_bits = 5;       ///< 4..8, as the host's virtual CPU interface implements
+  u8 version = 3;                    ///< 2 or 3
+  u8 vcpu_count = 1;                 ///< 1..8 (v2) or 1..16 (v3)
+  u16 spi_count = 224;               ///< a multiple of 32, or kMaxSpis
+  u8 list_registers = 4;             ///< 1..16, as the host has
+  u8 priority_bits = 5;              ///< 4..8, as the host's virtual CPU interface implements
   bool can_trap_deactivate = false;  ///< GICv3: ICH_VTR_EL2.TDS
   /// GICv3: vCPUs whose redistributor is the last of a contiguous region (GICR_TYPER.Last); the last vCPU always is.
   u16 last_of_region = 0;
@@ -60,9 +63,9 @@ struct VgicConfig {
 enum class SgiRegister : u8 { Sgi0r, Sgi1r, Asgi1r };
 
 /// Context: every function is called under the VM's device lock, except
-/// - needs_flush(): one relaxed load. Whoever sets the flag under the lock reports the vCPU in take_kicks() afterwards, so
-///   a vCPU that read it too early is interrupted right after its entry and looks again;
-/// - the read_constant() functions of the two devices: those values are fixed at construction.
+/// - needs_flush() and reload_slot(): one relaxed load decides. Whoever sets that flag under the lock reports the vCPU
+///   in take_kicks() afterwards, so one that read it too early is interrupted right after its entry and looks again;
+/// - read_constant() of the distributor: those values are fixed at construction.
 /// A vCPU's private interrupts are not exempt: other vCPUs send it SGIs and may access its redistributor.
 ///
 /// Order of calls on the pCPU that runs a vCPU:
@@ -81,18 +84,28 @@ class Vgic {
   /// mapping of hardware-backed interrupts stays. No vCPU runs, and sync() has been called for each.
   void reset();
 
-  // ---- sources ---------------------------------------------------------------------------------------------------------
+  // ---- sources ----
 
-  /// Makes `intid` hardware-backed: its physical interrupt is `physical`. Before the guest runs. `vcpu` selects the PPI's
-  /// bank. Error: OutOfRange.
+  /// Makes `intid` hardware-backed: its physical interrupt is `physical`. Before the guest runs. `vcpu` selects the
+  /// PPI's bank. Error: OutOfRange.
   Result<void> map_hardware(unsigned vcpu, u32 intid, u32 physical);
 
-  /// The wire from an emulated device: level interrupts follow it, edge interrupts latch a rise. `vcpu` selects the bank
-  /// of a PPI and is ignored for SPIs. Unimplemented numbers are ignored.
+  /// The wire from an emulated device: level interrupts follow it, edge interrupts latch a rise. `vcpu` selects the
+  /// bank of a PPI and is ignored for SPIs. Unimplemented numbers are ignored.
   void set_line(unsigned vcpu, u32 intid, bool asserted);
 
   /// The host acknowledged the physical interrupt behind `intid` and dropped its priority; it is still active.
   void hardware_interrupt(unsigned vcpu, u32 intid);
+
+  /// The short form of hardware_interrupt(), flush() for a PPI that comes again, such as the timer's: when nothing else
+  /// changed since the last flush() and the list register that had the PPI then is invalid now (the guest has ended
+  /// it), its former value in `set.entries` is what flush() would choose. Gives that entry's number, or -1 for the long
+  /// form. The caller looks whether the hardware's register is invalid, and writes it. No lock needed, as for
+  /// needs_flush().
+  int reload_slot(unsigned vcpu, u32 ppi) const {
+    const Vcpu& state = vcpus_[vcpu];
+    return needs_flush(vcpu) ? -1 : state.ppi_slots[ppi - kSgis];
+  }
 
   /// ICC_SGI0R_EL1, ICC_SGI1R_EL1 or ICC_ASGI1R_EL1 was written by `vcpu`.
   void send_sgi(unsigned vcpu, SgiRegister which, u64 value);
@@ -100,7 +113,7 @@ class Vgic {
   /// A trapped ICC_DIR_EL1 (see virtual_control::kTrapDeactivate).
   void deactivate(unsigned vcpu, u32 intid);
 
-  // ---- list registers --------------------------------------------------------------------------------------------------
+  // ---- list registers ----
 
   /// Whether flush() would change what is in the list registers of `vcpu`. No lock needed.
   bool needs_flush(unsigned vcpu) const { return vcpus_[vcpu].dirty.load(std::memory_order_relaxed); }
@@ -108,11 +121,13 @@ class Vgic {
   bool loaded(unsigned vcpu) const { return vcpus_[vcpu].loaded != 0; }
   /// Chooses what goes into the list registers; `set.entries`, `set.count` and `set.control` are written.
   void flush(unsigned vcpu, ListRegisterSet& set);
-  /// Takes over what the guest did to the list registers that the last flush() filled. `set.count` becomes 0.
+  /// Takes over what the guest did to the list registers that the last flush() filled. `set.count` becomes 0 and
+  /// `set.control` asks for no maintenance interrupt, so that writing the set to the hardware ends the one that led
+  /// here.
   void sync(unsigned vcpu, ListRegisterSet& set);
 
-  /// Whether an interrupt waits that the distributor would forward to `vcpu` (the guest's priority mask and PSTATE do not
-  /// count): a WFI must not sleep.
+  /// Whether an interrupt waits that the distributor would forward to `vcpu` (the guest's priority mask and PSTATE do
+  /// not count): a WFI must not sleep.
   bool has_deliverable(unsigned vcpu);
   /// vCPUs (bit per index) that must look at needs_flush() again, since the last call.
   u64 take_kicks() {
@@ -120,13 +135,13 @@ class Vgic {
     kicks_ = 0;
     return kicks;
   }
-  /// Whether the physical interrupt behind a hardware-backed PPI is to be active while `vcpu` runs, because the guest is
-  /// going to deactivate it. For moving the physical state when vCPUs share a pCPU.
+  /// Whether the physical interrupt behind a hardware-backed PPI is to be active while `vcpu` runs, because the guest
+  /// is going to deactivate it. For moving the physical state when vCPUs share a pCPU.
   bool owes_deactivation(unsigned vcpu, u32 ppi) const { return (vcpus_[vcpu].banked.owed >> ppi & 1) != 0; }
 
   const VgicConfig& config() const { return config_; }
 
-  // ---- registers -------------------------------------------------------------------------------------------------------
+  // ---- registers ----
 
   u64 read_distributor(const MmioAccess& access);
   void write_distributor(const MmioAccess& access, u64 value);
@@ -135,13 +150,15 @@ class Vgic {
   void write_redistributor(unsigned target, const MmioAccess& access, u64 value);
   /// GICD_TYPER and GICD_IIDR.
   std::optional<u64> read_distributor_constant(const MmioAccess& access) const {
-    const u64 index = (access.offset - kTyperOffset) >> 2;
-    if (index >= distributor_constants_.size() || access.size != 4 || (access.offset & 3) != 0) return std::nullopt;
-    return distributor_constants_[index];
+    if (access.size != 4) return std::nullopt;
+    if (access.offset == kTyperOffset) return distributor_constants_[0];
+    if (access.offset == kIidrOffset) return distributor_constants_[1];
+    return std::nullopt;
   }
 
  private:
   static constexpr u64 kTyperOffset = 4;
+  static constexpr u64 kIidrOffset = 8;
   static constexpr unsigned kSpiBlocks = (kMaxSpis + 31) / 32;
   static constexpr u8 kNobody = 0xff;
   static constexpr unsigned kSgis = 16;
@@ -151,70 +168,80 @@ class Vgic {
     u32 implemented = ~0u;
     u32 enabled = 0;
     u32 group1 = 0;
-    u32 edge = 0;        ///< else level-triggered
-    u32 line = 0;        ///< the wire of an emulated source
-    u32 latch = 0;       ///< pending apart from the line: an edge, a hardware interrupt, a write to ISPENDR
-    u32 requested = 0;   ///< hardware-backed: the guest wrote ISPENDR; the latch then stands for the hardware alone
+    u32 edge = 0;       ///< else level-triggered
+    u32 line = 0;       ///< the wire of an emulated source
+    u32 latch = 0;      ///< pending apart from the line: an edge, a hardware interrupt, a write to ISPENDR
+    u32 requested = 0;  ///< hardware-backed: the guest wrote ISPENDR; the latch then stands for the hardware alone
     u32 active = 0;
     u32 resident = 0;            ///< in a list register of a vCPU (flushed, not yet synced)
     u32 resident_pending = 0;    ///< ... and was pending when it got there
     u32 resident_requested = 0;  ///< ... and took `requested` along
     u32 came_again = 0;          ///< resident: hardware_interrupt() since, so that `owed` is for a new one
     u32 drop_pending = 0;        ///< resident: ICPENDR came since, sync() does not believe the pending bit
-    u32 active_written = 0;      ///< resident: ISACTIVER or ICACTIVER came since, sync() does not believe the active bit
-    u32 hardware = 0;    ///< hardware-backed
-    u32 owed = 0;        ///< hardware-backed: physically active until the guest, or we, deactivate it
-    u32 fresh = 0;       ///< hardware-backed: came since the last flush; any other may have been silenced meanwhile
+    u32 active_written = 0;  ///< resident: ISACTIVER or ICACTIVER came since, sync() does not believe the active bit
+    u32 hardware = 0;        ///< hardware-backed
+    u32 owed = 0;            ///< hardware-backed: physically active until the guest, or we, deactivate it
+    u32 abandoned = 0;       ///< hardware-backed, private: another vCPU's write left it to the owner to deactivate it
+    u32 fresh = 0;           ///< hardware-backed: came since the last flush; any other may have been silenced meanwhile
     std::array<u8, 32> priority{};
     std::array<u16, 32> physical{};
 
     u32 pending() const { return latch | requested | (line & ~edge); }
   };
   struct SpiBlock : Block {
-    std::array<u8, 32> target{};    ///< vCPU that gets it, or kNobody
-    std::array<u8, 32> holder{};    ///< active or resident: the vCPU it is active on
-    std::array<u8, 32> listed{};    ///< the vCPU whose `spis` has it, or kNobody
-    std::array<u32, 32> route{};    ///< v2: ITARGETSR byte; v3: affinity from IROUTER
+    std::array<u8, 32> target{};  ///< vCPU that gets it, or kNobody
+    std::array<u8, 32> holder{};  ///< active or resident: the vCPU it is active on
+    std::array<u8, 32> listed{};  ///< the vCPU whose `spis` has it, or kNobody
+    std::array<u32, 32> route{};  ///< v2: ITARGETSR byte; v3: affinity from IROUTER
   };
+  static constexpr std::array<std::int8_t, 16> no_slots() {
+    std::array<std::int8_t, 16> slots{};
+    slots.fill(-1);
+    return slots;
+  }
   struct Vcpu {
     std::atomic<bool> dirty{false};
-    u8 loaded = 0;                  ///< list registers filled by the last flush
-    bool asleep = true;             ///< GICR_WAKER.ProcessorSleep
-    u16 loaded_latch = 0;           ///< bit n: entry n took the interrupt's latch along
-    u16 spi_count = 0;              ///< bits set in `spis`
-    u32 spi_summary = 0;            ///< bit n: spis[n] is not zero
-    Block banked;                   ///< SGIs and PPIs
+    u8 loaded = 0;                       ///< list registers filled by the last flush
+    bool asleep = true;                  ///< GICR_WAKER.ProcessorSleep
+    u16 loaded_latch = 0;                ///< bit n: entry n took the interrupt's latch along
+    u16 spi_count = 0;                   ///< bits set in `spis`
+    u32 spi_summary = 0;                 ///< bit n: spis[n] is not zero
+    Block banked;                        ///< SGIs and PPIs
     std::array<u32, kSpiBlocks> spis{};  ///< SPIs that are deliverable to, or active on, this vCPU
     std::array<u16, kMaxListRegisters> slots{};
-    std::array<u8, kSgis> sgi_pending{};  ///< v2: bit per requesting vCPU
-    std::array<u8, kSgis> sgi_active{};   ///< v2: bit per requesting vCPU
+    std::array<std::int8_t, 16> ppi_slots = no_slots();  ///< PPIs loaded as pending with HW = 1: the entry, else -1
+    std::array<u8, kSgis> sgi_pending{};                 ///< v2: bit per requesting vCPU
+    std::array<u8, kSgis> sgi_active{};                  ///< v2: bit per requesting vCPU
   };
   /// 32 interrupts and whose they are.
   struct Bank {
     Block* block = nullptr;
-    unsigned vcpu = 0;   ///< private interrupts: the owner
-    unsigned spi = 0;    ///< SPIs: index into spis_
+    u32 number = 0;  ///< private interrupts: the vCPU; SPIs: index into spis_
     bool is_private = false;
-    u32 base() const { return is_private ? 0 : kFirstSpi + spi * 32; }
+    unsigned vcpu() const { return is_private ? number : 0; }
+    u32 base() const { return is_private ? 0 : kFirstSpi + number * 32; }
+    SpiBlock& spis() const { return static_cast<SpiBlock&>(*block); }
   };
   /// A register access after the table lookup.
   struct Access {
-    unsigned vcpu;     ///< who accesses
-    u8 bank;           ///< whose private interrupts word 0 means, or kNobody
-    u32 offset;        ///< from the first byte of the table row
+    unsigned vcpu;  ///< who accesses
+    u8 bank;        ///< whose private interrupts word 0 means, or kNobody
+    u32 offset;     ///< from the first byte of the table row
     u32 size;
   };
   struct Register {
     u32 offset;
     u32 bytes;
-    u8 sizes;          ///< permitted access sizes, or-ed
+    u8 sizes;  ///< permitted access sizes, or-ed
     u64 (Vgic::*read)(const Access&);
     void (Vgic::*write)(const Access&, u64);
   };
   struct Candidate {
     Bank bank;
-    unsigned index;
-    u8 source;         ///< v2 SGIs, else 0
+    u8 index;
+    u8 source;     ///< v2 SGIs, else 0
+    bool pending;  ///< and deliverable
+    bool active;
   };
   class Selection;
   struct TablesV2;
@@ -227,19 +254,32 @@ class Vgic {
   static const Register* find(std::span<const Register> table, u64 offset, u32 size);
 
   // Interrupt state (vgic.cpp).
-  Bank private_bank(unsigned vcpu) { return {&vcpus_[vcpu].banked, vcpu, 0, true}; }
-  Bank spi_bank(unsigned spi) { return {&spis_[spi], 0, spi, false}; }
+  Bank private_bank(unsigned vcpu) { return {&vcpus_[vcpu].banked, vcpu, true}; }
+  Bank spi_bank(unsigned spi) { return {&spis_[spi], spi, false}; }
   Bank bank_of(unsigned vcpu, u32 intid);
   Bank bank_of_word(const Access& access, u32 word);
-  u32 ready(const Block& block) const;
-  void touch(unsigned vcpu);
-  void refresh(const Bank& bank, u32 changed);
+  /// Interrupts that are pending, enabled, and in a group that is on.
+  u32 ready(const Block& block) const {
+    return block.pending() & block.enabled & (group0_mask_ ^ (block.group1 & group_mask_change_));
+  }
+  void touch(unsigned vcpu) {
+    vcpus_[vcpu].dirty.store(true, std::memory_order_relaxed);
+    kicks_ |= u64{1} << vcpu;
+  }
+  void refresh_private(unsigned vcpu, u32 changed) {
+    Block& block = vcpus_[vcpu].banked;
+    const u32 now = ready(block);
+    block.fresh &= ~changed | now;  // what has to wait may be silenced meanwhile
+    if (((now | block.active | block.resident) & changed) != 0) touch(vcpu);
+  }
+  void refresh(Bank bank, u32 changed);
   void relist(SpiBlock& block, unsigned spi, unsigned index);
   void unlist(SpiBlock& block, unsigned spi, unsigned index);
   void refresh_everything();
-  void fold(const Bank& bank, const Access& access);
-  void deactivate(const Bank& bank, u32 bits);
-  void release(const Bank& bank, u32 bits);
+  void fold(Bank bank, const Access& access);
+  void deactivate(Bank bank, u32 bits, unsigned writer);
+  void release(Bank bank, u32 bits);
+  void release(Bank bank, u32 bits, unsigned writer);
   void reset_block(Block& block, u32 implemented);
   void deactivate_unlisted(unsigned vcpu, u32 count);
 
@@ -247,17 +287,17 @@ class Vgic {
   template <class Visit>
   void for_each_candidate(unsigned vcpu, Visit visit);
   template <class Visit>
-  void for_each_sgi_source(unsigned vcpu, const Bank& bank, unsigned index, Visit visit);
+  void for_each_sgi_source(unsigned vcpu, unsigned index, bool pending, Visit visit);
   unsigned count_candidates(const Vcpu& vcpu) const;
+  [[gnu::noinline]] void flush_many(unsigned vcpu, ListRegisterSet& set);
   void place(unsigned vcpu, ListRegisterSet& set, const Candidate& candidate);
   void place_selected(unsigned vcpu, ListRegisterSet& set);
   void take_back(unsigned vcpu, unsigned slot, ListRegister entry);
   void recheck_lines(unsigned vcpu);
-  void recheck_lines(const Bank& bank, u32 bits);
-  bool sources_matter(const Bank& bank, unsigned index) const {
+  void recheck_lines(Bank bank, u32 bits);
+  bool sources_matter(Bank bank, unsigned index) const {
     return config_.version == 2 && bank.is_private && index < kSgis;
   }
-  std::pair<bool, bool> candidate_state(const Candidate& candidate) const;
 
   // Registers common to both versions (vgic_registers.cpp). The write handlers take the bits as written.
   u64 read_nothing(const Access&) { return 0; }
@@ -310,7 +350,9 @@ class Vgic {
   const unsigned spi_blocks_;
   const u8 priority_mask_;
   const std::array<u32, 2> distributor_constants_;  ///< GICD_TYPER, GICD_IIDR
-  u32 group_enables_ = 0;  ///< GICD_CTLR: bit 0 group 0, bit 1 group 1
+  u32 group_enables_ = 0;                           ///< GICD_CTLR: bit 0 group 0, bit 1 group 1
+  u32 group0_mask_ = 0;                             ///< all ones while group 0 is on
+  u32 group_mask_change_ = 0;                       ///< the same for group 1, exclusive-or group0_mask_
   u64 kicks_ = 0;
   std::array<Vcpu, kMaxVgicVcpus> vcpus_{};
   std::array<SpiBlock, kSpiBlocks> spis_{};

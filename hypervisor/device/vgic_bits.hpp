@@ -9,9 +9,9 @@ namespace hv {
 
 using namespace ax;
 
-inline constexpr u32 kSgiMask = 0xffff;          ///< SGIs in the word of private interrupts
-inline constexpr u32 kEnableGroup0 = 1u << 0;    ///< GICD_CTLR
-inline constexpr u32 kEnableGroup1 = 1u << 1;    ///< GICD_CTLR
+inline constexpr u32 kSgiMask = 0xffff;        ///< SGIs in the word of private interrupts
+inline constexpr u32 kEnableGroup0 = 1u << 0;  ///< GICD_CTLR
+inline constexpr u32 kEnableGroup1 = 1u << 1;  ///< GICD_CTLR
 
 /// Access sizes in a register table row.
 inline constexpr u8 kWord = 4;

@@ -75,7 +75,7 @@ u64 Vgic::read_pending(const Access& access) {
   const u32 shown_by_line = block.hardware & ~(block.edge | block.requested | block.resident_requested);
   u32 value = (block.pending() | block.resident_pending) & ~shown_by_line;
   for_each_bit(block.hardware & ~value, [&](unsigned n) {
-    if (host_.line_pending(bank.vcpu, block.physical[n])) value |= 1u << n;
+    if (host_.line_pending(bank.vcpu(), block.physical[n])) value |= 1u << n;
   });
   return value;
 }
@@ -104,8 +104,8 @@ void Vgic::clear_pending(const Access& access, u64 value) {
   block.drop_pending |= bits & block.resident;
   block.resident_pending &= ~bits;
   block.resident_requested &= ~bits;
-  for_each_bit(bits & block.hardware, [&](unsigned n) { host_.clear_line_pending(bank.vcpu, block.physical[n]); });
-  release(bank, bits);
+  for_each_bit(bits & block.hardware, [&](unsigned n) { host_.clear_line_pending(bank.vcpu(), block.physical[n]); });
+  release(bank, bits, access.vcpu);
   refresh(bank, bits);
 }
 
@@ -127,9 +127,9 @@ void Vgic::set_active(const Access& access, u64 value) {
   block.active_written |= written & block.resident;
   for_each_bit(bits & ~block.resident, [&](unsigned n) {
     if (sources_matter(bank, n)) {
-      vcpus_[bank.vcpu].sgi_active[n] = static_cast<u8>(1u << bank.vcpu);
+      vcpus_[bank.vcpu()].sgi_active[n] = static_cast<u8>(1u << bank.vcpu());
     } else if (!bank.is_private) {
-      SpiBlock& spi = static_cast<SpiBlock&>(block);
+      SpiBlock& spi = bank.spis();
       spi.holder[n] = spi.target[n] != kNobody ? spi.target[n] : static_cast<u8>(access.vcpu);
     }
   });
@@ -140,7 +140,7 @@ void Vgic::clear_active(const Access& access, u64 value) {
   const Bank bank = bank_of_word(access, access.offset / 4);
   if (bank.block == nullptr) return;
   fold(bank, access);
-  deactivate(bank, static_cast<u32>(value) & (bank.block->active | bank.block->resident));
+  deactivate(bank, static_cast<u32>(value) & (bank.block->active | bank.block->resident), access.vcpu);
 }
 
 u64 Vgic::read_priority(const Access& access) {

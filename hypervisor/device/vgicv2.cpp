@@ -26,26 +26,28 @@ struct Vgic::TablesV2 {
       {0x000, 0x004, kWord, &Vgic::read_control_v2, &Vgic::write_control_v2},
       {0x004, 0x004, kWord, &Vgic::read_typer, &Vgic::write_nothing},
       {0x008, 0x004, kWord, &Vgic::read_iidr, &Vgic::write_nothing},
-      {0x080, 0x080, kWord, &Vgic::read_group, &Vgic::write_group},                        // GICD_IGROUPR
-      {0x100, 0x080, kWord, &Vgic::read_enabled, &Vgic::set_enabled},                      // GICD_ISENABLER
-      {0x180, 0x080, kWord, &Vgic::read_enabled, &Vgic::clear_enabled},                    // GICD_ICENABLER
-      {0x200, 0x080, kWord, &Vgic::read_pending, &Vgic::set_pending},                      // GICD_ISPENDR
-      {0x280, 0x080, kWord, &Vgic::read_pending, &Vgic::clear_pending},                    // GICD_ICPENDR
-      {0x300, 0x080, kWord, &Vgic::read_active, &Vgic::set_active},                        // GICD_ISACTIVER
-      {0x380, 0x080, kWord, &Vgic::read_active, &Vgic::clear_active},                      // GICD_ICACTIVER
-      {0x400, 0x400, kByteOrWord, &Vgic::read_priority, &Vgic::write_priority},            // GICD_IPRIORITYR
-      {0x800, 0x400, kByteOrWord, &Vgic::read_targets, &Vgic::write_targets},              // GICD_ITARGETSR
-      {0xc00, 0x100, kWord, &Vgic::read_configuration, &Vgic::write_configuration},        // GICD_ICFGR
-      {0xf00, 0x004, kWord, &Vgic::read_nothing, &Vgic::write_sgi_generate},               // GICD_SGIR
-      {0xf10, 0x010, kByteOrWord, &Vgic::read_sgi_pending, &Vgic::clear_sgi_pending},      // GICD_CPENDSGIR
-      {0xf20, 0x010, kByteOrWord, &Vgic::read_sgi_pending, &Vgic::set_sgi_pending},        // GICD_SPENDSGIR
+      {0x080, 0x080, kWord, &Vgic::read_group, &Vgic::write_group},                    // GICD_IGROUPR
+      {0x100, 0x080, kWord, &Vgic::read_enabled, &Vgic::set_enabled},                  // GICD_ISENABLER
+      {0x180, 0x080, kWord, &Vgic::read_enabled, &Vgic::clear_enabled},                // GICD_ICENABLER
+      {0x200, 0x080, kWord, &Vgic::read_pending, &Vgic::set_pending},                  // GICD_ISPENDR
+      {0x280, 0x080, kWord, &Vgic::read_pending, &Vgic::clear_pending},                // GICD_ICPENDR
+      {0x300, 0x080, kWord, &Vgic::read_active, &Vgic::set_active},                    // GICD_ISACTIVER
+      {0x380, 0x080, kWord, &Vgic::read_active, &Vgic::clear_active},                  // GICD_ICACTIVER
+      {0x400, 0x400, kByteOrWord, &Vgic::read_priority, &Vgic::write_priority},        // GICD_IPRIORITYR
+      {0x800, 0x400, kByteOrWord, &Vgic::read_targets, &Vgic::write_targets},          // GICD_ITARGETSR
+      {0xc00, 0x100, kWord, &Vgic::read_configuration, &Vgic::write_configuration},    // GICD_ICFGR
+      {0xf00, 0x004, kWord, &Vgic::read_nothing, &Vgic::write_sgi_generate},           // GICD_SGIR
+      {0xf10, 0x010, kByteOrWord, &Vgic::read_sgi_pending, &Vgic::clear_sgi_pending},  // GICD_CPENDSGIR
+      {0xf20, 0x010, kByteOrWord, &Vgic::read_sgi_pending, &Vgic::set_sgi_pending},    // GICD_SPENDSGIR
       {0xfd0, 0x030, kWord, &Vgic::read_peripheral_id_v2, &Vgic::write_nothing},
   };
 };
 constinit const std::span<const Vgic::Register> Vgic::kDistributorV2 = TablesV2::distributor;
 
 u64 Vgic::read_control_v2(const Access&) { return group_enables_; }
-void Vgic::write_control_v2(const Access&, u64 value) { set_group_enables(static_cast<u32>(value) & kImplementedControl); }
+void Vgic::write_control_v2(const Access&, u64 value) {
+  set_group_enables(static_cast<u32>(value) & kImplementedControl);
+}
 u64 Vgic::read_peripheral_id_v2(const Access& access) { return kIdentification[access.offset / 4]; }
 
 // GICD_ITARGETSR0-7 are banked and read as the reader's own bit.
@@ -56,8 +58,10 @@ u64 Vgic::read_targets(const Access& access) {
   for (u32 i = 0; i < access.size; ++i) {
     const u32 index = access.offset % 32 + i;
     u32 targets = 0;
-    if (bank.is_private) targets = 1u << bank.vcpu;
-    else if ((bank.block->implemented >> index & 1) != 0) targets = static_cast<SpiBlock&>(*bank.block).route[index];
+    if (bank.is_private)
+      targets = 1u << bank.vcpu();
+    else if ((bank.block->implemented >> index & 1) != 0)
+      targets = bank.spis().route[index];
     value |= u64{targets} << i * 8;
   }
   return value;
@@ -66,7 +70,7 @@ u64 Vgic::read_targets(const Access& access) {
 void Vgic::write_targets(const Access& access, u64 value) {
   const Bank bank = bank_of_word(access, access.offset / 32);
   if (bank.block == nullptr || bank.is_private || config_.vcpu_count == 1) return;
-  SpiBlock& block = static_cast<SpiBlock&>(*bank.block);
+  SpiBlock& block = bank.spis();
   const u32 all = (1u << config_.vcpu_count) - 1;
   for (u32 i = 0; i < access.size; ++i) {
     const u32 index = access.offset % 32 + i;

@@ -117,7 +117,9 @@ bool VgicRedistributors::write(const MmioAccess& access, u64 value) {
 }
 
 u64 Vgic::read_control_v3(const Access&) { return group_enables_ | kControlAffinityRouting | kControlDisableSecurity; }
-void Vgic::write_control_v3(const Access&, u64 value) { set_group_enables(static_cast<u32>(value) & kImplementedControl); }
+void Vgic::write_control_v3(const Access&, u64 value) {
+  set_group_enables(static_cast<u32>(value) & kImplementedControl);
+}
 u64 Vgic::read_peripheral_id_v3(const Access& access) { return kIdentification[access.offset / 4]; }
 
 unsigned Vgic::vcpu_of_affinity(u32 affinity) const {
@@ -181,7 +183,7 @@ void Vgic::send_sgi(unsigned vcpu, SgiRegister which, u64 value) {
     Block& block = vcpus_[i].banked;
     if (which != SgiRegister::Sgi1r && (block.group1 & bit) != 0) continue;
     block.latch |= bit;
-    refresh(private_bank(i), bit);
+    refresh_private(i, bit);
   }
 }
 

@@ -136,16 +136,20 @@ u32 VPl011::read_data() {
   receive_status_ = entry >> kDataErrorShift & kStatusMask;
   if (received_ < trigger_level()) raw_ &= ~kInterruptReceive;
   // What is left below the trigger level has been waiting since it arrived.
-  if (received_ == 0) raw_ &= ~kInterruptReceiveTimeout;
-  else if ((raw_ & kInterruptReceive) == 0) raw_ |= kInterruptReceiveTimeout;
+  if (received_ == 0)
+    raw_ &= ~kInterruptReceiveTimeout;
+  else if ((raw_ & kInterruptReceive) == 0)
+    raw_ |= kInterruptReceiveTimeout;
   update_interrupt();
   return entry;
 }
 
 void VPl011::write_data(u32 value) {
   const char character = static_cast<char>(value);
-  if ((control_ & kControlLoopback) != 0) receive(character);
-  else sink_.put(character);
+  if ((control_ & kControlLoopback) != 0)
+    receive(character);
+  else
+    sink_.put(character);
   raw_ |= kInterruptTransmit;
   update_interrupt();
 }

@@ -27,9 +27,9 @@ class InterruptLine {
 
 /// Context: under the VM's device lock, receive() included; the sink and the line are called under it.
 ///
-/// Transmission works whatever UARTCR says, since a guest may rely on firmware having enabled it; so does reception. Baud
-/// rate and frame format are kept and have no effect. The receive timeout is over at once: a character below the trigger
-/// level raises the timeout interrupt when it arrives.
+/// Transmission works whatever UARTCR says, since a guest may rely on firmware having enabled it; so does reception.
+/// Baud rate and frame format are kept and have no effect. The receive timeout is over at once: a character below the
+/// trigger level raises the timeout interrupt when it arrives.
 class VPl011 final : public MmioDevice {
  public:
   static constexpr u64 kRegionSize = 4_KiB;
@@ -75,11 +75,11 @@ class VPl011 final : public MmioDevice {
   void write_line_control(u32 value);
   void write_mask(u32 value);
 
-  template <u32 VPl011::*Field>
+  template <u32 VPl011::* Field>
   u32 read_field() {
     return this->*Field;
   }
-  template <u32 VPl011::*Field, u32 Bits>
+  template <u32 VPl011::* Field, u32 Bits>
   void write_field(u32 value) {
     this->*Field = value & Bits;
   }
@@ -99,7 +99,7 @@ class VPl011 final : public MmioDevice {
   u32 mask_ = 0;
   u32 raw_ = 0;
   u32 dma_control_ = 0;
-  bool overrun_ = false;   ///< a character was lost: the next one that is stored carries the flag
+  bool overrun_ = false;  ///< a character was lost: the next one that is stored carries the flag
   bool asserted_ = false;
 };
 

@@ -98,6 +98,7 @@ void Vcpu::power_off() {
 void Vcpu::wait() {
   if (requests_.load(std::memory_order_acquire) != 0 || vm.interrupts().has_deliverable(*this)) return;
   state = State::Blocked;
+  vm.console_idle();
 }
 
 void Vcpu::load(Cpu& cpu) {

@@ -63,6 +63,7 @@ std::optional<u64> Vm::mmio_read(Vcpu& vcpu, Gpa address, u32 size) {
   const auto terminal = terminal_.lock();
   const auto value = terminal->uart.read(access);
   terminal->feed();
+  if (++terminal->reads == kPollsThatMeanWaiting) uart_wires_.flush();
   return value;
 }
 
@@ -71,7 +72,9 @@ bool Vm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
   if (region == nullptr) return false;
   const MmioAccess access{address - region->range.base, size, vcpu.index};
   if (region->device != nullptr) return interrupts_->write(*region->device, access, value);
-  return terminal_.lock()->uart.write(access, value);
+  const auto terminal = terminal_.lock();
+  terminal->reads = 0;
+  return terminal->uart.write(access, value);
 }
 
 void Vm::console_input(char c) {
@@ -87,7 +90,13 @@ void Vm::Terminal::feed() {
   }
 }
 
-void Vm::UartWires::put(char c) { vm_.hypervisor_.console().put(stream_, c); }
+void Vm::UartWires::put(char c) {
+  unshown_.store(c != '\n', std::memory_order_relaxed);
+  vm_.hypervisor_.console().put(stream_, c);
+}
+void Vm::UartWires::flush() {
+  if (unshown_.exchange(false, std::memory_order_relaxed)) vm_.hypervisor_.console().flush(stream_);
+}
 void Vm::UartWires::close() { vm_.hypervisor_.console().close(stream_); }
 void Vm::UartWires::set(bool asserted) {
   if (vm_.uart_interrupt_ != 0) vm_.interrupts_->set_line(vm_.uart_interrupt_, asserted);

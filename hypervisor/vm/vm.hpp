@@ -71,6 +71,8 @@ class Vm {
 
   /// A character for the guest's UART. Any CPU, interrupts masked.
   void console_input(char c);
+  /// The guest waits: an unfinished line of its console is shown. Its vCPU's CPU, interrupts masked.
+  void console_idle() { uart_wires_.flush(); }
 
  private:
   struct MmioRegion {
@@ -99,11 +101,14 @@ class Vm {
     explicit UartWires(Vm& owner) : vm_(owner), stream_(owner.name()) {}
     void put(char c) override;
     void set(bool asserted) override;
+    /// Cheap when there is nothing to show.
+    void flush();
     void close();
 
    private:
     Vm& vm_;
     ConsoleMux::Stream stream_;
+    std::atomic<bool> unshown_{false};
   };
 
   // vm_create.cpp, in order.
@@ -130,6 +135,9 @@ class Vm {
   Result<void> write_device_tree(const DeviceSelection& selection, const BootLayout& layout);
   std::unexpected<Error> reject(Error error, std::string_view what) const;
 
+  /// A guest that polls its UART this often without sending anything waits for input.
+  static constexpr unsigned kPollsThatMeanWaiting = 16;
+
   /// The UART and what was typed but did not fit into its FIFO yet.
   struct Terminal {
     explicit Terminal(UartWires& wires) : uart(wires, wires) {}
@@ -137,6 +145,7 @@ class Vm {
     void type(char c) { static_cast<void>(typed.push_back(c)); }
     void feed();
     VPl011 uart;
+    unsigned reads = 0;  ///< register reads since the last write
     StaticVector<char, 1024> typed{};
   };
 

@@ -17,14 +17,14 @@ struct ListRegisterFields {
   u8 priority = 0;      ///< 8 bits; GICH_LR keeps the upper five
   bool group1 = false;
   ListRegisterState state = ListRegisterState::Invalid;
-  bool hardware = false;         ///< HW = 1; never together with PendingActive or `maintenance`
-  bool maintenance = false;      ///< `!hardware` only: raise the maintenance interrupt when the guest deactivates it
+  bool hardware = false;     ///< HW = 1; never together with PendingActive or `maintenance`
+  bool maintenance = false;  ///< `!hardware` only: raise the maintenance interrupt when the guest deactivates it
   friend constexpr bool operator==(const ListRegisterFields&, const ListRegisterFields&) = default;
 };
 
-/// One list register. Stored in the layout of ICH_LR<n>_EL2, so that GICv3 moves it to and from the system register as it
-/// is; GICv2 converts with `from_gich`/`to_gich`. The SGI source, which GICv3 does not have, occupies pINTID bits that are
-/// RES0 there and is only ever set by a GICv2 model. IHI 0069 12.4.7, IHI 0048 5.3.8.
+/// One list register. Stored in the layout of ICH_LR<n>_EL2, so that GICv3 moves it to and from the system register as
+/// it is; GICv2 converts with `from_gich`/`to_gich`. The SGI source, which GICv3 does not have, occupies pINTID bits
+/// that are RES0 there and is only ever set by a GICv2 model. IHI 0069 12.4.7, IHI 0048 5.3.8.
 class ListRegister {
  public:
   constexpr ListRegister() = default;
@@ -32,8 +32,10 @@ class ListRegister {
   static constexpr ListRegister pack(const ListRegisterFields& f) {
     u64 bits = u64{f.virtual_id} | u64{f.priority} << kPriorityShift | u64{f.group1} << kGroupShift |
                u64{f.hardware} << kHardwareShift | u64{static_cast<u8>(f.state)} << kStateShift;
-    if (f.hardware) bits |= u64{f.physical_id & kPhysicalMask} << kPhysicalShift;
-    else bits |= u64{f.source_cpu & kSourceMask} << kPhysicalShift | u64{f.maintenance} << kMaintenanceShift;
+    if (f.hardware)
+      bits |= u64{f.physical_id & kPhysicalMask} << kPhysicalShift;
+    else
+      bits |= u64{f.source_cpu & kSourceMask} << kPhysicalShift | u64{f.maintenance} << kMaintenanceShift;
     return ListRegister(bits);
   }
 
@@ -93,12 +95,12 @@ static_assert(sizeof(ListRegister) == 8);
 /// Bits of ICH_HCR_EL2 and GICH_HCR that a vGIC asks for; both registers have them at the same place.
 /// IHI 0069 12.4.5, IHI 0048 5.3.1.
 namespace virtual_control {
-inline constexpr u32 kEnable = 1u << 0;               ///< En: virtual CPU interface on
-inline constexpr u32 kUnderflow = 1u << 1;            ///< UIE: maintenance interrupt when none or one is valid
-inline constexpr u32 kEntryNotPresent = 1u << 2;      ///< LRENPIE: ... when EOIcount is not zero
-inline constexpr u32 kNoPending = 1u << 3;            ///< NPIE: ... when no list register is pending
-inline constexpr u32 kTrapDeactivate = 1u << 14;      ///< TDIR, GICv3 with ICH_VTR_EL2.TDS: trap ICC_DIR_EL1
-inline constexpr unsigned kEoiCountShift = 27;        ///< EOIcount[31:27], read back after an exit
+inline constexpr u32 kEnable = 1u << 0;           ///< En: virtual CPU interface on
+inline constexpr u32 kUnderflow = 1u << 1;        ///< UIE: maintenance interrupt when none or one is valid
+inline constexpr u32 kEntryNotPresent = 1u << 2;  ///< LRENPIE: ... when EOIcount is not zero
+inline constexpr u32 kNoPending = 1u << 3;        ///< NPIE: ... when no list register is pending
+inline constexpr u32 kTrapDeactivate = 1u << 14;  ///< TDIR, GICv3 with ICH_VTR_EL2.TDS: trap ICC_DIR_EL1
+inline constexpr unsigned kEoiCountShift = 27;    ///< EOIcount[31:27], read back after an exit
 }  // namespace virtual_control
 
 inline constexpr usize kMaxListRegisters = 16;
@@ -106,8 +108,8 @@ inline constexpr usize kMaxListRegisters = 16;
 /// What goes into the hardware before a guest entry and comes back after an exit.
 ///
 /// Entry: write `entries[0, count)`, make every other list register that this CPU wrote before invalid (0), write
-/// `control` to xxx_HCR with EOIcount = 0. Exit: read `entries[0, count)` back, and EOIcount of xxx_HCR into `eoi_count`.
-/// While `count` is 0 and stays 0 there is nothing to move.
+/// `control` to xxx_HCR with EOIcount = 0. Exit: read `entries[0, count)` back, and EOIcount of xxx_HCR into
+/// `eoi_count`. While `count` is 0 and stays 0 there is nothing to move.
 struct ListRegisterSet {
   std::array<ListRegister, kMaxListRegisters> entries{};
   u32 count = 0;

@@ -109,7 +109,19 @@ void VirtualInterrupts::set_line(u32 intid, bool asserted) {
 }
 
 void VirtualInterrupts::hardware_interrupt(Vcpu& vcpu, u32 virtual_id) {
+  if (virtual_id < kFirstSpi && reload(vcpu, virtual_id)) return;
   with_vgic([&](Vgic& vgic) { vgic.hardware_interrupt(vcpu.index, virtual_id); });
+}
+
+// The tick of a guest that has ended the one before: its list register as it was does again.
+bool VirtualInterrupts::reload(const Vcpu& vcpu, u32 ppi) {
+  const int slot = vgic_.without_lock().reload_slot(vcpu.index, ppi);
+  if (slot < 0) return false;
+  const u32 index = static_cast<u32>(slot);
+  const drivers::GicVirtualInterface& hardware = host_.virtual_interface();
+  if (hardware.read(index).state() != ListRegisterState::Invalid) return false;
+  hardware.write(index, lists_[vcpu.index].entries[index]);
+  return true;
 }
 
 void VirtualInterrupts::set_physical_timer_line(Vcpu& vcpu, bool asserted) {

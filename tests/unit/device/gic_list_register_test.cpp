@@ -34,8 +34,7 @@ TEST(ListRegister, EncodesSoftwareInterruptWithMaintenanceRequestForGicV2) {
 }
 
 TEST(ListRegister, EncodesSgiSourceForGicV2) {
-  constexpr auto sgi =
-      ListRegister::pack({.virtual_id = 2, .source_cpu = 5, .priority = 0x08, .state = State::Active});
+  constexpr auto sgi = ListRegister::pack({.virtual_id = 2, .source_cpu = 5, .priority = 0x08, .state = State::Active});
   // State 10, priority 00001, CPUID 5 (bits 12:10), VirtualID 2.
   EXPECT_EQ(sgi.to_gich(), 0x2080'1402u);
   EXPECT_EQ(sgi.source_cpu(), 5);
@@ -43,16 +42,17 @@ TEST(ListRegister, EncodesSgiSourceForGicV2) {
 
 TEST(ListRegister, HardwareFormHasNeitherSourceNorMaintenanceRequest) {
   // PhysicalID 0x3ff has every bit of the CPUID and EOI fields set.
-  constexpr auto lr = ListRegister::pack(
-      {.virtual_id = 40, .physical_id = 0x3ff, .state = State::Active, .hardware = true});
+  constexpr auto lr =
+      ListRegister::pack({.virtual_id = 40, .physical_id = 0x3ff, .state = State::Active, .hardware = true});
   EXPECT_EQ(lr.source_cpu(), 0);
   EXPECT_FALSE(lr.maintenance());
   EXPECT_EQ(lr.physical_id(), 0x3ffu);
 }
 
 TEST(ListRegister, SurvivesRoundTripsThroughBothLayouts) {
-  for (const auto& fields : {kTimer, kUart, ListRegisterFields{.virtual_id = 15, .source_cpu = 7, .priority = 0xf8,
-                                                              .state = State::Pending}}) {
+  for (const auto& fields :
+       {kTimer, kUart,
+        ListRegisterFields{.virtual_id = 15, .source_cpu = 7, .priority = 0xf8, .state = State::Pending}}) {
     const auto lr = ListRegister::pack(fields);
     EXPECT_EQ(lr.unpack(), fields);
     EXPECT_EQ(ListRegister::from_ich(lr.to_ich()).unpack(), fields);

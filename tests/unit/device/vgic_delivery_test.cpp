@@ -80,9 +80,9 @@ TEST_P(VgicDelivery, EdgeDuringServiceIsDeliveredAfterTheEnd) {
 TEST_P(VgicDelivery, DisabledInterruptWaitsUntilItIsEnabled) {
   machine->set_line(0, 33, true);
   EXPECT_EQ(machine.serve(0), kSpurious);
-  EXPECT_FALSE(machine->has_deliverable(0));
+  EXPECT_FALSE(machine.has_deliverable(0));
   machine.enable(0, 33);
-  EXPECT_TRUE(machine->has_deliverable(0));
+  EXPECT_TRUE(machine.has_deliverable(0));
   EXPECT_EQ(machine.serve(0), 33u);
 }
 
@@ -196,7 +196,7 @@ TEST_P(VgicDelivery, ActiveBitBlocksUntilItIsCleared) {
   machine.write(gicd::kIsactiver + 4, 2);
   machine->set_line(0, 33, true);
   EXPECT_EQ(machine.acknowledge(0), kSpurious);
-  EXPECT_FALSE(machine->has_deliverable(0));
+  EXPECT_FALSE(machine.has_deliverable(0));
   machine.write(gicd::kIcactiver + 4, 2);
   EXPECT_EQ(machine.acknowledge(0), 33u);
 }
@@ -228,7 +228,7 @@ TEST_P(VgicDelivery, SplitPriorityDropAndDeactivation) {
   EXPECT_EQ(machine.read(gicd::kIsactiver + 4), 4u);
 }
 
-// ---- kicks and routing -----------------------------------------------------------------------------------------------
+// ---- kicks and routing ----
 
 TEST_P(VgicDelivery, DeliverableSpiKicksItsTargetOnly) {
   machine.enable(1, 33);
@@ -238,8 +238,8 @@ TEST_P(VgicDelivery, DeliverableSpiKicksItsTargetOnly) {
   EXPECT_EQ(machine->take_kicks(), 0u);
   EXPECT_TRUE(machine->needs_flush(1));
   EXPECT_FALSE(machine->needs_flush(0));
-  EXPECT_TRUE(machine->has_deliverable(1));
-  EXPECT_FALSE(machine->has_deliverable(0));
+  EXPECT_TRUE(machine.has_deliverable(1));
+  EXPECT_FALSE(machine.has_deliverable(0));
 }
 
 TEST_P(VgicDelivery, UndeliverableInterruptKicksNobody) {
@@ -273,8 +273,10 @@ TEST_P(VgicDelivery, ReroutedActiveInterruptStaysWhereItIsActive) {
 
 TEST_P(VgicDelivery, InterruptWithoutTargetWaits) {
   machine.enable(0, 33);
-  if (GetParam().version == 2) machine.write(gicd::kItargetsr + 33, 0, 1);
-  else machine.write(gicd::kIrouter + 33 * 8, 0x77, 8);
+  if (GetParam().version == 2)
+    machine.write(gicd::kItargetsr + 33, 0, 1);
+  else
+    machine.write(gicd::kIrouter + 33 * 8, 0x77, 8);
   machine->set_line(0, 33, true);
   EXPECT_EQ(machine.acknowledge(0), kSpurious);
   EXPECT_EQ(machine.acknowledge(1), kSpurious);
@@ -302,7 +304,7 @@ TEST_P(VgicDelivery, UnknownNumbersAreIgnored) {
   EXPECT_FALSE(machine->map_hardware(0, 33, 1020));
 }
 
-// ---- hardware-backed interrupts --------------------------------------------------------------------------------------
+// ---- hardware-backed interrupts ----
 
 TEST_P(VgicDelivery, TimerUsesAHardwareListRegister) {
   machine.enable(0, 27);
@@ -334,6 +336,7 @@ TEST_P(VgicDelivery, GuestDeactivatesTheTimerWithoutTheHost) {
 }
 
 TEST_P(VgicDelivery, TimerThatFiresAgainBeforeTheListRegisterIsReadBackIsNotLost) {
+  machine.short_form = false;
   machine.enable(0, 27);
   machine.line(0, 27).asserted = true;
   machine.take_physical(0, 27);
@@ -342,6 +345,46 @@ TEST_P(VgicDelivery, TimerThatFiresAgainBeforeTheListRegisterIsReadBackIsNotLost
   EXPECT_TRUE(machine.line(0, 27).active);
   EXPECT_EQ(machine.serve(0), 27u);
   EXPECT_FALSE(machine.line(0, 27).active);
+}
+
+TEST_P(VgicDelivery, SteadyTickReusesItsListRegister) {
+  machine.enable(0, 27);
+  for (unsigned tick = 0; tick < 5; ++tick) {
+    machine.line(0, 27).asserted = true;
+    machine.take_physical(0, 27);
+    EXPECT_EQ(machine->needs_flush(0), tick == 0);
+    machine.line(0, 27).asserted = false;
+    ASSERT_EQ(machine.serve(0), 27u) << tick;
+  }
+  EXPECT_EQ(machine.reloads, 4u);
+  EXPECT_EQ(machine.flushes, 1u);
+  machine.exit(0);
+  EXPECT_FALSE(machine->owes_deactivation(0, 27));
+  EXPECT_EQ(machine.deactivations, 0u);
+}
+
+TEST_P(VgicDelivery, ListRegisterIsNotReusedWhenTheGuestChangedTheInterrupt) {
+  machine.enable(0, 27, 0x80);
+  machine.line(0, 27).asserted = true;
+  machine.take_physical(0, 27);
+  ASSERT_EQ(machine.serve(0), 27u);
+  ASSERT_GE(machine->reload_slot(0, 27), 0);
+  machine.write_private(0, gicd::kIpriorityr + 27, 0x20, 1);
+  EXPECT_EQ(machine->reload_slot(0, 27), -1);
+  machine.take_physical(0, 27);
+  machine.enter(0);
+  EXPECT_EQ(machine.cpus[0].set.entries[0].priority(), 0x20);
+}
+
+TEST_P(VgicDelivery, NothingIsReusedAfterTheListRegistersWereReadBack) {
+  machine.enable(0, 27);
+  machine.line(0, 27).asserted = true;
+  machine.take_physical(0, 27);
+  ASSERT_EQ(machine.serve(0), 27u);
+  machine.exit(0);
+  machine.line(0, 27).asserted = false;
+  machine.enter(0);
+  EXPECT_EQ(machine->reload_slot(0, 27), -1);
 }
 
 TEST_P(VgicDelivery, PassthroughSpiMapsToItsPhysicalNumber) {
@@ -481,7 +524,7 @@ TEST_P(VgicDelivery, TimersOfTwoVcpusAreIndependent) {
   EXPECT_FALSE(machine->owes_deactivation(0, 27));
 }
 
-// ---- more interrupts than list registers -------------------------------------------------------------------------------
+// ---- more interrupts than list registers ----
 
 TEST_P(VgicDelivery, OverflowDeliversEverythingInPriorityOrder) {
   for (u32 i = 0; i < 20; ++i) {
@@ -554,7 +597,7 @@ TEST(VgicOverflow, SixteenListRegistersHoldSixteenInterrupts) {
   for (u32 i = 0; i < 17; ++i) EXPECT_EQ(machine.serve(0), 40 + i);
 }
 
-// ---- SGIs ---------------------------------------------------------------------------------------------------------------
+// ---- SGIs ----
 
 TEST(VgicV2Delivery, SgiCarriesItsSource) {
   VgicMachine machine(gicv2(4));
@@ -680,6 +723,19 @@ TEST(VgicV3Delivery, SgiToAVcpuThatIsRunningMergesWithTheLoadedOne) {
   machine->send_sgi(0, SgiRegister::Sgi1r, sgi1r(7, 2));
   EXPECT_EQ(machine.serve(1), 7u);
   EXPECT_EQ(machine.serve(1), kSpurious);
+}
+
+TEST(VgicV3Delivery, TimerThatAnotherVcpuClearsIsDeactivatedByItsOwner) {
+  VgicMachine machine(gicv3(2));
+  machine.line(1, 27).asserted = true;
+  machine.take_physical(1, 27);
+  (void)machine->take_kicks();
+  machine.write_private(1, gicd::kIcpendr, 1u << 27, 4, 0);
+  EXPECT_TRUE(machine.line(1, 27).active) << "out of reach";
+  EXPECT_EQ(machine->take_kicks(), 2u);
+  machine.enter(1);
+  EXPECT_FALSE(machine.line(1, 27).active);
+  EXPECT_EQ(machine.deactivations, 1u);
 }
 
 TEST(VgicV3Delivery, RemoteDisableWithdrawsALoadedPrivateInterrupt) {

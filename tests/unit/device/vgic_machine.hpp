@@ -28,11 +28,12 @@ inline constexpr u64 kSgiFrame = 0x10000;
 
 /// A vCPU as its guest sees it: acknowledges, ends and deactivates interrupts.
 struct VirtualCpuInterface {
-  ListRegisterSet set;
-  bool loaded = false;             ///< the list registers hold the vGIC's choice
-  bool split_deactivation = false; ///< EOImode = 1
-  u8 mask = kIdlePriority;         ///< ICC_PMR: only better priorities are signalled
-  std::vector<u8> running;         ///< active priorities
+  ListRegisterSet set;              ///< the hardware
+  ListRegisterSet chosen;           ///< what the last flush gave
+  bool loaded = false;              ///< the list registers hold the vGIC's choice
+  bool split_deactivation = false;  ///< EOImode = 1
+  u8 mask = kIdlePriority;          ///< ICC_PMR: only better priorities are signalled
+  std::vector<u8> running;          ///< active priorities
 };
 
 class VgicMachine final : public VgicHost {
@@ -43,15 +44,19 @@ class VgicMachine final : public VgicHost {
   }
 
   // ---- VgicHost ----
-  bool line_pending(unsigned vcpu, u32 intid) override { return line(vcpu, intid).asserted || line(vcpu, intid).latched; }
+  bool line_pending(unsigned vcpu, u32 intid) override {
+    return (intid >= kFirstSpi || vcpu == current) && (line(vcpu, intid).asserted || line(vcpu, intid).latched);
+  }
   void clear_line_pending(unsigned vcpu, u32 intid) override { line(vcpu, intid).latched = false; }
   void deactivate_line(unsigned vcpu, u32 intid) override {
+    EXPECT_TRUE(resetting || intid >= kFirstSpi || vcpu == current) << "a PPI of another CPU cannot be reached";
     EXPECT_TRUE(line(vcpu, intid).active) << "deactivated twice: " << intid;
     line(vcpu, intid).active = false;
     ++deactivations;
   }
   void configure_line(u32 intid, bool edge) override { configured[intid] = edge; }
   void synchronize(unsigned vcpu) override {
+    EXPECT_EQ(vcpu, current);
     ++synchronizations;
     exit(vcpu);
   }
@@ -70,37 +75,60 @@ class VgicMachine final : public VgicHost {
     if (l.active || !(l.asserted || l.latched)) return;
     l.active = true;
     l.latched = false;
+    if (reload(vcpu, intid)) return;
     vgic.hardware_interrupt(vcpu, virtual_id != 0 ? virtual_id : intid);
   }
 
   void enter(unsigned vcpu) {
+    current = vcpu;
     VirtualCpuInterface& cpu = cpus[vcpu];
     if (!vgic.needs_flush(vcpu)) return;
     if (cpu.loaded) exit(vcpu);
     vgic.flush(vcpu, cpu.set);
     cpu.set.eoi_count = 0;
+    cpu.chosen = cpu.set;
     cpu.loaded = true;
     ++flushes;
     check_list_registers(cpu.set);
   }
   void exit(unsigned vcpu) {
+    current = vcpu;
     VirtualCpuInterface& cpu = cpus[vcpu];
     if (!cpu.loaded) return;
     cpu.loaded = false;
     vgic.sync(vcpu, cpu.set);
+    EXPECT_EQ(cpu.set.count, 0u);
+    EXPECT_EQ(cpu.set.control, virtual_control::kEnable) << "an empty set must not raise the maintenance interrupt";
+  }
+
+  /// Stops all vCPUs and resets the vGIC.
+  void reset() {
+    for (unsigned vcpu = 0; vcpu < config_.vcpu_count; ++vcpu) {
+      exit(vcpu);
+      cpus[vcpu] = {};
+    }
+    resetting = true;
+    vgic.reset();
+    resetting = false;
   }
 
   // ---- the guest ----
-  u64 read(u64 offset, u32 size = 4, unsigned vcpu = 0) { return vgic.read_distributor({offset, size, vcpu}); }
+  u64 read(u64 offset, u32 size = 4, unsigned vcpu = 0) {
+    current = vcpu;
+    return vgic.read_distributor({offset, size, vcpu});
+  }
   void write(u64 offset, u64 value, u32 size = 4, unsigned vcpu = 0) {
+    current = vcpu;
     vgic.write_distributor({offset, size, vcpu}, value);
   }
   u64 read_private(unsigned owner, u64 offset, u32 size = 4, std::optional<unsigned> vcpu = {}) {
     if (config_.version == 2) return read(offset, size, owner);
+    current = vcpu.value_or(owner);
     return vgic.read_redistributor(owner, {kSgiFrame + offset, size, vcpu.value_or(owner)});
   }
   void write_private(unsigned owner, u64 offset, u64 value, u32 size = 4, std::optional<unsigned> vcpu = {}) {
     if (config_.version == 2) return write(offset, value, size, owner);
+    current = vcpu.value_or(owner);
     vgic.write_redistributor(owner, {kSgiFrame + offset, size, vcpu.value_or(owner)}, value);
   }
   /// Both groups on.
@@ -118,8 +146,10 @@ class VgicMachine final : public VgicHost {
     write(gicd::kIsenabler + intid / 32 * 4, bit);
   }
   void route(unsigned vcpu, u32 intid) {
-    if (config_.version == 2) write(gicd::kItargetsr + intid, 1u << vcpu, 1);
-    else write(gicd::kIrouter + intid * 8, config_.affinity[vcpu], 8);
+    if (config_.version == 2)
+      write(gicd::kItargetsr + intid, 1u << vcpu, 1);
+    else
+      write(gicd::kIrouter + intid * 8, config_.affinity[vcpu], 8);
   }
 
   /// What the guest would acknowledge now, and with which source; kSpurious when nothing is signalled.
@@ -160,6 +190,7 @@ class VgicMachine final : public VgicHost {
     enter(vcpu);
     VirtualCpuInterface& cpu = cpus[vcpu];
     if ((cpu.set.control & virtual_control::kTrapDeactivate) != 0 && cpu.split_deactivation) {
+      current = vcpu;
       exit(vcpu);
       vgic.deactivate(vcpu, intid);
       return enter(vcpu);
@@ -174,6 +205,10 @@ class VgicMachine final : public VgicHost {
     }
     ++cpu.set.eoi_count;
     maintenance(vcpu);
+  }
+  bool has_deliverable(unsigned vcpu) {
+    current = vcpu;
+    return vgic.has_deliverable(vcpu);
   }
   /// Acknowledges and ends whatever is pending.
   u32 serve(unsigned vcpu) {
@@ -193,16 +228,30 @@ class VgicMachine final : public VgicHost {
   Vgic vgic;
   std::vector<VirtualCpuInterface> cpus;
   std::map<u32, bool> configured;
+  bool resetting = false;
+  unsigned current = 0;  ///< the vCPU whose pCPU works
   unsigned deactivations = 0;
   unsigned synchronizations = 0;
   unsigned flushes = 0;
   unsigned maintenance_interrupts = 0;
+  unsigned reloads = 0;
+  bool short_form = true;  ///< take_physical() uses reload_slot()
 
  private:
   static void set_state(ListRegister& lr, ListRegisterState state) {
     ListRegisterFields fields = lr.unpack();
     fields.state = state;
     lr = ListRegister::pack(fields);
+  }
+  /// The short form for a PPI whose list register the guest has ended.
+  bool reload(unsigned vcpu, u32 intid) {
+    VirtualCpuInterface& cpu = cpus[vcpu];
+    if (!short_form || intid >= kFirstSpi || !cpu.loaded) return false;
+    const int slot = vgic.reload_slot(vcpu, intid);
+    if (slot < 0 || cpu.set.entries[static_cast<usize>(slot)].state() != ListRegisterState::Invalid) return false;
+    cpu.set.entries[static_cast<usize>(slot)] = cpu.chosen.entries[static_cast<usize>(slot)];
+    ++reloads;
+    return true;
   }
   /// Raises the maintenance interrupt as often as its conditions hold; each must be answered by progress.
   void maintenance(unsigned vcpu, bool end_of_interrupt = false) {
@@ -228,7 +277,8 @@ class VgicMachine final : public VgicHost {
       EXPECT_FALSE(a.hardware() && a.state() == ListRegisterState::PendingActive);
       for (usize j = 0; j < i; ++j) {
         const ListRegister b = set.entries[j];
-        EXPECT_FALSE(a.virtual_id() == b.virtual_id() && a.source_cpu() == b.source_cpu()) << "interrupt in two registers";
+        EXPECT_FALSE(a.virtual_id() == b.virtual_id() && a.source_cpu() == b.source_cpu())
+            << "interrupt in two registers";
       }
     }
   }

@@ -1,6 +1,8 @@
 // Registers of the vGIC as a guest reads and writes them.
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "tests/unit/device/vgic_machine.hpp"
 
 namespace hv {
@@ -190,7 +192,7 @@ TEST_P(VgicRegisters, ResetRestoresPowerOnState) {
   machine.line(0, 41).asserted = true;
   machine.take_physical(0, 41);
   machine.enter(1);
-  machine->reset();
+  machine.reset();
 
   EXPECT_FALSE(machine.line(1, 27).active);
   EXPECT_FALSE(machine.line(0, 41).active);
@@ -198,7 +200,7 @@ TEST_P(VgicRegisters, ResetRestoresPowerOnState) {
   VgicMachine fresh(config);
   for (unsigned vcpu = 0; vcpu < 2; ++vcpu) {
     EXPECT_FALSE(machine->needs_flush(vcpu));
-    EXPECT_FALSE(machine->has_deliverable(vcpu));
+    EXPECT_FALSE(machine.has_deliverable(vcpu));
     EXPECT_EQ(machine->take_kicks(), 0u);
     for (u64 offset = 0; offset < 0x10000; offset += 4) {
       ASSERT_EQ(machine.read(offset, 4, vcpu), fresh.read(offset, 4, vcpu)) << std::hex << offset;
@@ -209,7 +211,29 @@ TEST_P(VgicRegisters, ResetRestoresPowerOnState) {
   }
 }
 
-// ---- GICv2 -----------------------------------------------------------------------------------------------------------
+TEST_P(VgicRegisters, SurviveRandomAccesses) {
+  std::mt19937_64 random(7);
+  for (unsigned i = 0; i < 200'000; ++i) {
+    const unsigned vcpu = machine.current = static_cast<unsigned>(random() % 2);
+    const u32 size = 1u << random() % 4;
+    const MmioAccess access{random() % 0x10000 / size * size, size, vcpu};
+    const MmioAccess sgi_frame{random() % VgicRedistributors::kStride / size * size, size, vcpu};
+    const u64 value = size == 8 ? random() : random() & ((u64{1} << size * 8) - 1);
+    machine->write_distributor(access, value);
+    ASSERT_EQ(size == 8 ? 0 : machine->read_distributor(access) >> size * 8, 0u) << "more bits than asked for";
+    if (GetParam().version == 3) {
+      machine->write_redistributor(1 - vcpu, sgi_frame, value);
+      (void)machine->read_redistributor(1 - vcpu, sgi_frame);
+    }
+    if (i % 16 == 0) {
+      machine->set_line(vcpu, 16 + random() % 100, (value & 1) != 0);
+      machine.enter(vcpu);
+    }
+    if (HasFailure()) FAIL() << "access " << i << " at " << access.offset;
+  }
+}
+
+// ---- GICv2 ----
 
 TEST(VgicV2Registers, TyperCountsInterruptLinesAndCpus) {
   EXPECT_EQ(VgicMachine(gicv2(2)).read(gicd::kTyper), 2u | 1u << 5);
@@ -251,7 +275,7 @@ TEST(VgicV2Registers, SpiTargetsOfASingleCpuAreFixed) {
   machine.enable_distributor();
   machine.write(gicd::kIsenabler + 4, 1);
   machine->set_line(0, 32, true);
-  EXPECT_TRUE(machine->has_deliverable(0));
+  EXPECT_TRUE(machine.has_deliverable(0));
 }
 
 TEST(VgicV2Registers, SgisAreAlwaysEnabled) {
@@ -303,7 +327,7 @@ TEST(VgicV2Registers, SgiFiltersSelectTheirTargets) {
   EXPECT_EQ(receivers(0x03ff'0000), 0x00u) << "reserved";
 }
 
-// ---- GICv3 -----------------------------------------------------------------------------------------------------------
+// ---- GICv3 ----
 
 TEST(VgicV3Registers, ControlShowsOneSecurityStateWithAffinityRouting) {
   VgicMachine machine(gicv3());

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
 #include <string>
 
 namespace hv {
@@ -194,6 +195,19 @@ TEST_F(VPl011Test, DoublewordAccessesFault) {
   EXPECT_FALSE(uart.read({kDr, 8, 0}));
   EXPECT_FALSE(uart.write({kDr, 8, 0}, 'x'));
   EXPECT_EQ(output, "");
+}
+
+TEST_F(VPl011Test, SurvivesRandomAccessesAndNeverClaimsAFullTransmitter) {
+  std::mt19937 random(3);
+  for (unsigned i = 0; i < 100'000; ++i) {
+    const u32 size = 1u << random() % 3;
+    const u64 offset = random() % (random() % 2 == 0 ? 0x60 : VPl011::kRegionSize) / size * size;
+    write(offset, random(), size);
+    (void)read(offset, size);
+    if (random() % 4 == 0) uart.receive(static_cast<char>(random()));
+    ASSERT_EQ(read(kFr) & (kTxFull | kBusy), 0u);
+    ASSERT_EQ(interrupt, read(kMis) != 0);
+  }
 }
 
 TEST_F(VPl011Test, ResetRestoresPowerOnStateAndLowersTheInterrupt) {
