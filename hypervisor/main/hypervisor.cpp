@@ -14,7 +14,8 @@
 namespace hv {
 namespace {
 
-constexpr u64 kCpuStartTimeoutMs = 1000;
+// Generous: emulators on loaded machines start a CPU late, and nothing but a broken CPU ever waits this long.
+constexpr u64 kCpuStartTimeoutMs = 10000;
 
 alignas(Hypervisor) std::byte root_storage[sizeof(Hypervisor)];
 alignas(Cpu) std::byte cpu_storage[board::kMaxCpus][sizeof(Cpu)];
