@@ -40,10 +40,10 @@ if(AXVISOR_CONFIG_PATH)
   list(APPEND AXVISOR_CONFIG_ARGUMENTS --config-path ${AXVISOR_CONFIG_PATH})
 endif()
 
-# axvisor_generate(DIR VM_CONFIGS): runs the generator now. An empty VM_CONFIGS means the board's own choice.
+# axvisor_generate(DIR VM_CONFIGS [OPTION...]): runs the generator now. An empty VM_CONFIGS means the board's own choice.
 # Prints the generator's diagnostics and ends the configuration if there is an error.
 function(axvisor_generate directory vm_configs)
-  set(arguments ${AXVISOR_CONFIG_ARGUMENTS} --output ${directory})
+  set(arguments ${AXVISOR_CONFIG_ARGUMENTS} ${ARGN} --output ${directory})
   if(vm_configs)
     list(APPEND arguments --vm-configs ${vm_configs})
   endif()
