@@ -8,7 +8,7 @@
 #include "hypervisor/main/locked_heap.hpp"
 #include "hypervisor/main/vm_manager.hpp"
 #include "hypervisor/sched/cpu.hpp"
-#include "hypervisor/vcpu/aarch64/physical_interrupts.hpp"
+#include "hypervisor/vcpu/physical_interrupts.hpp"
 #include "kernel/mm/heap.hpp"
 #include "platforms/platform.hpp"
 
