@@ -73,8 +73,11 @@ class Vm {
   GuestOutput& output() { return output_; }
   /// Logs why the VM cannot be created.
   std::unexpected<Error> reject(Error error, std::string_view what) const;
-  /// Maps host devices at guest addresses, one to one in whole pages. Refuses what belongs to the host.
+  /// Maps a range of `passthrough_devices` or `passthrough_addresses`. Refuses what belongs to the host or to another VM.
   Result<void> map_passthrough(std::string_view what, Gpa gpa, HpaRange host);
+  /// Maps the whole pages around device registers and makes them this VM's. Errors: Busy (another VM has them), those of
+  /// mm::PageTable::map().
+  Result<void> map_device(std::string_view what, Gpa gpa, HpaRange host);
 
  private:
   /// Frames of this VM out of the machine's.

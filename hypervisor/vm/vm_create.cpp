@@ -38,6 +38,7 @@ Vm::Vm(Hypervisor& hypervisor, const VmConfig& config, u16 number)
 Vm::~Vm() {
   output_.close();
   hypervisor_.interrupts().take_back(*this);
+  hypervisor_.device_owners().release(number_);
   memory_.zero_all();
   arch.destroy_translation();
   for (const GuestRegion& region : regions_) frames_.free({region.hpa, region.gpa.size});
@@ -165,6 +166,15 @@ Result<void> Vm::map_passthrough(std::string_view what, Gpa gpa, HpaRange host) 
       overlaps(whole_pages(machine.console.registers)) || ArchVm::belongs_to_host(machine, pages)) {
     log::error("VM {}: {} at {} belongs to the host and is not passed through", name(), what, host.base);
     return fail(Error::PermissionDenied);
+  }
+  return map_device(what, gpa, host);
+}
+
+Result<void> Vm::map_device(std::string_view what, Gpa gpa, HpaRange host) {
+  const HpaRange pages = whole_pages(host);
+  if (const auto claimed = hypervisor_.device_owners().claim(number_, pages); !claimed) {
+    log::error("VM {}: {} at {} cannot be given to it: another VM has a device on the same page", name(), what, host.base);
+    return claimed;
   }
   return arch.map({gpa.align_down(kPageSize), pages.size}, pages.base, mm::kDeviceReadWrite);
 }

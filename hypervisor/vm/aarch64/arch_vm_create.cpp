@@ -27,11 +27,6 @@ constexpr u32 packed_affinity(u64 mpidr) {
   return static_cast<u32>((mpidr & 0xff'ffff) | (mpidr >> kAff3Shift & 0xff) << (3 * kAffinityBitsPerLevel));
 }
 
-constexpr HpaRange whole_pages(HpaRange range) {
-  const Hpa base = range.base.align_down(kPageSize);
-  return {base, range.end().align_up(kPageSize) - base};
-}
-
 /// Memory for the time of one function.
 class Scratch {
  public:
@@ -160,7 +155,9 @@ Result<void> ArchVm::select(const fdt::Fdt& host, std::span<NodeRecord> scratch,
 
   VmConfig effective = vm_.config();
   effective.passthrough_devices = mine;
-  return select_devices(host, vm_.hypervisor().machine(), effective, taken, scratch, selection);
+  const auto others = TRY(mm::make_box<DeviceOwners::Ranges>(vm_.hypervisor().heap()));
+  vm_.hypervisor().device_owners().of_others(vm_.number(), *others);
+  return select_devices(host, vm_.hypervisor().machine(), effective, {.paths = taken, .pages = *others}, scratch, selection);
 }
 
 Result<void> ArchVm::give_devices() {
@@ -177,10 +174,7 @@ Result<void> ArchVm::give_devices() {
 }
 
 Result<void> ArchVm::map_resources(const PassthroughResources& resources) {
-  for (const HpaRange& range : resources.mmio) {
-    const HpaRange pages = whole_pages(range);
-    TRY(stage2_->map({Gpa(pages.base.value()), pages.size}, pages.base, mm::kDeviceReadWrite));
-  }
+  for (const HpaRange& range : resources.mmio) TRY(vm_.map_device("a device", Gpa(range.base.value()), range));
   for (const HpaRange& range : resources.memory) {
     TRY(stage2_->map({Gpa(range.base.value()), range.size}, range.base, mm::kReadWrite));
   }
