@@ -204,7 +204,7 @@ TEST_F(Rebuild, GuestSourceRebuildsTheGuestAndTheImagesThatEmbedIt) {
   EXPECT_THAT(steps.compiled(), UnorderedElementsAre("tests/guests/CMakeFiles/guest-tiny.dir/tiny/tiny.cpp.obj", kImagesObject,
                                                      "tests/boot/CMakeFiles/boot_tiny.dir/__/__/generated/boot_tiny/vm_images.S.obj"))
       << steps.output;
-  EXPECT_THAT(steps.others(), UnorderedElementsAre("Linking CXX executable tests/guests/tiny.elf", "Flat guest tiny.bin", kEmbed,
+  EXPECT_THAT(steps.others(), UnorderedElementsAre("Linking CXX executable tests/guests/tiny.elf", "Guest tiny.bin", kEmbed,
                                                    kEmbedBootTest, kLink, "Linking CXX executable images/boot_tiny"))
       << steps.output;
   EXPECT_THAT(product("axvisor.bin"), HasSubstr("greetings from a guest"));
