@@ -4,7 +4,6 @@
 #include <arch/tlb.hpp>
 #include <optional>
 
-#include "hypervisor/config/vm_config.hpp"
 #include "hypervisor/vm/vm_frames.hpp"
 #include "kernel/base/result.hpp"
 #include "kernel/mm/arm_stage2.hpp"

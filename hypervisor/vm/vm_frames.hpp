@@ -1,4 +1,4 @@
-// Where a VM's translation tables get their memory.
+// Where a VM's own structures (translation tables, control blocks) get their memory.
 #pragma once
 
 #include "kernel/base/result.hpp"
@@ -8,7 +8,7 @@ namespace hv {
 
 using namespace ax;
 
-/// Frames in the name of one VM.
+/// Frames that a VM's tables are made of, in its name.
 class VmFrames {
  public:
   /// Contiguous, zeroed or not; `alignment` is a power of two. Error: OutOfMemory.
