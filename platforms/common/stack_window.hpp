@@ -19,6 +19,7 @@ class StackPlaces {
   static constexpr u64 kPlaceSize = std::bit_ceil(u64{board::kThreadStackSize} + kPageSize);
   static constexpr usize kPlaces = 512;
   static constexpr u64 kLargestStack = kPlaceSize - kPageSize;
+  static constexpr u64 kEnd = kBase + kPlaces * kPlaceSize;
 
   /// The end of a free place, which is taken from now on: the top of its stack. Error: OutOfMemory.
   constexpr Result<Hva> take() {
