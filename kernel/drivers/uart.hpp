@@ -58,26 +58,41 @@ class Pl011 final : public Uart {
 };
 
 /// 16550 and compatible, also Synopsys DesignWare APB: registers 2^shift bytes apart, accessed in `width` bytes.
-class Uart16550 final : public Uart {
+class Uart16550 : public Uart {
  public:
   constexpr Uart16550() = default;
   constexpr Uart16550(Hpa registers, u8 shift, u8 width) : base_(registers.value()), shift_(shift), width_(width) {}
 
-  void init() override;
-  std::optional<char> get() override;
-  void enable_receive_interrupt() override;
-  void acknowledge_interrupt() override;
+  void init() final;
+  std::optional<char> get() final;
+  void enable_receive_interrupt() final;
+  void acknowledge_interrupt() final;
 
- private:
-  enum class Register : u16;
-  bool can_send() override;
-  void send(char c) override;
-  u8 read(Register r) const;
-  void write_register(Register r, u8 value) const;
+ protected:
+  ~Uart16550() = default;
+  /// Register number as in the manual.
+  virtual u8 read(u16 number) const;
+  virtual void write_register(u16 number, u8 value) const;
 
   u64 base_ = 0;
+
+ private:
+  bool can_send() final;
+  void send(char c) final;
+
   u8 shift_ = 0;
   u8 width_ = 1;
+};
+
+/// A 16550 behind I/O ports, as PCs have it. x86 only.
+class Uart16550Ports final : public Uart16550 {
+ public:
+  constexpr Uart16550Ports() = default;
+  explicit constexpr Uart16550Ports(u16 first_port) { base_ = first_port; }
+
+ private:
+  u8 read(u16 number) const override;
+  void write_register(u16 number, u8 value) const override;
 };
 
 }  // namespace ax::drivers

@@ -3,19 +3,17 @@
 #include "kernel/drivers/uart.hpp"
 
 namespace ax::drivers {
-
-enum class Uart16550::Register : u16 {
-  Data = 0,             // RBR when read, THR when written
-  InterruptEnable = 1,
-  InterruptId = 2,      // when read
-  FifoControl = 2,      // when written
-  LineControl = 3,
-  ModemControl = 4,
-  LineStatus = 5,
-  UartStatus = 31,      // DesignWare only
-};
-
 namespace {
+
+namespace Register {
+constexpr u16 Data = 0;  // RBR when read, THR when written
+constexpr u16 InterruptEnable = 1;
+constexpr u16 InterruptId = 2;  // when read
+constexpr u16 FifoControl = 2;  // when written
+constexpr u16 ModemControl = 4;
+constexpr u16 LineStatus = 5;
+constexpr u16 UartStatus = 31;  // DesignWare only
+}  // namespace Register
 
 constexpr u8 kFifoEnable = 1 << 0;
 constexpr u8 kDataTerminalReady = 1 << 0, kRequestToSend = 1 << 1, kOut2 = 1 << 3;
@@ -26,13 +24,13 @@ constexpr u8 kBusyDetect = 0x7;  // DesignWare: the line control register was wr
 
 }  // namespace
 
-u8 Uart16550::read(Register r) const {
-  const u64 address = base_ + (u64{static_cast<u16>(r)} << shift_);
+u8 Uart16550::read(u16 number) const {
+  const u64 address = base_ + (u64{number} << shift_);
   return width_ == 4 ? static_cast<u8>(arch::mmio_read32(address)) : arch::mmio_read8(address);
 }
 
-void Uart16550::write_register(Register r, u8 value) const {
-  const u64 address = base_ + (u64{static_cast<u16>(r)} << shift_);
+void Uart16550::write_register(u16 number, u8 value) const {
+  const u64 address = base_ + (u64{number} << shift_);
   width_ == 4 ? arch::mmio_write32(address, value) : arch::mmio_write8(address, value);
 }
 
