@@ -103,8 +103,8 @@ class VcpuBackend {
 
   virtual u64 read(GuestRegister which) const = 0;
   virtual void write(GuestRegister which, u64 value) = 0;
-  virtual SegmentState segment(Segment which) const = 0;
-  virtual void set_segment(Segment which, const SegmentState& state) = 0;
+  virtual SegmentState segment(SegmentRegister which) const = 0;
+  virtual void set_segment(SegmentRegister which, const SegmentState& state) = 0;
   virtual TableState table(DescriptorTable which) const = 0;
   virtual void set_table(DescriptorTable which, const TableState& state) = 0;
   virtual unsigned privilege() const = 0;

@@ -25,8 +25,8 @@ struct GuestRegisters {
 };
 static_assert(offsetof(GuestRegisters, gpr) == 0 && offsetof(GuestRegisters, rip) == 128, "entry.S knows these offsets");
 
-/// Segment registers by the number that instructions encode, then the two of the system.
-enum class Segment : u8 { Es, Cs, Ss, Ds, Fs, Gs, Ldtr, Tr };
+/// SegmentRegister registers by the number that instructions encode, then the two of the system.
+enum class SegmentRegister : u8 { Es, Cs, Ss, Ds, Fs, Gs, Ldtr, Tr };
 
 /// A segment register with its hidden part.
 struct SegmentState {

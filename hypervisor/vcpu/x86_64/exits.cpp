@@ -149,7 +149,7 @@ constexpr auto kHandlers = [] {
   return table;
 }();
 
-void print_segment(const VcpuBackend& cpu, std::string_view name, Segment which) {
+void print_segment(const VcpuBackend& cpu, std::string_view name, SegmentRegister which) {
   const SegmentState s = cpu.segment(which);
   log::print_line("  {} {:#x}  base {:#x}  limit {:#x}  attributes {:#x}", name, s.selector, s.base, s.limit, s.attributes);
 }
@@ -173,9 +173,9 @@ void crash(ArchVcpu& vcpu, std::string_view why) {
     log::print_line("  {} {:#x}  {} {:#x}  {} {:#x}  {} {:#x}", kNames[i], r.gpr[i], kNames[i + 1], r.gpr[i + 1], kNames[i + 2],
                     r.gpr[i + 2], kNames[i + 3], r.gpr[i + 3]);
   }
-  print_segment(cpu, "cs", Segment::Cs);
-  print_segment(cpu, "ss", Segment::Ss);
-  print_segment(cpu, "ds", Segment::Ds);
+  print_segment(cpu, "cs", SegmentRegister::Cs);
+  print_segment(cpu, "ss", SegmentRegister::Ss);
+  print_segment(cpu, "ds", SegmentRegister::Ds);
   vcpu.vm().crashed(vcpu.owner());
 }
 

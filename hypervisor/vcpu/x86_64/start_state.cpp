@@ -17,7 +17,7 @@ constexpr u16 kFlat64 = SegmentState::kLong | SegmentState::kGranular;
 constexpr u32 kRealLimit = 0xffff;
 constexpr u32 kFlatLimit = 0xffff'ffff;
 
-constexpr Segment kDataSegments[] = {Segment::Es, Segment::Ss, Segment::Ds, Segment::Fs, Segment::Gs};
+constexpr SegmentRegister kDataSegments[] = {SegmentRegister::Es, SegmentRegister::Ss, SegmentRegister::Ds, SegmentRegister::Fs, SegmentRegister::Gs};
 
 struct Registers {
   GuestRegister which;
@@ -33,10 +33,10 @@ constexpr Registers kReset[] = {
 };
 
 void set_segments(VcpuBackend& cpu, const SegmentState& code, const SegmentState& data) {
-  cpu.set_segment(Segment::Cs, code);
-  for (const Segment which : kDataSegments) cpu.set_segment(which, data);
-  cpu.set_segment(Segment::Ldtr, {.attributes = kLocalTable, .limit = kRealLimit});
-  cpu.set_segment(Segment::Tr, {.attributes = kBusyTask, .limit = kRealLimit});
+  cpu.set_segment(SegmentRegister::Cs, code);
+  for (const SegmentRegister which : kDataSegments) cpu.set_segment(which, data);
+  cpu.set_segment(SegmentRegister::Ldtr, {.attributes = kLocalTable, .limit = kRealLimit});
+  cpu.set_segment(SegmentRegister::Tr, {.attributes = kBusyTask, .limit = kRealLimit});
   cpu.set_privilege(0);
 }
 

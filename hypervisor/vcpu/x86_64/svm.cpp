@@ -293,9 +293,9 @@ void SvmVcpu::write(GuestRegister which, u64 value) {
   vmcb_.control.clean &= ~u32{f.clean};
 }
 
-SegmentState SvmVcpu::segment(Segment which) const { return vmcb_.save.*kSegments[static_cast<usize>(which)]; }
+SegmentState SvmVcpu::segment(SegmentRegister which) const { return vmcb_.save.*kSegments[static_cast<usize>(which)]; }
 
-void SvmVcpu::set_segment(Segment which, const SegmentState& state) {
+void SvmVcpu::set_segment(SegmentRegister which, const SegmentState& state) {
   vmcb_.save.*kSegments[static_cast<usize>(which)] = state;
   vmcb_.control.clean &= ~Clean::kSegments;
 }

@@ -46,8 +46,8 @@ class SvmVcpu final : public VcpuBackend {
 
   u64 read(GuestRegister which) const override;
   void write(GuestRegister which, u64 value) override;
-  SegmentState segment(Segment which) const override;
-  void set_segment(Segment which, const SegmentState& state) override;
+  SegmentState segment(SegmentRegister which) const override;
+  void set_segment(SegmentRegister which, const SegmentState& state) override;
   TableState table(DescriptorTable which) const override;
   void set_table(DescriptorTable which, const TableState& state) override;
   unsigned privilege() const override { return vmcb_.save.cpl; }

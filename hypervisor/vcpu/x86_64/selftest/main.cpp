@@ -177,7 +177,7 @@ void test_real_mode(Guest& g) {
   g.until_skipped(ExitReason::CacheInvalidation, 2, "WBINVD");
   g.until_out(0x80, 0xcafe'f00d, "memory in real mode");
   g.until(ExitReason::Hlt, "the end of the real-mode guest");
-  expect(g.cpu().privilege() == 0 && g.cpu().segment(Segment::Cs).selector == kCode >> 4, "real-mode segments");
+  expect(g.cpu().privilege() == 0 && g.cpu().segment(SegmentRegister::Cs).selector == kCode >> 4, "real-mode segments");
 }
 
 void test_protected_mode(Guest& g) {
