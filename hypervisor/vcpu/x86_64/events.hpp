@@ -34,8 +34,6 @@ class Event {
   }
 
  private:
-  using u8 = ax::u8;
-  using u64 = ax::u64;
   static constexpr u64 kValid = u64{1} << 31;
   static constexpr u64 kHasErrorCode = u64{1} << 11;
   static constexpr unsigned kTypeShift = 8;
