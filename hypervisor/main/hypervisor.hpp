@@ -8,7 +8,8 @@
 #include "hypervisor/main/locked_heap.hpp"
 #include "hypervisor/main/vm_manager.hpp"
 #include "hypervisor/sched/cpu.hpp"
-#include "hypervisor/vcpu/aarch64/physical_interrupts.hpp"
+#include "hypervisor/vcpu/physical_interrupts.hpp"
+#include "hypervisor/vm/device_owners.hpp"
 #include "kernel/mm/heap.hpp"
 #include "platforms/platform.hpp"
 
@@ -34,6 +35,7 @@ class Hypervisor {
   PhysicalInterrupts& interrupts() { return interrupts_; }
   GuestConsole& console() { return console_; }
   VmManager& vms() { return vms_; }
+  DeviceOwners& device_owners() { return device_owners_; }
   /// Any context but the exit path.
   mm::ObjectAllocator& heap() { return heap_; }
 
@@ -51,6 +53,7 @@ class Hypervisor {
   PhysicalInterrupts interrupts_;
   GuestConsole console_;
   VmManager vms_;
+  DeviceOwners device_owners_;
   std::array<Cpu*, kMaxCpus> cpus_{};
   std::atomic<unsigned> online_{0};
   unsigned cpu_count_ = 1;
