@@ -1,20 +1,19 @@
-// The high precision event timer as a clock to measure others by (IA-PC HPET specification 1.0a 2.3).
+// The high precision event timer (IA-PC HPET specification 1.0a 2.3).
 #pragma once
 
-#include "kernel/base/types.hpp"
+#include "kernel/drivers/reference_clock.hpp"
 
 namespace ax::drivers {
 
 /// Registers are mapped as device memory at VA = PA.
-class Hpet {
+class Hpet final : public ReferenceClock {
  public:
   explicit constexpr Hpet(Hpa registers) : base_(registers.value()) {}
 
-  /// Starts the main counter. False: there is no usable HPET.
-  bool start();
-  u64 frequency() const;
-  /// Ticks; the lower 32 bits count, since the counter may have no more.
-  u32 now() const;
+  bool start() override;
+  u64 frequency() const override;
+  /// The lower half of the main counter: it may have no more.
+  u32 now() const override;
 
  private:
   u64 base_;

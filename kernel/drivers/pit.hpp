@@ -1,17 +1,16 @@
-// Channel 2 of the 8254 as a clock to measure others by.
+// Channel 2 of the 8254.
 #pragma once
 
-#include "kernel/base/types.hpp"
+#include "kernel/drivers/reference_clock.hpp"
 
 namespace ax::drivers {
 
-class Pit {
+/// Lasts 54 ms from start() on; the speaker is off.
+class Pit final : public ReferenceClock {
  public:
-  /// Starts a count that lasts 54 ms, the speaker off.
-  bool start();
-  static constexpr u64 frequency() { return 1'193'182; }
-  /// Ticks since start().
-  u32 now() const;
+  bool start() override;
+  u64 frequency() const override { return 1'193'182; }
+  u32 now() const override;
 };
 
 }  // namespace ax::drivers

@@ -5,9 +5,6 @@
 #include <arch/cpu.hpp>
 #include <arch/cpuid.hpp>
 
-#include "kernel/drivers/hpet.hpp"
-#include "kernel/drivers/pit.hpp"
-
 namespace ax::drivers::host_timer {
 namespace {
 
@@ -36,8 +33,7 @@ struct Sample {
 };
 
 /// An emulator or a firmware may take the CPU away between two reads: of several samples, the one taken fastest.
-template <class Clock>
-Sample take_sample(const Clock& clock, const LocalApic& apic) {
+Sample take_sample(const ReferenceClock& clock, const LocalApic& apic) {
   constexpr unsigned kTries = 8;
   Sample best;
   u64 shortest = ~u64{0};
@@ -71,8 +67,7 @@ Frequencies announced_frequencies() {
   return {};
 }
 
-template <class Clock>
-std::optional<Frequencies> measure_frequencies(Clock& clock, const LocalApic& apic) {
+std::optional<Frequencies> measure_frequencies(ReferenceClock& clock, const LocalApic& apic) {
   constexpr u64 kWindowsPerSecond = 500;
   constexpr unsigned kMaxPolls = 10'000'000;
   if (!clock.start()) return std::nullopt;
@@ -91,8 +86,6 @@ std::optional<Frequencies> measure_frequencies(Clock& clock, const LocalApic& ap
   const u64 elapsed = end.clock - begin.clock;
   return Frequencies{(end.tsc - begin.tsc) * clock.frequency() / elapsed, u64{begin.apic - end.apic} * clock.frequency() / elapsed};
 }
-template std::optional<Frequencies> measure_frequencies(Hpet&, const LocalApic&);
-template std::optional<Frequencies> measure_frequencies(Pit&, const LocalApic&);
 
 void init(const LocalApic& apic, Frequencies frequencies) {
   state.apic = apic;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "kernel/drivers/local_apic.hpp"
+#include "kernel/drivers/reference_clock.hpp"
 
 namespace ax::drivers::host_timer {
 
@@ -18,10 +19,9 @@ struct Frequencies {
 /// What the CPU itself says (CPUID 0x15, or 0x40000010 below a hypervisor); fields that it does not say are 0.
 Frequencies announced_frequencies();
 
-/// Measures both against `clock` (Hpet or Pit) for two milliseconds. The APIC timer of this CPU runs meanwhile, masked. Nothing
-/// when the clock stands still.
-template <class Clock>
-std::optional<Frequencies> measure_frequencies(Clock& clock, const LocalApic& apic);
+/// Measures both against `clock` for two milliseconds. The APIC timer of this CPU runs meanwhile, masked. Nothing when the clock
+/// cannot be used or stands still.
+std::optional<Frequencies> measure_frequencies(ReferenceClock& clock, const LocalApic& apic);
 
 /// Once, on the boot CPU, before the functions below.
 void init(const LocalApic& apic, Frequencies frequencies);

@@ -63,7 +63,7 @@ class Uart16550 : public Uart {
   constexpr Uart16550() = default;
   constexpr Uart16550(Hpa registers, u8 shift, u8 width) : base_(registers.value()), shift_(shift), width_(width) {}
 
-  void init() final;
+  void init() override;
   std::optional<char> get() final;
   void enable_receive_interrupt() final;
   void acknowledge_interrupt() final;
@@ -84,11 +84,12 @@ class Uart16550 : public Uart {
   u8 width_ = 1;
 };
 
-/// A 16550 behind I/O ports, as PCs have it. x86 only.
+/// A 16550 behind I/O ports, as PCs have it. init() also sets the line to 115200 8N1: PC firmware need not have. x86 only.
 class Uart16550Ports final : public Uart16550 {
  public:
   constexpr Uart16550Ports() = default;
   explicit constexpr Uart16550Ports(u16 first_port) { base_ = first_port; }
+  void init() override;
 
  private:
   u8 read(u16 number) const override;
