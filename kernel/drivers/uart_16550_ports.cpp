@@ -17,10 +17,10 @@ void Uart16550Ports::init() {
   write_register(kDivisorLow, kFullSpeed);
   write_register(kDivisorHigh, 0);
   write_register(kLineControl, kEightBits);
-  Uart16550::init();
+  Uart16550Registers::init();
 }
 
-u8 Uart16550Ports::read(u16 number) const { return arch::port_read8(static_cast<u16>(base_ + number)); }
-void Uart16550Ports::write_register(u16 number, u8 value) const { arch::port_write8(static_cast<u16>(base_ + number), value); }
+u8 Uart16550Ports::read(u16 number) const { return arch::port_read8(static_cast<u16>(first_port_ + number)); }
+void Uart16550Ports::write_register(u16 number, u8 value) const { arch::port_write8(static_cast<u16>(first_port_ + number), value); }
 
 }  // namespace ax::drivers
