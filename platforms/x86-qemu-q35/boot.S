@@ -12,7 +12,7 @@
   .section .head.text, "ax"
   .balign 8
 multiboot1_header:
-  .long MULTIBOOT1_HEADER_MAGIC
+  .long ax_multiboot1_magic
   .long MULTIBOOT1_FLAGS
   .long -(MULTIBOOT1_HEADER_MAGIC + MULTIBOOT1_FLAGS)
   .long multiboot1_header
