@@ -17,4 +17,7 @@ foreach(death overflow abort panic brk text execute)
 endforeach()
 axvisor_boot_test(platform-dies-alone IMAGE platform_selftest RUN platform_pc_dies.toml SET smp=1 VARIABLES death=overflow)
 axvisor_boot_test(platform-resets IMAGE platform_selftest RUN platform_pc_resets.toml)
-axvisor_boot_test(platform-resets-without-acpi IMAGE platform_selftest RUN platform_pc_resets.toml SET machine="pc")  # its FADT names no register
+# Its FADT names no reset register.
+axvisor_boot_test(platform-resets-by-chipset IMAGE platform_selftest RUN platform_pc_resets.toml SET machine="pc")
+# Neither ACPI nor HPET nor a chipset: one CPU, timed by the PIT, reset by a triple fault.
+axvisor_boot_test(platform-bare-pc IMAGE platform_selftest_pvh RUN platform_pc_resets.toml SET machine="microvm,acpi=off")
