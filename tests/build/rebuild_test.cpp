@@ -198,17 +198,17 @@ TEST_F(Rebuild, EditedImageFileIsEmbeddedAgain) {
 }
 
 TEST_F(Rebuild, GuestSourceRebuildsTheGuestAndTheImagesThatEmbedIt) {
-  tree().replace("tests/guests/tiny/tiny.cpp", "hello from a guest", "greetings from a guest");
+  tree().replace("tests/guests/aarch64/tiny.cpp", "hello from a guest", "greetings from a guest");
   const Steps steps = folder().build();
   EXPECT_EQ(steps.status, 0) << steps.output;
-  EXPECT_THAT(steps.compiled(), UnorderedElementsAre("tests/guests/CMakeFiles/guest-tiny.dir/tiny/tiny.cpp.obj", kImagesObject,
+  EXPECT_THAT(steps.compiled(), UnorderedElementsAre("tests/guests/CMakeFiles/guest-tiny.dir/aarch64/tiny.cpp.obj", kImagesObject,
                                                      "tests/boot/CMakeFiles/boot_tiny.dir/__/__/generated/boot_tiny/vm_images.S.obj"))
       << steps.output;
-  EXPECT_THAT(steps.others(), UnorderedElementsAre("Linking CXX executable tests/guests/tiny.elf", "Flat guest tiny.bin", kEmbed,
+  EXPECT_THAT(steps.others(), UnorderedElementsAre("Linking CXX executable tests/guests/tiny.elf", "Guest tiny.bin", kEmbed,
                                                    kEmbedBootTest, kLink, "Linking CXX executable images/boot_tiny"))
       << steps.output;
   EXPECT_THAT(product("axvisor.bin"), HasSubstr("greetings from a guest"));
-  tree().replace("tests/guests/tiny/tiny.cpp", "greetings from a guest", "hello from a guest");
+  tree().replace("tests/guests/aarch64/tiny.cpp", "greetings from a guest", "hello from a guest");
 }
 
 TEST_F(Rebuild, HeaderRebuildsItsUsersOnly) {

@@ -113,9 +113,8 @@ TEST_F(AxVisorFiles, BoardsBecomeConfigurations) {
   for (const fs::path& file : toml_files(axvisor_folder() / "board")) {
     Repository r;
     Loaded c(r.options(file.string()));
-    EXPECT_TRUE(c.diagnostics.ok()) << file << c.messages();
     require_built_platform(*c, c.diagnostics);
-    EXPECT_EQ(c.diagnostics.ok(), c->board().target->arch == "aarch64") << file << c.messages();
+    EXPECT_TRUE(c.diagnostics.ok()) << file << c.messages();
   }
 }
 

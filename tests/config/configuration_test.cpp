@@ -209,20 +209,6 @@ TEST(Images, ANeededProductMustExistWhenItIsEmbedded) {
   EXPECT_THAT(absent.messages(), HasSubstr("the built image 'disk' is missing or empty"));
 }
 
-TEST(Images, AnArm64KernelNeedsTheMemoryItsHeaderAsksFor) {
-  TemporaryFolder folder;
-  std::string header(64, '\0');
-  header[16] = '\0';
-  header[18] = '\x20';  // image_size = 0x20'0000
-  header.replace(56, 4, "ARM\x64");
-  write_file(folder / "Image", header);
-  EXPECT_EQ(image_memory_size(folder / "Image"), 0x20'0000U);
-  header.replace(16, 8, std::string(8, '\xff'));
-  write_file(folder / "Broken", header);
-  EXPECT_EQ(image_memory_size(folder / "Broken"), 64U) << "a damaged header must not count";
-  EXPECT_EQ(image_memory_size(folder / "none"), 0U);
-}
-
 TEST(Bios, EnableBiosFalseIgnoresThePath) {
   Repository r;
   r.vm("v", replaced(Repository::kVm, "kernel_load_addr",
@@ -236,14 +222,77 @@ TEST(Bios, WorksOnX86) {
   Repository r;
   r.board("b", "target = \"x86_64-unknown-none\"\ndefault_vms = [\"v\"]\n");
   r.vm("v",
-       replaced(
-           Repository::kVm, "kernel_load_addr",
-           "bios_path = \"kernel.bin\"\nbios_load_addr = 0x8010_0000\nentry_point = 0x8010_0000\nkernel_load_addr") +
-           "[devices]\npassthrough_ports = [[0x6000, 0x80]]\n");
+       "[base]\nname = \"v\"\ncpu_num = 1\n"
+       "[kernel]\nkernel_path = \"kernel.bin\"\nkernel_load_addr = 0x20_0000\nbios_path = \"kernel.bin\"\n"
+       "bios_load_addr = 0x8000\nentry_point = 0x8000\nmemory_regions = [[0x0, 0x100_0000, 0x7, 0]]\n"
+       "[devices]\npassthrough_ports = [[0x6000, 0x80]]\n");
   Loaded c(r.options());
-  EXPECT_EQ(c.messages(), "");
   require_built_platform(*c, c.diagnostics);
-  EXPECT_THAT(c.messages(), HasSubstr("not built yet"));
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_EQ(c->vm_configs()[0].entry_point, Gpa(0x8000));
+}
+
+/// A VM for a PC whose kernel is `kernel`, without addresses.
+struct PcVm {
+  explicit PcVm(std::string_view kernel, std::string_view keys = {}, std::string_view base_keys = {}) {
+    repository.board("b", "target = \"x86_64-unknown-none\"\nsmp = 4\ndefault_vms = [\"v\"]\n");
+    repository.vm("v", "[base]\nname = \"v\"\ncpu_num = 1\n" + std::string(base_keys) +
+                           "[kernel]\nkernel_path = \"kernel\"\nmemory_regions = [[0x0, 0x800_0000, 0x7, 0]]\n" +
+                           std::string(keys));
+    write_file(repository.root() / "configs/vms/kernel", kernel);
+  }
+  Repository repository;
+};
+
+TEST(Pc, ABzImageNeedsNoAddresses) {
+  const PcVm pc(bzimage());
+  const Loaded c(pc.repository.options());
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_TRUE(c->vm_configs()[0].kernel_places_itself);
+  EXPECT_THAT(vm_configs_header(*c), HasSubstr(".kernel_places_itself = true"));
+  EXPECT_THAT(report(*c, c.diagnostics), HasSubstr("as the kernel's header says"));
+}
+
+TEST(Pc, ABzImageMayBeToldWhereToGo) {
+  const PcVm pc(bzimage(), "kernel_load_addr = 0x20_0000\n");
+  const Loaded c(pc.repository.options());
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_EQ(c->vm_configs()[0].kernel.load_address, Gpa(0x20'0000));
+  EXPECT_FALSE(c->vm_configs()[0].kernel_places_itself);
+}
+
+TEST(Pc, AnEntryPointThatTheHeaderSaysIsOnlyAWarning) {
+  const PcVm pc(bzimage(), "kernel_load_addr = 0x20_0000\nentry_point = 0x8000\n");
+  const Loaded c(pc.repository.options());
+  EXPECT_TRUE(c.diagnostics.ok()) << c.messages();
+  EXPECT_THAT(c.messages(), HasSubstr("the kernel's own header says this (bzImage): the key is not used"));
+}
+
+TEST(Pc, AKernelThatIsYetToBeFetchedMayBeAnything) {
+  PcVm pc(bzimage());
+  pc.repository.vm(
+      "v",
+      "[base]\nname = \"v\"\ncpu_num = 1\n[kernel]\nkernel_path = \"image:k\"\n"
+      "kernel_load_addr = 0x20_0000\nentry_point = 0x8000\nmemory_regions = [[0x0, 0x800_0000, 0x7, 0]]\n");
+  write_file(pc.repository.root() / "configs/images/k.toml", "");
+  EXPECT_EQ(Loaded(pc.repository.options()).messages(), "");
+}
+
+TEST(Pc, AnElfKernelAndAFlatOneStartThroughMultiboot) {
+  EXPECT_EQ(Loaded(PcVm(elf_kernel(0x40'0000, 0x1000)).repository.options()).messages(), "");
+  EXPECT_EQ(
+      Loaded(PcVm(elf_kernel(0x40'0000, 0x1000), "boot_protocol = \"multiboot\"\n").repository.options()).messages(),
+      "");
+  const PcVm flat("flat", "kernel_load_addr = 0x20_0000\nboot_protocol = \"multiboot\"\n");
+  const Loaded c(flat.repository.options());
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_EQ(c->vm_configs()[0].boot_protocol, hv::BootProtocol::Multiboot);
+  EXPECT_EQ(c->vm_configs()[0].entry_point, Gpa(0x20'0000));
+}
+
+TEST(Pc, ApicIdsMayHaveGaps) {
+  const PcVm pc(bzimage(), "", "phys_cpu_ids = [0x10]\n");
+  EXPECT_EQ(Loaded(pc.repository.options()).messages(), "");
 }
 
 }  // namespace

@@ -25,9 +25,10 @@ class Session {
     if (const auto written = write_if_changed(path, content); !written) diagnostics_.error({}, written.error());
   }
 
-  int finish() {
+  /// With `errors_only` warnings are shown beside errors, not alone.
+  int finish(bool errors_only = false) {
     const bool color = isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
-    fmt::print(stderr, "{}", diagnostics_.render(color));
+    if (!errors_only || !diagnostics_.ok()) fmt::print(stderr, "{}", diagnostics_.render(color));
     return diagnostics_.ok() ? kDone : kConfigurationError;
   }
 
@@ -47,6 +48,7 @@ struct Arguments {
   std::vector<std::string> files;
   u32 smp = 0;
   bool json = false;
+  bool errors_only = false;
 
   Options resolved() const {
     Options out = options;
@@ -64,7 +66,7 @@ int generate(const Arguments& args) {
   Session session;
   const auto c = Configuration::load(args.resolved(), session.sources(), session.diagnostics());
   require_built_platform(*c, session.diagnostics());
-  if (!session.diagnostics().ok()) return session.finish();
+  if (!session.diagnostics().ok()) return session.finish(args.errors_only);
   const fs::path out = args.output;
   const std::string header = vm_configs_header(*c);
   session.write(out / "config.cmake", config_cmake(*c));
@@ -72,18 +74,18 @@ int generate(const Arguments& args) {
   session.write(out / "vm_configs.hpp", header);
   session.write(out / "report.txt", report(*c, session.diagnostics()));
   session.write(out / "generate.d", depfile((out / "vm_configs.hpp").string(), configuration_inputs(*c)));
-  return session.finish();
+  return session.finish(args.errors_only);
 }
 
 int images(const Arguments& args) {
   Session session;
   const auto c = Configuration::load(args.resolved(), session.sources(), session.diagnostics());
   if (session.diagnostics().ok()) require_image_files(*c, session.diagnostics());
-  if (!session.diagnostics().ok()) return session.finish();
+  if (!session.diagnostics().ok()) return session.finish(args.errors_only);
   const auto assembly = vm_images_assembly(*c);
   if (!assembly) {
     session.diagnostics().error({}, assembly.error());
-    return session.finish();
+    return session.finish(args.errors_only);
   }
   const fs::path out = args.output;
   std::vector<fs::path> inputs = configuration_inputs(*c);
@@ -91,7 +93,7 @@ int images(const Arguments& args) {
   inputs.insert(inputs.end(), files.begin(), files.end());
   session.write(out / "vm_images.S", *assembly);
   session.write(out / "images.d", depfile((out / "vm_images.S").string(), inputs));
-  return session.finish();
+  return session.finish(args.errors_only);
 }
 
 /// The kind of file, from the keys that only one kind has.
@@ -173,6 +175,7 @@ void add_build_options(CLI::App& command, Arguments& args) {
         const bool ok = equals != std::string::npos && equals != 0 && equals + 1 < text.size();
         return ok ? std::string() : fmt::format("'{}' is not NAME=PATH", text);
       });
+  command.add_flag("--errors-only", args.errors_only, "say nothing where there are only warnings; report.txt has them");
   command.add_option("--image-dir", args.image_dir, "folder of the built images that --image does not name")
       ->type_name("DIR");
 }

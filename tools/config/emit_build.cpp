@@ -81,6 +81,10 @@ std::string_view cpp_name(hv::CrashPolicy policy) {
   constexpr std::string_view names[] = {"Halt", "Restart", "Shutdown"};
   return names[static_cast<usize>(policy)];
 }
+std::string_view cpp_name(hv::BootProtocol protocol) {
+  constexpr std::string_view names[] = {"Direct", "Multiboot"};
+  return names[static_cast<usize>(protocol)];
+}
 std::string_view cpp_name(hv::ImageLocation location) {
   constexpr std::string_view names[] = {"Memory", "Fs", "Module"};
   return names[static_cast<usize>(location)];
@@ -129,6 +133,8 @@ class VmWriter {
     list(out, "phys_cpu_sets", "PhysCpuSets", config_.phys_cpu_sets.empty());
     field("exclusive_cpus", fmt::format("{}", config_.exclusive_cpus));
     field("entry_point", fmt::format("Gpa({:#x})", config_.entry_point.value()));
+    field("boot_protocol", fmt::format("BootProtocol::{}", cpp_name(config_.boot_protocol)));
+    field("kernel_places_itself", fmt::format("{}", config_.kernel_places_itself));
     field("kernel", image(config_.kernel, ConfigKey::KernelPath));
     field("dtb", image(config_.dtb, ConfigKey::DtbPath));
     field("bios", image(config_.bios, ConfigKey::BiosPath));

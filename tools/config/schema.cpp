@@ -227,8 +227,14 @@ constexpr Choice kImageLocations[] = {
 };
 
 constexpr Choice kBootProtocols[] = {
-    {.text = "direct", .doc = "The hypervisor enters the kernel as its format wants."},
-    {.text = "multiboot", .doc = "Multiboot, x86 only.", .not_built = "Multiboot guests come with the x86 platform"},
+    {.text = "direct",
+     .number = 0,
+     .doc = "The hypervisor enters the kernel as its format wants: arm64 Image or flat binary; on x86 bzImage, or ELF "
+            "with a PVH note or a Multiboot header."},
+    {.text = "multiboot",
+     .number = 1,
+     .doc =
+         "x86 only: an ELF file or a flat binary is entered in 32-bit protected mode, with Multiboot 1 information."},
     {.text = "uefi",
      .doc = "UEFI firmware starts the kernel.",
      .not_built = "guests under UEFI firmware are not built yet"},
@@ -258,12 +264,13 @@ constexpr Key kKernelKeys[] = {
      .required = true},
     {.name = "kernel_load_addr",
      .type = Type::Integer,
-     .doc = "Where the kernel is put.",
+     .doc =
+         "Where the kernel is put. Needed by a flat binary and an arm64 Image; a bzImage may be told, an ELF file not.",
      .unit = Unit::Address,
-     .required = true},
+     .default_doc = "what the kernel's header says (bzImage, ELF)"},
     {.name = "entry_point",
      .type = Type::Integer,
-     .doc = "First instruction of the boot CPU.",
+     .doc = "First instruction of the boot CPU. A bzImage or ELF kernel says it itself, unless a BIOS runs before it.",
      .unit = Unit::Address,
      .default_doc = "kernel_load_addr"},
     {.name = "image_location",
@@ -295,7 +302,7 @@ constexpr Key kKernelKeys[] = {
      .default_doc = "chosen by the hypervisor"},
     {.name = "bios_path",
      .type = Type::String,
-     .doc = "Code that runs before the kernel. x86 only.",
+     .doc = "Code that runs before the kernel, from 16-bit real mode on, at entry_point. x86 only.",
      .default_doc = "none"},
     {.name = "bios_load_addr",
      .type = Type::Integer,
@@ -372,13 +379,12 @@ constexpr Column kPortColumns[] = {
 };
 
 constexpr string_view kNoVirtio = "virtio devices are not built yet";
-constexpr string_view kNoX86 = "the x86 platform is not built yet";
 constexpr Choice kEmulatedTypes[] = {
     {.text = "dummy", .number = 0x0, .doc = "Placeholder.", .not_built = "a dummy device does nothing"},
     {.text = "interrupt-controller",
      .number = 0x1,
-     .doc = "The platform's interrupt controller (Arm: GIC distributor)."},
-    {.text = "console", .number = 0x2, .doc = "Serial console (Arm: PL011)."},
+     .doc = "The platform's interrupt controller (Arm: GIC distributor; x86: I/O APIC)."},
+    {.text = "console", .number = 0x2, .doc = "Serial console (Arm: PL011; x86: 16550 at port 0x3f8)."},
     {.text = "fw-cfg", .number = 0x3, .doc = "Firmware configuration.", .not_built = "FwCfg is not built yet"},
     {.text = "ivc-channel",
      .number = 0xa,
@@ -387,8 +393,8 @@ constexpr Choice kEmulatedTypes[] = {
     {.text = "gic-redistributor", .number = 0x20, .doc = "GICv3 redistributors; arguments: count, stride, first CPU."},
     {.text = "gic-distributor", .number = 0x21, .doc = "GICv3 distributor."},
     {.text = "gic-its", .number = 0x22, .doc = "GICv3 ITS.", .not_built = "the ITS is not built yet"},
-    {.text = "x86-io-apic", .number = 0x23, .doc = "IO-APIC.", .not_built = kNoX86},
-    {.text = "x86-pit", .number = 0x24, .doc = "8254 timer.", .not_built = kNoX86},
+    {.text = "x86-io-apic", .number = 0x23, .doc = "I/O APIC, at 0xfec0_0000."},
+    {.text = "x86-pit", .number = 0x24, .doc = "8254 timer, at port 0x40."},
     {.text = "loongarch-pch-pic", .number = 0x25, .doc = "PCH-PIC.", .not_built = "LoongArch is not supported"},
     {.text = "riscv-plic", .number = 0x30, .doc = "PLIC.", .not_built = "the RISC-V platform is not built yet"},
     {.text = "virtio-blk", .number = 0xe1, .doc = "Block device.", .not_built = kNoVirtio},

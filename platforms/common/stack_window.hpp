@@ -10,14 +10,16 @@
 
 namespace ax::platform {
 
-/// Places for stacks, above all physical addresses, so that a guard is simply what is not mapped and no leaf of the identity
-/// map is ever split. A stack lies at the upper end of its place; the first page of a place is never mapped.
-class StackWindow {
+/// Places for stacks from `Base` on, above all physical addresses, so that a guard is simply what is not mapped and no leaf of
+/// the identity map is ever split. A stack lies at the upper end of its place; the first page of a place is never mapped.
+template <u64 Base>
+class StackPlaces {
  public:
-  static constexpr u64 kBase = u64{1} << 47;
+  static constexpr u64 kBase = Base;
   static constexpr u64 kPlaceSize = std::bit_ceil(u64{board::kThreadStackSize} + kPageSize);
   static constexpr usize kPlaces = 512;
   static constexpr u64 kLargestStack = kPlaceSize - kPageSize;
+  static constexpr u64 kEnd = kBase + kPlaces * kPlaceSize;
 
   /// The end of a free place, which is taken from now on: the top of its stack. Error: OutOfMemory.
   constexpr Result<Hva> take() {

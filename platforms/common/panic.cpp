@@ -4,8 +4,8 @@
 
 #include "kernel/log/log.hpp"
 #include "kernel/percpu/per_cpu.hpp"
-#include "platforms/aarch64-dyn/exceptions.hpp"
-#include "platforms/aarch64-dyn/symbols.hpp"
+#include "platforms/common/image.hpp"
+#include "platforms/common/panic.hpp"
 #include "platforms/platform.hpp"
 
 namespace ax::platform {
@@ -17,6 +17,8 @@ constinit std::atomic<StopHook> stop_hook{nullptr};
 /// Time for the other CPUs to reach their halt, so that they do not print into the report: a millisecond or more on
 /// anything that runs this.
 constexpr unsigned kStopSpins = 1'000'000;
+
+constexpr usize kMaxFrames = 32;
 
 void print_build_id() {
   // An ELF note: name size, descriptor size, type, name padded to four bytes, descriptor.
@@ -55,13 +57,24 @@ void end_panic(const char* message) {
   power_off();
 }
 
+void print_back_trace(u64 pc, u64 frame) {
+  log::print_line("back-trace (llvm-symbolizer --obj=axvisor ADDRESS...):");
+  for (usize depth = 0; depth < kMaxFrames; ++depth) {
+    log::print_line("  #{} {:#x}", depth, pc - load_offset());
+    if (frame == 0 || !is_readable(frame) || !is_readable(frame + sizeof(u64))) return;
+    const u64* record = reinterpret_cast<const u64*>(frame);
+    const u64 caller = record[0];
+    if (record[1] == 0 || caller == frame) return;
+    pc = record[1] - kCallSize;  // the call: what it returns to may be another function when the call does not return
+    frame = caller;
+  }
+}
+
 // The stack is intact here, so the caller's frame record is the start of the chain.
 [[gnu::noinline]] void panic(const char* message) {
   begin_panic();
   log::print_line("axvisor: panic on CPU {}: {}", percpu::this_cpu().index, std::string_view(message));
-  log::print_line("  daif {:x}  currentel {:x}  hcr {:x}  sctlr {:x}  vttbr {:x}", arch::DAIF::read(), arch::CURRENT_EL::read(),
-                  arch::HCR_EL2::read(), arch::SCTLR_EL2::read(), arch::VTTBR_EL2::read());
-  constexpr u64 kCallSize = 4;
+  print_control_registers();
   print_back_trace(reinterpret_cast<u64>(__builtin_return_address(0)) - kCallSize,
                    *static_cast<u64*>(__builtin_frame_address(0)));
   end_panic(message);
