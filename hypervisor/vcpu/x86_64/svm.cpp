@@ -29,13 +29,14 @@ constexpr u16 kPausesBeforeExit = 3000;
 // ---- what an exit means -----------------------------------------------------------------------------------------------
 
 struct ExitKind {
-  ExitReason reason = ExitReason::Unexpected;
-  u8 length = 0;
+  ExitReason reason;
+  u8 length;
 };
 
 constexpr usize kExitCodes = 0x90;
 constexpr auto kExitKinds = [] {
-  std::array<ExitKind, kExitCodes> table{};
+  std::array<ExitKind, kExitCodes> table;
+  table.fill({ExitReason::Unexpected, 0});
   const auto set = [&](u64 code, ExitReason reason, u8 length) { table[code] = {reason, length}; };
   set(ExitCode::kCr8Read, ExitReason::TaskPriority, 0);
   set(ExitCode::kCr8Write, ExitReason::TaskPriority, 0);
