@@ -23,7 +23,7 @@ struct SvmVcpuTest : ::testing::Test {
   explicit SvmVcpuTest(Features features = {}) {
     machine.features = features;
     machine.cpus = cpus;
-    cpus[0] = {.host_state = Hpa(0x7000), .asid_count = 4};
+    cpus[0] = {.host_state = Hpa(0x7000), .asids = AddressTags(3)};
     block = *frames.allocate(sizeof(Vmcb), kPageSize);
     vcpu.emplace(machine, block, frames, VcpuSettings{.translation = translation, .port_permissions = Hpa(0x3000)});
     start(*vcpu, registers, {.mode = StartState::Mode::Long64, .rip = 0x1000, .cr3 = 0x2000});
@@ -236,7 +236,7 @@ TEST_F(SvmVcpuTest, FlushesAllWhenAsidsAreUsedUpAndEverybodyTakesANewOne) {
   };
   vcpu->enter(registers);
   second.enter(other);
-  cpus[0].next_asid = 4;  // ASIDs 0 to 3 exist
+  // ASIDs 0 to 2 exist.
   ASSERT_TRUE(translation.map({Gpa(0), 4_KiB}, Hpa(0x5000), mm::kReadWriteExecute));
   ASSERT_TRUE(translation.unmap({Gpa(0), 4_KiB}));
   vcpu->enter(registers);
