@@ -29,13 +29,14 @@ constexpr u16 kPausesBeforeExit = 3000;
 // ---- what an exit means -----------------------------------------------------------------------------------------------
 
 struct ExitKind {
-  ExitReason reason = ExitReason::Unexpected;
-  u8 length = 0;
+  ExitReason reason;
+  u8 length;
 };
 
 constexpr usize kExitCodes = 0x90;
 constexpr auto kExitKinds = [] {
-  std::array<ExitKind, kExitCodes> table{};
+  std::array<ExitKind, kExitCodes> table;
+  table.fill({ExitReason::Unexpected, 0});
   const auto set = [&](u64 code, ExitReason reason, u8 length) { table[code] = {reason, length}; };
   set(ExitCode::kCr8Read, ExitReason::TaskPriority, 0);
   set(ExitCode::kCr8Write, ExitReason::TaskPriority, 0);
@@ -149,17 +150,12 @@ void SvmVcpu::put() {
 void SvmVcpu::renew_asid() {
   ControlArea& c = vmcb_.control;
   epoch_ = settings_.translation.epoch();
-  if (generation_ == cpu_->generation && machine_.features.flush_by_asid) {
+  if (cpu_->asids.is_current(asid_) && machine_.features.flush_by_asid) {
     c.tlb_control = TlbControl::kFlushThisAsid;
     return;
   }
-  if (cpu_->next_asid >= cpu_->asid_count) {
-    ++cpu_->generation;
-    cpu_->next_asid = 1;
-    c.tlb_control = TlbControl::kFlushAll;
-  }
-  generation_ = cpu_->generation;
-  c.asid = cpu_->next_asid++;
+  if (cpu_->asids.renew(asid_)) c.tlb_control = TlbControl::kFlushAll;
+  c.asid = asid_.number;
   c.clean &= ~Clean::kAsid;
 }
 
@@ -168,7 +164,7 @@ void SvmVcpu::renew_asid() {
 const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
   ControlArea& c = vmcb_.control;
   SaveArea& s = vmcb_.save;
-  if (epoch_ != settings_.translation.epoch() || generation_ != cpu_->generation) [[unlikely]] renew_asid();
+  if (epoch_ != settings_.translation.epoch() || !cpu_->asids.is_current(asid_)) [[unlikely]] renew_asid();
   s.rax = registers[Gpr::Rax];
   s.rsp = registers[Gpr::Rsp];
   s.rip = registers.rip;
