@@ -139,12 +139,12 @@ bool read_record(MadtRecord type, Bytes record, InterruptControllers& out) {
     case MadtRecord::LocalApic:
       if (record.size() < kLocalApicSize) return false;
       if ((load_le<u32>(record, 4) & kProcessorEnabled) == 0) return true;
-      out.incomplete |= !out.processors.push_back({.apic_id = load_le<u8>(record, 3), .uid = load_le<u8>(record, 2)});
+      out.incomplete |= !out.apic_ids.push_back(load_le<u8>(record, 3));
       return true;
     case MadtRecord::LocalX2apic:
       if (record.size() < kX2apicSize) return false;
       if ((load_le<u32>(record, 8) & kProcessorEnabled) == 0) return true;
-      out.incomplete |= !out.processors.push_back({.apic_id = load_le<u32>(record, 4), .uid = load_le<u32>(record, 12)});
+      out.incomplete |= !out.apic_ids.push_back(load_le<u32>(record, 4));
       return true;
     case MadtRecord::IoApic:
       if (record.size() < kIoApicSize) return false;
@@ -190,9 +190,8 @@ Result<InterruptControllers> read_madt(Bytes madt) {
 
 Result<PowerManagement> read_fadt(Bytes fadt) {
   // Offsets of ACPI 6.5 table 5.9.
-  constexpr usize kDsdt = 40, kSci = 46, kSmiCommand = 48, kAcpiEnable = 52, kPm1aControl = 64, kPm1bControl = 68, kPmTimer = 76;
-  constexpr usize kFlags = 112, kReset = 116, kResetValue = 128, kExtendedDsdt = 140, kExtendedPm1a = 172, kExtendedPm1b = 184,
-                  kExtendedPmTimer = 208;
+  constexpr usize kDsdt = 40, kSci = 46, kSmiCommand = 48, kAcpiEnable = 52, kPm1aControl = 64, kPm1bControl = 68;
+  constexpr usize kFlags = 112, kReset = 116, kResetValue = 128, kExtendedDsdt = 140, kExtendedPm1a = 172, kExtendedPm1b = 184;
   constexpr u32 kResetSupported = 1 << 10;
   if (fadt.size() < kFlags + sizeof(u32)) return fail(Error::Malformed);
   PowerManagement out;
@@ -201,7 +200,6 @@ Result<PowerManagement> read_fadt(Bytes fadt) {
   out.acpi_enable = load_le<u8>(fadt, kAcpiEnable);
   out.pm1a_control_port = read_port(fadt, kExtendedPm1a, kPm1aControl);
   out.pm1b_control_port = read_port(fadt, kExtendedPm1b, kPm1bControl);
-  out.pm_timer_port = read_port(fadt, kExtendedPmTimer, kPmTimer);
   if ((load_le<u32>(fadt, kFlags) & kResetSupported) != 0) {
     out.reset = read_register(fadt, kReset);
     out.reset_value = load_or<u8>(fadt, kResetValue, 0);

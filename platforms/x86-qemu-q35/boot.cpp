@@ -135,7 +135,7 @@ drivers::host_timer::Frequencies find_frequencies(Root& root) {
 }
 
 void start_interrupts_and_clock(Root& root) {
-  silence_8259();
+  if (root.machine.pc.has_8259) silence_8259();
   root.apic.attach(root.machine.pc.local_apic.base);
   require(root.apic.init_cpu(), "the local APIC is switched off");
   root.running = 1;

@@ -17,6 +17,7 @@ foreach(death overflow abort panic brk text execute)
 endforeach()
 axvisor_boot_test(platform-dies-alone IMAGE platform_selftest RUN platform_pc_dies.toml SET smp=1 VARIABLES death=overflow)
 axvisor_boot_test(platform-resets IMAGE platform_selftest RUN platform_pc_resets.toml)
+axvisor_boot_test(platform-resets-without-acpi IMAGE platform_selftest RUN platform_pc_resets.toml SET machine="pc")  # its FADT names no register
 
 # ---- the tiny guest: every way to boot it, on several CPUs ----
 
