@@ -150,6 +150,7 @@ Result<void> Vm::create_vcpus() {
   for (unsigned index = 0; index < config_.cpu_count; ++index) {
     const unsigned cpu = TRY(choose_cpu(index));
     vcpus_[index] = TRY(mm::make_box<Vcpu>(hypervisor_.heap(), *this, index, cpu, ArchVm::guest_id(config_, index)));
+    TRY(arch.prepare(*vcpus_[index]));
     ++vcpu_count_;
   }
   return {};

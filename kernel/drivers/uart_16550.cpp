@@ -34,24 +34,24 @@ void Uart16550::write_register(u16 number, u8 value) const {
   width_ == 4 ? arch::mmio_write32(address, value) : arch::mmio_write8(address, value);
 }
 
-void Uart16550::init() {
+void Uart16550Registers::init() {
   write_register(Register::InterruptEnable, 0);
   write_register(Register::FifoControl, kFifoEnable);
   // OUT2 gates the interrupt line on PC-style boards.
   write_register(Register::ModemControl, kDataTerminalReady | kRequestToSend | kOut2);
 }
 
-bool Uart16550::can_send() { return (read(Register::LineStatus) & kTransmitterHoldingEmpty) != 0; }
-void Uart16550::send(char c) { write_register(Register::Data, static_cast<u8>(c)); }
+bool Uart16550Registers::can_send() { return (read(Register::LineStatus) & kTransmitterHoldingEmpty) != 0; }
+void Uart16550Registers::send(char c) { write_register(Register::Data, static_cast<u8>(c)); }
 
-std::optional<char> Uart16550::get() {
+std::optional<char> Uart16550Registers::get() {
   if ((read(Register::LineStatus) & kDataReady) == 0) return std::nullopt;
   return static_cast<char>(read(Register::Data));
 }
 
-void Uart16550::enable_receive_interrupt() { write_register(Register::InterruptEnable, kReceiveInterrupt); }
+void Uart16550Registers::enable_receive_interrupt() { write_register(Register::InterruptEnable, kReceiveInterrupt); }
 
-void Uart16550::acknowledge_interrupt() {
+void Uart16550Registers::acknowledge_interrupt() {
   // Only a DesignWare port ever reports busy-detect, so its status register exists when it is read here.
   if ((read(Register::InterruptId) & kInterruptIdMask) == kBusyDetect) read(Register::UartStatus);
 }

@@ -36,6 +36,8 @@ class ArchVm {
   Result<void> map(GpaRange range, Hpa target, mm::PageAttributes attributes) { return stage2_->map(range, target, attributes); }
   /// What the guest knows vCPU `index` by: MPIDR_EL1 affinity.
   static u64 guest_id(const VmConfig& config, unsigned index);
+  /// A vCPU that was just made.
+  Result<void> prepare(Vcpu&) { return {}; }
   /// vCPUs exist.
   Result<void> create_devices();
   Result<void> load_images();
