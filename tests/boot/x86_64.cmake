@@ -17,3 +17,9 @@ foreach(death overflow abort panic brk text execute)
 endforeach()
 axvisor_boot_test(platform-dies-alone IMAGE platform_selftest RUN platform_pc_dies.toml SET smp=1 VARIABLES death=overflow)
 axvisor_boot_test(platform-resets IMAGE platform_selftest RUN platform_pc_resets.toml)
+
+# ---- the vCPU backends, without the hypervisor ----
+
+axvisor_boot_test(vcpu-svm IMAGE vcpu_selftest RUN vcpu_svm.toml)
+axvisor_boot_test(vcpu-svm-epyc IMAGE vcpu_selftest RUN vcpu_svm.toml SET cpu="EPYC")
+axvisor_boot_test(vcpu-vmx IMAGE vcpu_selftest RUN vcpu_vmx.toml LABELS bochs)
