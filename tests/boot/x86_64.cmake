@@ -17,7 +17,17 @@ foreach(death overflow abort panic brk text execute)
 endforeach()
 axvisor_boot_test(platform-dies-alone IMAGE platform_selftest RUN platform_pc_dies.toml SET smp=1 VARIABLES death=overflow)
 axvisor_boot_test(platform-resets IMAGE platform_selftest RUN platform_pc_resets.toml)
+
+# ---- the vCPU backends, without the hypervisor ----
+
+axvisor_boot_test(vcpu-svm IMAGE vcpu_selftest RUN vcpu_svm.toml)
+axvisor_boot_test(vcpu-svm-epyc IMAGE vcpu_selftest RUN vcpu_svm.toml SET cpu="EPYC")
+axvisor_boot_test(vcpu-vmx IMAGE vcpu_selftest RUN vcpu_vmx.toml LABELS bochs)
 axvisor_boot_test(platform-resets-without-acpi IMAGE platform_selftest RUN platform_pc_resets.toml SET machine="pc")  # its FADT names no register
+
+if(NOT TARGET hypervisor_main)
+  return()
+endif()
 
 # ---- the tiny guest: every way to boot it, on several CPUs ----
 

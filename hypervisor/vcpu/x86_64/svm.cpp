@@ -219,7 +219,7 @@ void SvmVcpu::classify(GuestRegisters& registers) {
       nmi_return_ = registers.rip;
       exit_.reason = ExitReason::Handled;
       break;
-    case ExitReason::Unexpected: return classify_exception(registers);
+    case ExitReason::Unexpected: return classify_exception();
     default: break;
   }
 }
@@ -245,7 +245,7 @@ void SvmVcpu::describe_fault() {
 }
 
 // The guest takes an intercepted exception all the same: it was only to be seen.
-void SvmVcpu::classify_exception(GuestRegisters&) {
+void SvmVcpu::classify_exception() {
   const ControlArea& c = vmcb_.control;
   const u64 vector = c.exit_code - ExitCode::kFirstException;
   if (vector != Vector::kDebug && vector != Vector::kAlignmentCheck) return;
@@ -326,6 +326,7 @@ void SvmVcpu::set_intercept(u64 exit_code, bool on) {
 }
 
 bool SvmVcpu::inject_exception(u8 vector, std::optional<u32> error_code) {
+  if ((vmcb_.save.cr0 & Cr0::kPe) == 0) error_code.reset();  // real mode knows none
   const auto event = combine(Event(vmcb_.control.event_injection), Event::of(Event::Type::Exception, vector, error_code));
   vmcb_.control.event_injection = event ? event->encoded() : 0;
   return event.has_value();

@@ -70,7 +70,7 @@ class SvmVcpu final : public VcpuBackend {
   void close_window();
   void set_intercept(u64 exit_code, bool on);
   void classify(GuestRegisters& registers);
-  void classify_exception(GuestRegisters& registers);
+  void classify_exception();
   void describe_port(const GuestRegisters& registers);
   void describe_fault();
 
