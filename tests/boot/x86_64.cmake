@@ -21,3 +21,39 @@ axvisor_boot_test(platform-resets IMAGE platform_selftest RUN platform_pc_resets
 axvisor_boot_test(platform-resets-by-chipset IMAGE platform_selftest RUN platform_pc_resets.toml SET machine="pc")
 # Neither ACPI nor HPET nor a chipset: one CPU, timed by the PIT, reset by a triple fault.
 axvisor_boot_test(platform-bare-pc IMAGE platform_selftest_pvh RUN platform_pc_resets.toml SET machine="microvm,acpi=off")
+
+# ---- the vCPU backends, without the hypervisor ----
+
+axvisor_boot_test(vcpu-svm IMAGE vcpu_selftest RUN vcpu_svm.toml)
+axvisor_boot_test(vcpu-svm-epyc IMAGE vcpu_selftest RUN vcpu_svm.toml SET cpu="EPYC")
+axvisor_boot_test(vcpu-vmx IMAGE vcpu_selftest RUN vcpu_vmx.toml LABELS bochs)
+
+if(NOT TARGET hypervisor_main)
+  return()
+endif()
+
+# ---- the tiny guest: every way to boot it, on several CPUs ----
+
+axvisor_add_image(boot_tiny VMS ${vms}/pc_tiny.toml)
+foreach(cpu max EPYC)
+  axvisor_boot_test(tiny-${cpu} IMAGE boot_tiny RUN tiny_pc.toml SET cpu="${cpu}" LABELS guest)
+endforeach()
+axvisor_boot_test(tiny-smp1 IMAGE boot_tiny RUN tiny_pc.toml SET smp=1 LABELS guest)
+axvisor_add_image(boot_tiny_bios VMS ${vms}/pc_bios.toml)
+axvisor_boot_test(tiny-bios IMAGE boot_tiny_bios RUN tiny_pc.toml LABELS guest)
+
+# Two VMs: names are kept apart, and the machine stays up until both have stopped.
+axvisor_add_image(boot_two_tiny VMS ${vms}/pc_tiny.toml ${vms}/pc_second.toml)
+axvisor_boot_test(two-tiny IMAGE boot_two_tiny RUN two_tiny_pc.toml LABELS guest)
+
+# ---- what must go wrong, and how ----
+
+axvisor_add_image(boot_crash VMS ${vms}/pc_crash.toml ${vms}/pc_second.toml)
+axvisor_boot_test(guest-crashes IMAGE boot_crash RUN crash_pc.toml LABELS guest)
+
+# ---- Debian Linux ----
+
+axvisor_add_image(boot_linux VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-x86_64-qemu-smp1.toml)
+axvisor_add_image(boot_linux_smp VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-x86_64-qemu-smp2.toml)
+axvisor_boot_test(linux IMAGE boot_linux RUN linux_pc.toml VARIABLES cpus=1 LABELS linux)
+axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux_pc.toml VARIABLES cpus=2 LABELS linux)
