@@ -3,7 +3,7 @@ include_guard(GLOBAL)
 
 set(AXVISOR_VM_CONFIGS "" CACHE STRING "VM files to build in (path list as in PATH), instead of the board's own; relative to the current folder")
 set(AXVISOR_SMP "" CACHE STRING "Most CPUs to bring up, instead of the board's own number")
-set(AXVISOR_CONFIG_PATH "" CACHE STRING "More folders with board/, vms/ and images/ (path list as in PATH)")
+set(AXVISOR_CONFIG_PATH "" CACHE STRING "More folders with board/, vms/, images/ and platforms/ (path list as in PATH)")
 set(AXVISOR_IMAGE_DIR ${CMAKE_SOURCE_DIR}/build/images CACHE PATH "Where fetched guest images are put")
 set(AXVISOR_GENERATED_DIR ${CMAKE_BINARY_DIR}/generated)
 

@@ -13,8 +13,8 @@ constexpr u32 bit_of(VcpuRequest r) { return static_cast<u32>(r); }
 Vcpu::Vcpu(Vm& owner, unsigned vcpu_index, unsigned cpu_index, u64 id)
     : Task(Kind::Vcpu, cpu_index), vm(owner), index(vcpu_index), guest_id(id), arch(*this, owner.arch) {}
 
-void Vcpu::request(VcpuRequest what) {
-  requests_.fetch_or(bit_of(what), std::memory_order_release);
+void Vcpu::request(u32 bits) {
+  requests_.fetch_or(bits, std::memory_order_release);
   Cpu::current().notify(*this);
 }
 

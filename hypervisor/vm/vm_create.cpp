@@ -40,6 +40,7 @@ Vm::~Vm() {
   hypervisor_.interrupts().take_back(*this);
   hypervisor_.device_owners().release(number_);
   memory_.zero_all();
+  for (mm::Box<Vcpu>& vcpu : vcpus_) vcpu.reset();
   arch.destroy_translation();
   for (const GuestRegion& region : regions_) frames_.free({region.hpa, region.gpa.size});
 }

@@ -44,7 +44,7 @@ bool ArchVcpu::has_deliverable() {
   return (registers.rflags & x86::Rflags::kIf) != 0 && vm_.interrupt_pending(owner_);
 }
 
-void ArchVcpu::run_once(Cpu& cpu) {
+void ArchVcpu::run_guest(Cpu& cpu) {
   if (halted_) {
     if (!has_deliverable()) return vm_.wait(owner_);
     halted_ = false;

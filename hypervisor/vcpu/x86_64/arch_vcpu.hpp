@@ -14,8 +14,8 @@ namespace hv {
 /// Members are for the vCPU's own CPU, interrupts masked, unless they say otherwise.
 class ArchVcpu {
  public:
-  /// `owner`: what the services are told. `index`: for reports. All outlive it.
-  ArchVcpu(Vcpu& owner, unsigned index, VmServices& vm) : owner_(owner), index_(index), vm_(vm) {}
+  /// `owner`: what the services are told. Both outlive it.
+  ArchVcpu(Vcpu& owner, VmServices& vm) : owner_(owner), vm_(vm) {}
 
   /// Before any other function. `xcr0`: what any guest may enable there; 0 on a CPU without XSAVE. Manager thread, interrupts
   /// masked. Errors: OutOfMemory.
@@ -30,7 +30,14 @@ class ArchVcpu {
 
   /// Delivers interrupts, enters the guest and answers the exit. Loaded. A vCPU that has halted and has nothing to wake up for
   /// asks its VM to wait instead.
-  void run_once(Cpu& cpu);
+  void run_guest(Cpu& cpu);
+
+  /// Requests of this architecture (VcpuRequest).
+  static constexpr u32 kArmTimer = 1 << 8;  ///< a deadline of its devices has changed
+  void serve(u32 asked) {
+    if ((asked & kArmTimer) != 0) vm_.arm_timer(owner_);
+  }
+  void cancel_timers() { vm_.cancel_timer(owner_); }
 
   /// Whether a halted vCPU has a reason to go on.
   bool has_deliverable();
@@ -44,13 +51,13 @@ class ArchVcpu {
   VcpuBackend& backend() { return *backend_; }
   Vcpu& owner() { return owner_; }
   VmServices& vm() { return vm_; }
-  unsigned index() const { return index_; }
+  unsigned index() const { return vm_.index_of(owner_); }
 
   u64 xcr0() const { return floating_point_->xcr0(); }
   /// XSETBV. False: #GP.
   bool set_xcr0(u64 value);
 
-  /// HLT: the next run_once() waits.
+  /// HLT: the next run_guest() waits.
   void halt() { halted_ = true; }
   /// Both end in the guest or, when the architecture says so, in a shutdown of the VM.
   void inject(u8 vector, std::optional<u32> error_code = {});
@@ -61,7 +68,6 @@ class ArchVcpu {
   void deliver_nmi();
 
   Vcpu& owner_;
-  const unsigned index_;
   VmServices& vm_;
   mm::Box<VcpuBackend> backend_;
   std::optional<FloatingPointState> floating_point_;

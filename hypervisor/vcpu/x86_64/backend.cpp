@@ -43,6 +43,12 @@ std::optional<GuestRegister> register_of_msr(u32 index) {
   return std::nullopt;
 }
 
+u32 msr_of_register(GuestRegister which) {
+  for (const MsrRegister& msr : kMsrRegisters)
+    if (msr.which == which) return msr.index;
+  return 0;
+}
+
 Result<PortPermissions> PortPermissions::create(VmFrames& frames) {
   const HpaRange map = TRY(frames.allocate(kPortMapSize, kPageSize));
   __builtin_memset(reinterpret_cast<void*>(map.base.value()), 0xff, kPortMapSize);

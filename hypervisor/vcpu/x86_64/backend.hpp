@@ -152,6 +152,8 @@ Result<mm::Box<Virtualization>> create_virtualization(mm::ObjectAllocator& heap,
 
 /// Where a model-specific register that is part of a guest's state is kept; nothing for all others.
 std::optional<GuestRegister> register_of_msr(u32 index);
+/// The other way round. `which` is one of them.
+u32 msr_of_register(GuestRegister which);
 
 /// The ports that one VM reaches without an exit: none, until they are allowed.
 class PortPermissions {

@@ -1,0 +1,210 @@
+// The x86 half of a VM at run time.
+#include "hypervisor/vm/x86_64/arch_vm.hpp"
+
+#include <arch/cpu.hpp>
+#include <arch/msr.hpp>
+#include <arch/timer.hpp>
+#include <bit>
+#include <utility>
+
+#include "hypervisor/main/hypervisor.hpp"
+#include "hypervisor/vcpu/x86_64/architecture.hpp"
+#include "hypervisor/vm/vm.hpp"
+#include "kernel/log/log.hpp"
+
+namespace hv {
+
+using namespace x86;
+
+/// What MSR emulation asks, for the time of one access by `vcpu`, on its CPU.
+class ArchVm::Msrs final : public MsrHost {
+ public:
+  Msrs(ArchVm& vm, Vcpu& vcpu) : vm_(vm), vcpu_(vcpu) {}
+
+  u64 read_register(u32 index) override { return backend().read(*register_of_msr(index)); }
+  void write_register(u32 index, u64 value) override { backend().write(*register_of_msr(index), value); }
+  bool paging_enabled() override { return (backend().read(GuestRegister::Cr0) & Cr0::kPg) != 0; }
+  u64 read_tsc() override { return vm_.now() + adjust(); }
+  void write_tsc(u64 value) override {
+    adjust() = value - vm_.now();
+    backend().set_tsc_offset(adjust() - vm_.vm_.time_offset());
+  }
+  std::optional<u64> read_apic(u32 index) override {
+    const auto value = vm_.with_machine([&](PcMachine& machine) { return machine.apic_msr_read(vcpu_.index, index); });
+    return value && index == msr::kTscDeadline && *value != 0 ? *value + adjust() : value;
+  }
+  bool write_apic(u32 index, u64 value) override {
+    const u64 vm_value = index == msr::kTscDeadline && value != 0 ? value - adjust() : value;
+    return vm_.with_machine([&](PcMachine& machine) { return machine.apic_msr_write(vcpu_.index, index, vm_value); });
+  }
+  u64 host_arch_capabilities() override { return arch::read_msr(msr::kArchCapabilities); }
+  void clock_changed(u32 index) override { vm_.update_clock(vcpu_, index); }
+
+ private:
+  VcpuBackend& backend() { return vcpu_.arch.backend(); }
+  u64& adjust() { return vm_.tsc_adjust_[vcpu_.index]; }
+
+  ArchVm& vm_;
+  Vcpu& vcpu_;
+};
+
+// ---- what vCPUs ask ---------------------------------------------------------------------------------------------------
+
+std::string_view ArchVm::name() const { return vm_.name(); }
+unsigned ArchVm::index_of(const Vcpu& vcpu) const { return vcpu.index; }
+GuestMemory& ArchVm::memory() { return vm_.memory(); }
+
+CpuidResult ArchVm::cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) {
+  CpuidGuest guest;
+  guest.apic_id = vcpu.index;
+  guest.cpu_count = vm_.vcpu_count();
+  guest.xcr0 = vcpu.arch.xcr0();
+  guest.os_xsave = (vcpu.arch.backend().read(GuestRegister::Cr4) & Cr4::kOsxsave) != 0;
+  guest.apic_enabled = machine_->without_lock().apic_enabled(vcpu.index);
+  guest.tsc_hz = drivers::host_timer::frequency();
+  guest.apic_timer_hz = PcMachine::kApicTimerHz;
+  return guest_cpuid(host_cpuid(), guest, leaf, subleaf);
+}
+
+Result<u64> ArchVm::msr_read(Vcpu& vcpu, u32 index) {
+  Msrs host(*this, vcpu);
+  const auto value = read_msr({host, msrs_[vcpu.index], vm_.hypervisor().guest_execution().facts()}, index);
+  if (!value) return fail(Error::NotFound);
+  return *value;
+}
+
+bool ArchVm::msr_write(Vcpu& vcpu, u32 index, u64 value) {
+  Msrs host(*this, vcpu);
+  return write_msr({host, msrs_[vcpu.index], vm_.hypervisor().guest_execution().facts()}, index, value);
+}
+
+template <class Action>
+auto ArchVm::with_machine(Action action) {
+  const auto machine = machine_->lock();
+  const auto result = action(*machine);
+  if (changed_timers_ != 0) [[unlikely]] set_changed_timers(*machine);
+  return result;
+}
+
+u32 ArchVm::port_in(Vcpu& vcpu, u16 port, u32 size) {
+  return with_machine([&](PcMachine& machine) { return machine.port_read(vcpu.index, port, size); });
+}
+void ArchVm::port_out(Vcpu& vcpu, u16 port, u32 size, u32 value) {
+  with_machine([&](PcMachine& machine) {
+    machine.port_write(vcpu.index, port, size, value);
+    return true;
+  });
+}
+
+std::optional<u64> ArchVm::mmio_read(Vcpu& vcpu, Gpa address, u32 size) {
+  return with_machine([&](PcMachine& machine) { return machine.mmio_read(vcpu.index, address, size); });
+}
+bool ArchVm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
+  return with_machine([&](PcMachine& machine) { return machine.mmio_write(vcpu.index, address, size, value); });
+}
+
+u8 ArchVm::task_priority(Vcpu& vcpu) { return machine_->lock()->cr8(vcpu.index); }
+void ArchVm::set_task_priority(Vcpu& vcpu, u8 priority) { machine_->lock()->set_cr8(vcpu.index, priority); }
+bool ArchVm::interrupt_pending(Vcpu& vcpu) { return machine_->lock()->pending_vector(vcpu.index).has_value(); }
+std::optional<u8> ArchVm::take_interrupt(Vcpu& vcpu) { return machine_->lock()->acknowledge(vcpu.index); }
+
+void ArchVm::wait(Vcpu& vcpu) { vcpu.wait(); }
+void ArchVm::yield(Vcpu&) { Cpu::current().reschedule = true; }
+void ArchVm::crashed(Vcpu&) { vm_.request_stop(StopReason::Crash); }
+void ArchVm::handle_interrupts(Cpu& cpu) { cpu.handle_interrupts(); }
+
+// ---- from outside -----------------------------------------------------------------------------------------------------
+
+void ArchVm::begin_time() {
+  for (unsigned i = 0; i < vm_.vcpu_count(); ++i) vm_.vcpu(i)->arch.backend().set_tsc_offset(-vm_.time_offset());
+}
+
+void ArchVm::console_input(char c) {
+  with_machine([&](PcMachine& machine) {
+    machine.receive(c);
+    return true;
+  });
+}
+
+// An edge is over at once; a level lasts until the guest has ended the interrupt, when the host looks at the line again.
+void ArchVm::hardware_interrupt(u32 pin, bool level) {
+  with_machine([&](PcMachine& machine) {
+    machine.set_line(pin, true);
+    if (!level) machine.set_line(pin, false);
+    return true;
+  });
+}
+
+// ---- what the machine tells -------------------------------------------------------------------------------------------
+
+void ArchVm::kick(unsigned index) {
+  Vcpu& vcpu = *vm_.vcpu(index);
+  vcpu.arch.interrupts_changed();
+  // The one that runs here looks before its next entry anyway.
+  if (Cpu::current().running == &vcpu && vcpu.state == Task::State::Running) return;
+  vcpu.request(VcpuRequest::Interrupt);
+}
+
+void ArchVm::nmi(unsigned index) {
+  vm_.vcpu(index)->arch.post_nmi();
+  vm_.vcpu(index)->request(VcpuRequest::Interrupt);
+}
+
+void ArchVm::init(unsigned index) { vm_.vcpu(index)->power_off(); }
+
+void ArchVm::start(unsigned index, u8 vector) {
+  constexpr unsigned kVectorShift = 8;  // page number to segment
+  static_cast<void>(vm_.vcpu(index)->start({.real_segment = static_cast<u16>(vector << kVectorShift)}));
+}
+
+void ArchVm::console_output(char c) { vm_.output().put(c); }
+void ArchVm::power_off() { vm_.request_stop(StopReason::PowerOff); }
+void ArchVm::reset() { vm_.request_stop(StopReason::Reset); }
+
+void ArchVm::debug_exit(u32 code) {
+  log::info("VM {} wrote {} to its debug-exit port", vm_.name(), code);
+  vm_.request_stop(StopReason::PowerOff);
+}
+
+void ArchVm::line_ended(u32 gsi) { vm_.hypervisor().interrupts().line_ended(vm_, gsi); }
+
+// ---- time -------------------------------------------------------------------------------------------------------------
+
+/// Ticks of the VM's own time: 0 at its start.
+u64 ArchVm::now() { return drivers::host_timer::now() - vm_.time_offset(); }
+
+// A deadline is armed on the CPU of the vCPU that it belongs to.
+void ArchVm::set_changed_timers(PcMachine& machine) {
+  for (u32 left = std::exchange(changed_timers_, 0); left != 0; left &= left - 1) {
+    const auto index = static_cast<unsigned>(std::countr_zero(left));
+    Vcpu& vcpu = *vm_.vcpu(index);
+    if (vcpu.cpu == Cpu::current().index) {
+      arm(machine, index);
+    } else {
+      vcpu.request(ArchVcpu::kArmTimer);
+    }
+  }
+}
+
+void ArchVm::arm(PcMachine& machine, unsigned index) {
+  const u64 next = machine.next_deadline(index);
+  if (next == kNoDeadline) {
+    Cpu::current().cancel(timers_[index]);
+  } else {
+    Cpu::current().arm(timers_[index], next + vm_.time_offset());
+  }
+}
+
+void ArchVm::arm_timer(Vcpu& vcpu) { arm(*machine_->lock(), vcpu.index); }
+void ArchVm::cancel_timer(Vcpu& vcpu) { Cpu::current().cancel(timers_[vcpu.index]); }
+
+void ArchVm::timer_due(Deadline& deadline) {
+  const Timer& timer = static_cast<Timer&>(deadline);
+  ArchVm& self = *timer.vm;
+  const auto machine = self.machine_->lock();
+  machine->run_timers(timer.vcpu);
+  self.changed_timers_ |= 1u << timer.vcpu;
+  self.set_changed_timers(*machine);
+}
+
+}  // namespace hv
