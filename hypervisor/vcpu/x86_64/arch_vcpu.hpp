@@ -53,6 +53,7 @@ class ArchVcpu {
   VmServices& vm() { return vm_; }
   unsigned index() const { return vm_.index_of(owner_); }
 
+  u8 physical_address_bits() const { return physical_address_bits_; }
   u64 xcr0() const { return floating_point_->xcr0(); }
   /// XSETBV. False: #GP.
   bool set_xcr0(u64 value);
@@ -72,6 +73,7 @@ class ArchVcpu {
   mm::Box<VcpuBackend> backend_;
   std::optional<FloatingPointState> floating_point_;
   u64 supported_xcr0_ = 0;
+  u8 physical_address_bits_ = 0;
   std::atomic<bool> look_for_interrupt_{false};
   std::atomic<bool> nmi_{false};
   bool window_requested_ = false;
