@@ -16,6 +16,14 @@ namespace hv {
 
 using namespace x86;
 
+template <class Action>
+auto ArchVm::with_machine(Action action) {
+  const auto machine = machine_->lock();
+  const auto result = action(*machine);
+  if (changed_timers_ != 0) [[unlikely]] set_changed_timers(*machine);
+  return result;
+}
+
 /// What MSR emulation asks, for the time of one access by `vcpu`, on its CPU.
 class ArchVm::Msrs final : public MsrHost {
  public:
@@ -76,14 +84,6 @@ Result<u64> ArchVm::msr_read(Vcpu& vcpu, u32 index) {
 bool ArchVm::msr_write(Vcpu& vcpu, u32 index, u64 value) {
   Msrs host(*this, vcpu);
   return write_msr({host, msrs_[vcpu.index], vm_.hypervisor().guest_execution().facts()}, index, value);
-}
-
-template <class Action>
-auto ArchVm::with_machine(Action action) {
-  const auto machine = machine_->lock();
-  const auto result = action(*machine);
-  if (changed_timers_ != 0) [[unlikely]] set_changed_timers(*machine);
-  return result;
 }
 
 u32 ArchVm::port_in(Vcpu& vcpu, u16 port, u32 size) {
