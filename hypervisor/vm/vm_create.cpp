@@ -61,7 +61,7 @@ Result<void> Vm::init() {
   TRY(arch.create_devices());
   TRY(arch.load_images());
   TRY(arch.give_devices());
-  log::info("VM {}: {} vCPUs, entry {}", name(), vcpu_count_, config_.entry_point);
+  log::info("VM {}: {} vCPUs, entry {}", name(), vcpu_count_, arch.entry());
   return {};
 }
 

@@ -40,6 +40,7 @@ class ArchVm final : public VmServices, private PcHost {
   /// Passthrough of addresses, ports and interrupts.
   Result<void> give_devices();
   const StartState& start_state() const { return start_; }
+  Gpa entry() const { return Gpa(start_.rip); }
   /// The guest's time begins.
   void begin_time();
   /// Address space and tables go; nothing runs any more.
