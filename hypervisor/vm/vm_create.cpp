@@ -163,9 +163,13 @@ Result<void> Vm::map_passthrough(std::string_view what, Gpa gpa, HpaRange host) 
   const HpaRange pages = whole_pages(host);
   const MachineInfo& machine = hypervisor_.machine();
   const auto overlaps = [&](const HpaRange& other) { return pages.overlaps(other); };
-  // The host's own memory and devices are never mapped, whatever the configuration says.
-  if (std::ranges::any_of(machine.ram, overlaps) || std::ranges::any_of(machine.reserved, overlaps) ||
-      overlaps(whole_pages(machine.console.registers)) || ArchVm::belongs_to_host(machine, pages)) {
+  // The host's own memory and devices are never mapped, whatever the configuration says. Guests have emulated interrupt
+  // controllers, timers and consoles where the host's are, so a file that lists those describes what they get.
+  if (ArchVm::belongs_to_host(machine, pages)) {
+    log::warn("VM {}: {} at {} is the host's; the guest has emulated devices instead", name(), what, host.base);
+    return {};
+  }
+  if (std::ranges::any_of(machine.ram, overlaps) || std::ranges::any_of(machine.reserved, overlaps)) {
     log::error("VM {}: {} at {} belongs to the host and is not passed through", name(), what, host.base);
     return fail(Error::PermissionDenied);
   }

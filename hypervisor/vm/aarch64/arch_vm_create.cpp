@@ -198,7 +198,7 @@ Result<void> ArchVm::give_interrupt(u32 intid, drivers::Trigger trigger) {
 bool ArchVm::belongs_to_host(const MachineInfo& machine, HpaRange range) {
   const GicInfo& gic = machine.gic;
   const auto overlaps = [&](const HpaRange& other) { return range.overlaps(other); };
-  return std::ranges::any_of(gic.redistributors, overlaps) || overlaps(gic.distributor) || overlaps(gic.cpu_interface) ||
+  return overlaps(machine.console.registers) || std::ranges::any_of(gic.redistributors, overlaps) || overlaps(gic.distributor) || overlaps(gic.cpu_interface) ||
          overlaps(gic.hypervisor_interface) || overlaps(gic.virtual_cpu_interface);
 }
 

@@ -98,6 +98,7 @@ class ArchVm final : public VmServices, private PcHost {
   void deadline_changed(unsigned vcpu) override { changed_timers_ |= 1u << vcpu; }
   void line_ended(u32 gsi) override;
 
+  Result<void> give_ports();
   static void timer_due(Deadline& deadline);
   /// Locks the machine for `action(machine)`, then sets the timers that it has changed.
   template <class Action>
