@@ -27,23 +27,6 @@ constexpr u32 packed_affinity(u64 mpidr) {
   return static_cast<u32>((mpidr & 0xff'ffff) | (mpidr >> kAff3Shift & 0xff) << (3 * kAffinityBitsPerLevel));
 }
 
-/// Memory for the time of one function.
-class Scratch {
- public:
-  static Result<Scratch> create(mm::ObjectAllocator& heap, usize size) { return Scratch(heap, TRY(heap.allocate(size, alignof(u64))), size); }
-  Scratch(Scratch&& other) noexcept : heap_(other.heap_), data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
-  ~Scratch() {
-    if (data_ != nullptr) heap_.free(data_);
-  }
-  std::span<std::byte> bytes() const { return {data_, size_}; }
-
- private:
-  Scratch(mm::ObjectAllocator& heap, std::byte* data, usize size) : heap_(heap), data_(data), size_(size) {}
-  mm::ObjectAllocator& heap_;
-  std::byte* data_;
-  usize size_;
-};
-
 bool is_wildcard(const PassthroughDevice& device) { return device.by_path && device.name == "/"; }
 
 bool has_wildcard(const VmConfig& config) { return std::ranges::any_of(config.passthrough_devices, is_wildcard); }
@@ -165,7 +148,7 @@ Result<void> ArchVm::give_devices() {
   const fdt::Fdt host = TRY(fdt::Fdt::parse(machine.fdt));
   auto selection = TRY(mm::make_box<DeviceSelection>(vm_.hypervisor().heap()));
   const usize records = machine.fdt.size() / kMinNodeBytes + 1;
-  const Scratch scratch = TRY(Scratch::create(vm_.hypervisor().heap(), records * sizeof(NodeRecord)));
+  const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), records * sizeof(NodeRecord)));
   TRY(select(host, {reinterpret_cast<NodeRecord*>(scratch.bytes().data()), records}, *selection));
   for (const SelectionNote& note : selection->notes) log::warn("VM {}: {}: {}", vm_.name(), note.path, note.what);
   TRY(map_resources(selection->resources));
@@ -237,7 +220,7 @@ Result<void> ArchVm::write_device_tree(const DeviceSelection& selection) {
   guest.command_line = vm_.config().command_line;
 
   const usize room = std::min<usize>(layout_.fdt.size, machine.fdt.size() + vm_.config().dtb.bytes().size() + kFdtGrowth);
-  const Scratch buffer = TRY(Scratch::create(vm_.hypervisor().heap(), room));
+  const mm::Scratch buffer = TRY(mm::Scratch::create(vm_.hypervisor().heap(), room));
   const std::span<std::byte> out = buffer.bytes();
   const auto size = vm_.config().dtb.present() ? adapt_guest_fdt(TRY(fdt::Fdt::parse(vm_.config().dtb.bytes())), guest, out)
                                           : write_guest_fdt(selection, guest, out);

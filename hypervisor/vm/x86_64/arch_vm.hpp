@@ -12,6 +12,7 @@
 #include "hypervisor/vcpu/x86_64/vm_services.hpp"
 #include "hypervisor/vm/x86_64/nested_paging.hpp"
 #include "kernel/base/spinlock.hpp"
+#include "kernel/base/static_vector.hpp"
 #include "platforms/machine_info.hpp"
 
 namespace hv {
@@ -77,6 +78,9 @@ class ArchVm final : public VmServices, private PcHost {
   void handle_interrupts(Cpu& cpu) override;
 
  private:
+  /// A guest that reads ports this often without writing to one waits for input.
+  static constexpr unsigned kReadsThatMeanWaiting = 16;
+
   /// Fires what is due in the machine. One per vCPU, on that vCPU's CPU; the first one's is for the chipset, too.
   struct Timer : Deadline {
     Timer() : Deadline(&ArchVm::timer_due) {}
@@ -103,6 +107,7 @@ class ArchVm final : public VmServices, private PcHost {
   /// Locks the machine for `action(machine)`, then sets the timers that it has changed.
   template <class Action>
   auto with_machine(Action action);
+  void feed(PcMachine& machine);
   void set_changed_timers(PcMachine& machine);
   void arm(PcMachine& machine, unsigned vcpu);
   void update_clock(Vcpu& vcpu, u32 index);
@@ -111,6 +116,8 @@ class ArchVm final : public VmServices, private PcHost {
   std::optional<NestedPaging> translation_;
   std::optional<PortPermissions> ports_;
   std::optional<Locked<PcMachine, LockRank::VirtualDevice>> machine_;
+  StaticVector<char, 1024> typed_{};  ///< input that does not fit into the serial port yet; under the machine's lock
+  unsigned port_reads_ = 0;           ///< since the last write; under the machine's lock
   u32 changed_timers_ = 0;  ///< vCPUs, by bit; under the machine's lock
   std::array<Timer, kMaxVcpus> timers_{};
   std::array<MsrState, kMaxVcpus> msrs_{};

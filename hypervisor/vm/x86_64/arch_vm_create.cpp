@@ -4,6 +4,8 @@
 
 #include "hypervisor/main/hypervisor.hpp"
 #include "hypervisor/vm/vm.hpp"
+#include "hypervisor/vm/x86_64/boot_plan.hpp"
+#include "kernel/base/memory.hpp"
 #include "kernel/log/log.hpp"
 #include "platforms/platform.hpp"
 
@@ -44,6 +46,37 @@ bool ArchVm::belongs_to_host(const MachineInfo& machine, HpaRange range) {
   return overlaps(pc.local_apic) || overlaps({pc.hpet, kPageSize}) ||
          std::ranges::any_of(pc.io_apics, [&](const acpi::IoApic& io_apic) { return overlaps(io_apic.registers); }) ||
          std::ranges::any_of(pc.pci, [&](const acpi::PciSegment& segment) { return overlaps(segment.registers); });
+}
+
+Result<void> ArchVm::create_devices() {
+  PcConfig config;
+  config.vcpus = vm_.vcpu_count();
+  config.tsc_hz = drivers::host_timer::frequency();
+  for (const GuestRegion& region : vm_.regions()) config.ram += region.gpa.size;
+  if (const auto valid = config.check(); !valid) return vm_.reject(valid.error(), "cannot have such a PC");
+  machine_.emplace(config, static_cast<PcHost&>(*this));
+  machine_->without_lock().power_on();
+  return {};
+}
+
+Result<void> ArchVm::load_images() {
+  const VmConfig& config = vm_.config();
+  StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
+  for (const GuestRegion& region : vm_.regions()) TRY(ram.push_back(region.gpa));
+  std::ranges::sort(ram, {}, [](const GpaRange& range) { return range.base.value(); });
+  const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), boot_area::kSize));
+  memory::fill(scratch.bytes().data(), 0, boot_area::kSize);
+  const auto bytes_of = [](const Image& image) { return image.present() ? image.bytes() : std::span<const std::byte>(); };
+  const auto plan = plan_x86_boot({.config = config,
+                                   .ram = ram,
+                                   .kernel = config.kernel.bytes(),
+                                   .ramdisk = bytes_of(config.ramdisk),
+                                   .bios = bytes_of(config.bios),
+                                   .scratch = scratch.bytes()});
+  if (!plan) return vm_.reject(plan.error().error, plan.error().what);
+  for (const BootPiece& piece : plan->pieces) TRY(vm_.memory().write(piece.to, piece.bytes));
+  start_ = plan->start;
+  return {};
 }
 
 Result<void> ArchVm::give_devices() {
