@@ -437,15 +437,17 @@ void LocalApicBus::power_on() {
   for (unsigned vcpu = 0; vcpu < count_; ++vcpu) apics_[vcpu].power_on();
 }
 
-void LocalApicBus::deliver(const ApicMessage& message, unsigned excluded) {
+bool LocalApicBus::deliver(const ApicMessage& message, unsigned excluded) {
   const bool one = message.delivery == ApicDelivery::LowestPriority;
   VLocalApic* best = nullptr;
+  bool accepted = false;
   // Starting after the last one chosen makes equals take turns.
   unsigned vcpu = last_chosen_;
   for (unsigned i = 0; i < count_; ++i) {
     vcpu = vcpu + 1 < count_ ? vcpu + 1 : 0;
     VLocalApic& apic = apics_[vcpu];
     if (vcpu == excluded || !apic.matches(message)) continue;
+    accepted |= apic.accepts();
     if (!one) {
       apic.receive(message);
     } else if (apic.accepts() && (best == nullptr || apic.processor_priority() < best->processor_priority())) {
@@ -454,6 +456,7 @@ void LocalApicBus::deliver(const ApicMessage& message, unsigned excluded) {
     }
   }
   if (best != nullptr) best->receive(message);
+  return accepted;
 }
 
 }  // namespace hv

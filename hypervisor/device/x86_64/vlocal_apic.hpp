@@ -209,8 +209,8 @@ class LocalApicBus {
   const VLocalApic& operator[](unsigned vcpu) const { return apics_[vcpu]; }
 
   /// Delivers to all matching APICs but `excluded`, or, by lowest priority, to the one with the lowest processor
-  /// priority; several of those take turns.
-  void deliver(const ApicMessage& message, unsigned excluded = kNobody);
+  /// priority; several of those take turns. False: nobody is there who takes it.
+  bool deliver(const ApicMessage& message, unsigned excluded = kNobody);
 
   static constexpr unsigned kNobody = ~0u;
 
