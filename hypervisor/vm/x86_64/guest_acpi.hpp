@@ -25,7 +25,7 @@ struct GuestAcpi {
 };
 
 /// Bytes that are enough for `cpu_count` processors.
-constexpr usize guest_acpi_size(u32 cpu_count) { return 2_KiB + 8 * cpu_count; }
+constexpr usize guest_acpi_size(u32 cpu_count) { return 2_KiB + u64{8} * cpu_count; }
 
 /// Writes all tables, ready to be copied to `base`. Returns their size. Error: OutOfRange (`out` is too small).
 Result<usize> write_guest_acpi(const GuestAcpi& machine, std::span<std::byte> out);
