@@ -9,7 +9,8 @@
 
 namespace hv {
 
-/// What lies behind guest-physical addresses that are not RAM. Sizes 1, 2, 4 and 8, never across a page.
+/// What lies behind guest-physical addresses that are not RAM. Sizes 1, 2, 4 and 8, never across a page: an access that crosses
+/// one comes byte by byte.
 class GuestBus {
  public:
   virtual u64 mmio_read(Gpa address, u32 size) = 0;
@@ -45,10 +46,9 @@ class GuestAccess {
   };
 
   std::expected<Gpa, EmulationFault> translate(u64 linear, PageAccess access);
-  template <class Action>
-  EmulationHost::Status for_each_piece(u64 linear, u32 size, PageAccess access, Action action);
-  u64 read_physical(Gpa address, u32 size);
-  void write_physical(Gpa address, u32 size, u64 value);
+  enum class Action : u8 { Read, Write, CheckWrite };
+  EmulationHost::Status access(u64 linear, u32 size, Action action, u64& value);
+  void access_physical(Gpa address, u32 size, Action action, u64& value);
 
   GuestMemory& memory_;
   GuestBus& bus_;
