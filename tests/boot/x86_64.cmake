@@ -49,10 +49,6 @@ axvisor_boot_test(vcpu-svm IMAGE vcpu_selftest RUN vcpu_svm.toml)
 axvisor_boot_test(vcpu-svm-epyc IMAGE vcpu_selftest RUN vcpu_svm.toml SET cpu="EPYC")
 axvisor_boot_test(vcpu-vmx IMAGE vcpu_selftest RUN vcpu_vmx.toml LABELS bochs)
 
-if(NOT TARGET hypervisor_main)
-  return()
-endif()
-
 # ---- the tiny guest: every way to boot it, on several CPUs ----
 
 axvisor_add_image(boot_tiny VMS ${vms}/pc_tiny.toml)

@@ -242,3 +242,4 @@ void ArchVm::timer_due(Deadline& deadline) {
 }
 
 }  // namespace hv
+namespace hv { void ArchVm::update_clock(Vcpu&, u32) {} }
