@@ -110,7 +110,10 @@ class ArchVm final : public VmServices, private PcHost {
   void feed(PcMachine& machine);
   void set_changed_timers(PcMachine& machine);
   void arm(PcMachine& machine, unsigned vcpu);
+  /// Writes the record of the paravirtual clock that the MSR `index` of `vcpu` points to, on its CPU.
   void update_clock(Vcpu& vcpu, u32 index);
+  /// Returns the address of their root pointer.
+  Result<Gpa> load_firmware_tables();
 
   Vm& vm_;
   std::optional<NestedPaging> translation_;

@@ -5,6 +5,7 @@
 #include "hypervisor/main/hypervisor.hpp"
 #include "hypervisor/vm/vm.hpp"
 #include "hypervisor/vm/x86_64/boot_plan.hpp"
+#include "hypervisor/vm/x86_64/guest_acpi.hpp"
 #include "kernel/base/memory.hpp"
 #include "kernel/log/log.hpp"
 #include "platforms/platform.hpp"
@@ -59,6 +60,15 @@ Result<void> ArchVm::create_devices() {
   return {};
 }
 
+Result<Gpa> ArchVm::load_firmware_tables() {
+  const GuestAcpi tables{.cpu_count = vm_.vcpu_count()};
+  const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), guest_acpi_size(tables.cpu_count)));
+  const usize size = TRY(write_guest_acpi(tables, scratch.bytes()));
+  if (const auto written = vm_.memory().write(tables.base, scratch.bytes().first(size)); !written)
+    return vm_.reject(written.error(), "has no memory for the ACPI tables at 0xe0000");
+  return tables.base;
+}
+
 Result<void> ArchVm::load_images() {
   const VmConfig& config = vm_.config();
   StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
@@ -72,6 +82,7 @@ Result<void> ArchVm::load_images() {
                                    .kernel = config.kernel.bytes(),
                                    .ramdisk = bytes_of(config.ramdisk),
                                    .bios = bytes_of(config.bios),
+                                   .rsdp = TRY(load_firmware_tables()),
                                    .scratch = scratch.bytes()});
   if (!plan) return vm_.reject(plan.error().error, plan.error().what);
   for (const BootPiece& piece : plan->pieces) TRY(vm_.memory().write(piece.to, piece.bytes));
