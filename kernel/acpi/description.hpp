@@ -49,11 +49,11 @@ struct PciSegment {
 
 /// FADT (5.2.9): what it takes to switch the machine off, to reset it, and to take its events.
 struct PowerManagement {
-  u16 sci_interrupt = 0;       ///< ISA interrupt or GSI
-  u16 smi_command_port = 0;    ///< 0: the machine is always in ACPI mode
-  u8 acpi_enable = 0;          ///< what switches to ACPI mode, written to smi_command_port
-  u16 pm1a_control_port = 0;   ///< 0: none
-  u16 pm1b_control_port = 0;   ///< 0: none
+  u16 sci_interrupt = 0;      ///< ISA interrupt or GSI
+  u16 smi_command_port = 0;   ///< 0: the machine is always in ACPI mode
+  u8 acpi_enable = 0;         ///< what switches to ACPI mode, written to smi_command_port
+  u16 pm1a_control_port = 0;  ///< 0: none
+  u16 pm1b_control_port = 0;  ///< 0: none
   Register reset{};
   u8 reset_value = 0;
   Hpa dsdt{};

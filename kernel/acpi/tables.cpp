@@ -71,7 +71,8 @@ u16 read_port(Bytes table, usize extended_offset, usize offset) {
 
 }  // namespace
 
-// ---- finding tables ----------------------------------------------------------------------------------------------------
+// ---- finding tables
+// ----------------------------------------------------------------------------------------------------
 
 std::optional<Hpa> scan_for_root_pointer(const mm::PhysicalWindow& memory) {
   constexpr Hpa kEbdaSegment{0x40e};
@@ -91,7 +92,8 @@ Result<Bytes> read_table(const mm::PhysicalWindow& memory, Hpa address, std::str
   const Bytes header = memory.read(address, kHeaderSize);
   if (header.size() != kHeaderSize) return fail(Error::OutOfRange);
   const u64 length = load_le<u32>(header, kLengthOffset);
-  if (!has_signature(header, signature) || length < kHeaderSize || length > kMaxTableSize) return fail(Error::Malformed);
+  if (!has_signature(header, signature) || length < kHeaderSize || length > kMaxTableSize)
+    return fail(Error::Malformed);
   const Bytes table = memory.read(address, length);
   if (table.size() != length) return fail(Error::OutOfRange);
   if (!sums_to_zero(table)) return fail(Error::Malformed);
@@ -122,7 +124,8 @@ Result<Bytes> Tables::find(std::string_view signature) const {
   return fail(Error::NotFound);
 }
 
-// ---- MADT --------------------------------------------------------------------------------------------------------------
+// ---- MADT
+// --------------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -180,18 +183,21 @@ Result<InterruptControllers> read_madt(Bytes madt) {
   out.local_apic = Hpa(load_le<u32>(madt, kAddressOffset));
   out.has_8259 = (load_le<u32>(madt, kFlagsOffset) & kPcatCompatible) != 0;
   bool sound = true;
-  TRY(for_each_record(madt.subspan(kRecordsOffset),
-                      [&](u8 type, Bytes record) { sound &= read_record(static_cast<MadtRecord>(type), record, out); }));
+  TRY(for_each_record(madt.subspan(kRecordsOffset), [&](u8 type, Bytes record) {
+    sound &= read_record(static_cast<MadtRecord>(type), record, out);
+  }));
   if (!sound || !out.local_apic.is_aligned(kPageSize)) return fail(Error::Malformed);
   return out;
 }
 
-// ---- other tables ------------------------------------------------------------------------------------------------------
+// ---- other tables
+// ------------------------------------------------------------------------------------------------------
 
 Result<PowerManagement> read_fadt(Bytes fadt) {
   // Offsets of ACPI 6.5 table 5.9.
   constexpr usize kDsdt = 40, kSci = 46, kSmiCommand = 48, kAcpiEnable = 52, kPm1aControl = 64, kPm1bControl = 68;
-  constexpr usize kFlags = 112, kReset = 116, kResetValue = 128, kExtendedDsdt = 140, kExtendedPm1a = 172, kExtendedPm1b = 184;
+  constexpr usize kFlags = 112, kReset = 116, kResetValue = 128, kExtendedDsdt = 140, kExtendedPm1a = 172,
+                  kExtendedPm1b = 184;
   constexpr u32 kResetSupported = 1 << 10;
   if (fadt.size() < kFlags + sizeof(u32)) return fail(Error::Malformed);
   PowerManagement out;
@@ -237,7 +243,8 @@ Result<Hpa> read_hpet(Bytes hpet) {
   return address;
 }
 
-// ---- \_S5 --------------------------------------------------------------------------------------------------------------
+// ---- \_S5
+// --------------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -266,7 +273,7 @@ class AmlReader {
     constexpr u8 kZero = 0x00, kOne = 0x01, kBytePrefix = 0x0a, kWordPrefix = 0x0b;
     const std::optional<u8> opcode = byte();
     if (!opcode) return std::nullopt;
-    if (*opcode == kZero || *opcode == kOne) return *opcode;
+    if (*opcode == kZero || *opcode == kOne) return opcode;
     if (*opcode != kBytePrefix && *opcode != kWordPrefix) return std::nullopt;
     const std::optional<u8> value = byte();
     if (value && *opcode == kWordPrefix && !byte()) return std::nullopt;

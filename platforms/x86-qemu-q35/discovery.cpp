@@ -125,8 +125,8 @@ void Discovery::read_acpi() {
 
 }  // namespace
 
-Result<void> discover(const mm::PhysicalWindow& memory, const BootInfo& info, const BootFacts& facts, MachineInfo& machine,
-                      DiscoveryFindings& findings) {
+Result<void> discover(const mm::PhysicalWindow& memory, const BootInfo& info, const BootFacts& facts,
+                      MachineInfo& machine, DiscoveryFindings& findings) {
   return Discovery(memory, info, facts, machine, findings).run();
 }
 

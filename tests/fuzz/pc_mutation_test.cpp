@@ -1,5 +1,5 @@
-// Good ACPI tables and boot information, damaged in many small ways. Checksums are mended in most rounds: they would hide the
-// damage from what is tested.
+// Good ACPI tables and boot information, damaged in many small ways. Checksums are mended in most rounds: they would
+// hide the damage from what is tested.
 #include <gtest/gtest.h>
 
 #include <random>

@@ -9,6 +9,7 @@ namespace hv {
 Result<void> ArchVcpu::create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings,
                               u64 xcr0) {
   supported_xcr0_ = xcr0;
+  physical_address_bits_ = static_cast<u8>(machine.nested().physical_bits);
   floating_point_.emplace(TRY(FloatingPointState::create(xcr0, frames)));
   backend_ = TRY(machine.create_vcpu(heap, frames, settings));
   return {};

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "hypervisor/vcpu/x86_64/backend.hpp"
+#include "hypervisor/vcpu/x86_64/decoder.hpp"
 #include "hypervisor/vcpu/x86_64/hardware_state.hpp"
 #include "hypervisor/vcpu/x86_64/start_state.hpp"
 #include "hypervisor/vcpu/x86_64/vm_services.hpp"
@@ -19,7 +20,8 @@ class ArchVcpu {
 
   /// Before any other function. `xcr0`: what any guest may enable there; 0 on a CPU without XSAVE. Manager thread, interrupts
   /// masked. Errors: OutOfMemory.
-  Result<void> create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings, u64 xcr0);
+  Result<void> create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings,
+                      u64 xcr0);
 
   /// Takes the state that a start-up IPI or a boot protocol asks for. Not while loaded.
   void reset(const StartState& state);
@@ -48,11 +50,13 @@ class ArchVcpu {
   void post_nmi() { nmi_.store(true, std::memory_order_release); }
 
   GuestRegisters registers;
+  DecodeCache decoded;  ///< instructions that were emulated for it
   VcpuBackend& backend() { return *backend_; }
   Vcpu& owner() { return owner_; }
   VmServices& vm() { return vm_; }
   unsigned index() const { return vm_.index_of(owner_); }
 
+  u8 physical_address_bits() const { return physical_address_bits_; }
   u64 xcr0() const { return floating_point_->xcr0(); }
   /// XSETBV. False: #GP.
   bool set_xcr0(u64 value);
@@ -72,6 +76,7 @@ class ArchVcpu {
   mm::Box<VcpuBackend> backend_;
   std::optional<FloatingPointState> floating_point_;
   u64 supported_xcr0_ = 0;
+  u8 physical_address_bits_ = 0;
   std::atomic<bool> look_for_interrupt_{false};
   std::atomic<bool> nmi_{false};
   bool window_requested_ = false;

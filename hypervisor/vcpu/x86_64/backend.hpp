@@ -97,6 +97,7 @@ class VcpuBackend {
 
   /// Runs the guest until it is left. The answer is valid until the next call. FP registers are the guest's, before and after.
   virtual const VmExit& enter(GuestRegisters& registers) = 0;
+  const VmExit& last_exit() const { return exit_; }
 
   /// Steps over an emulated instruction of `length` bytes: its interrupt shadow ends, and a guest that single-steps traps.
   virtual void complete_instruction(GuestRegisters& registers, unsigned length) = 0;
@@ -130,6 +131,8 @@ class VcpuBackend {
 
  protected:
   VcpuBackend() = default;
+
+  VmExit exit_{};
 };
 
 /// The machine's virtualisation extension.

@@ -84,7 +84,6 @@ class SvmVcpu final : public VcpuBackend {
   u64 epoch_ = 0;          ///< of the translation, at the last entry
   NmiState nmi_ = NmiState::Open;
   u64 nmi_return_ = 0;     ///< RIP of the IRET in state Returning
-  VmExit exit_{};
   BreakpointAddresses breakpoints_{};
   u64 tsc_aux_ = 0;
 };

@@ -98,7 +98,6 @@ class VmxVcpu final : public VcpuBackend {
   AddressTag vpid_{};
   Event event_{};
   u64 rsp_ = 0, rip_ = 0, rflags_ = 0;  ///< as they are in the VMCS
-  VmExit exit_{};
   BreakpointAddresses breakpoints_{};
   std::array<u64, kSwitched> switched_{};  ///< while not loaded
 };

@@ -54,7 +54,9 @@ TEST_P(EveryProtocol, GivesMemoryModulesAndCommandLine) {
 TEST_P(EveryProtocol, KeepsNoPointerIntoTheLoadersMemory) {
   const auto info = read();
   memory.regions.clear();
-  const auto inside = [&](std::string_view text) { return text.data() >= texts.data() && text.data() + text.size() <= texts.data() + texts.size(); };
+  const auto inside = [&](std::string_view text) {
+    return text.data() >= texts.data() && text.data() + text.size() <= texts.data() + texts.size();
+  };
   EXPECT_TRUE(inside(info->command_line));
   EXPECT_TRUE(inside(info->modules[0].name));
 }

@@ -86,19 +86,20 @@ inline Blob acpi_table(std::string_view signature, const Blob& body) {
 
 /// Where the tables of fake_pc() are.
 namespace at {
-inline constexpr u64 kRsdp = 0xf'5000, kRsdt = 0x7fe'0000, kXsdt = 0x7fe'1000, kMadt = 0x7fe'2000, kFadt = 0x7fe'3000, kDsdt = 0x7fe'4000,
-                     kMcfg = 0x7fe'5000, kHpet = 0x7fe'6000;
+inline constexpr u64 kRsdp = 0xf'5000, kRsdt = 0x7fe'0000, kXsdt = 0x7fe'1000, kMadt = 0x7fe'2000, kFadt = 0x7fe'3000,
+                     kDsdt = 0x7fe'4000, kMcfg = 0x7fe'5000, kHpet = 0x7fe'6000;
 }  // namespace at
 
 inline Blob madt_body() {
   BlobWriter m;
   m.add<u32>(0xfee0'0000).add<u32>(1);
-  for (u8 id : {0, 1, 2, 3}) m.add<u8>(0).add<u8>(8).add<u8>(static_cast<u8>(id + 10)).add<u8>(id).add<u32>(id == 3 ? 0 : 1);  // 3 is disabled
+  for (u8 id : {0, 1, 2, 3})
+    m.add<u8>(0).add<u8>(8).add<u8>(static_cast<u8>(id + 10)).add<u8>(id).add<u32>(id == 3 ? 0 : 1);  // 3 is disabled
   m.add<u8>(9).add<u8>(16).add<u16>(0).add<u32>(300).add<u32>(1).add<u32>(77);
   m.add<u8>(1).add<u8>(12).add<u8>(5).add<u8>(0).add<u32>(0xfec0'0000).add<u32>(0);
-  m.add<u8>(2).add<u8>(10).add<u8>(0).add<u8>(0).add<u32>(2).add<u16>(0);      // IRQ 0 is GSI 2
-  m.add<u8>(2).add<u8>(10).add<u8>(0).add<u8>(9).add<u32>(9).add<u16>(0xf);    // IRQ 9 is level, active low
-  m.add<u8>(4).add<u8>(6).add<u8>(0xff).add<u16>(0).add<u8>(1);                // an NMI: of no interest
+  m.add<u8>(2).add<u8>(10).add<u8>(0).add<u8>(0).add<u32>(2).add<u16>(0);    // IRQ 0 is GSI 2
+  m.add<u8>(2).add<u8>(10).add<u8>(0).add<u8>(9).add<u32>(9).add<u16>(0xf);  // IRQ 9 is level, active low
+  m.add<u8>(4).add<u8>(6).add<u8>(0xff).add<u16>(0).add<u8>(1);              // an NMI: of no interest
   return m.blob;
 }
 
@@ -121,9 +122,18 @@ inline Blob fadt_body() {
 
 inline Blob dsdt_body() {
   BlobWriter d;
-  d.text("_S5").add<u8>(0);                                             // not the name
-  d.text("_S5_").add<u8>(0x70);                                         // the name, but no package
-  d.add<u8>(0x08).text("_S5_").add<u8>(0x12).add<u8>(0x08).add<u8>(4).add<u8>(0x0a).add<u8>(5).add<u8>(0x01).add<u8>(0).add<u8>(0);
+  d.text("_S5").add<u8>(0);      // not the name
+  d.text("_S5_").add<u8>(0x70);  // the name, but no package
+  d.add<u8>(0x08)
+      .text("_S5_")
+      .add<u8>(0x12)
+      .add<u8>(0x08)
+      .add<u8>(4)
+      .add<u8>(0x0a)
+      .add<u8>(5)
+      .add<u8>(0x01)
+      .add<u8>(0)
+      .add<u8>(0);
   return d.blob;
 }
 
@@ -177,7 +187,11 @@ struct MapEntry {
   u64 size;
   u32 type;
 };
-inline constexpr MapEntry kMemoryMap[] = {{0, 0x9'fc00, 1}, {0x9'fc00, 0x400, 2}, {0x10'0000, 0x7ed'0000, 1}, {0x7fe'0000, 0x2'0000, 3}, {0x1'0000'0000, 0x4000'0000, 1}};
+inline constexpr MapEntry kMemoryMap[] = {{0, 0x9'fc00, 1},
+                                          {0x9'fc00, 0x400, 2},
+                                          {0x10'0000, 0x7ed'0000, 1},
+                                          {0x7fe'0000, 0x2'0000, 3},
+                                          {0x1'0000'0000, 0x4000'0000, 1}};
 
 inline void put_texts(FakePhysicalMemory& memory) {
   BlobWriter texts;
@@ -226,7 +240,14 @@ inline u64 put_pvh(FakePhysicalMemory& memory) {
   BlobWriter info, map, modules;
   for (const MapEntry& e : kMemoryMap) map.add<u64>(e.base).add<u64>(e.size).add<u32>(e.type).add<u32>(0);
   modules.add<u64>(0x20'0000).add<u64>(0x1234).add<u64>(kTexts + 10).add<u64>(0);
-  info.add<u32>(0x336e'c578).add<u32>(1).add<u32>(0).add<u32>(1).add<u64>(kModules).add<u64>(kTexts).add<u64>(at::kRsdp).add<u64>(kMap);
+  info.add<u32>(0x336e'c578)
+      .add<u32>(1)
+      .add<u32>(0)
+      .add<u32>(1)
+      .add<u64>(kModules)
+      .add<u64>(kTexts)
+      .add<u64>(at::kRsdp)
+      .add<u64>(kMap);
   info.add<u32>(std::size(kMemoryMap)).add<u32>(0);
   memory.put(kInfo, info);
   memory.put(kMap, map);

@@ -102,7 +102,13 @@ TEST(Madt, RefusesRecordsThatAreTooShortOrReachBeyondTheTable) {
     for (u8 byte : record) body.add(byte);
     return acpi_table("APIC", body.blob);
   };
-  for (auto record : {std::initializer_list<u8>{0}, {0, 0}, {0, 1}, {0, 8, 0, 0, 1, 0, 0}, {0, 7, 0, 0, 1, 0, 0}, {1, 2}, {9, 4, 0, 0}}) {
+  for (auto record : {std::initializer_list<u8>{0},
+                      {0, 0},
+                      {0, 1},
+                      {0, 8, 0, 0, 1, 0, 0},
+                      {0, 7, 0, 0, 1, 0, 0},
+                      {1, 2},
+                      {9, 4, 0, 0}}) {
     EXPECT_EQ(read_madt(with(record)).error(), Error::Malformed);
   }
   EXPECT_TRUE(read_madt(with({0x7f, 2})));  // an unknown type is passed over
@@ -185,7 +191,8 @@ TEST(SoftOff, IsThePackageBehindTheNameInAnyOfItsEncodings) {
 
   BlobWriter zeros, words, single;
   zeros.text("_S5_").add<u8>(0x12).add<u8>(6).add<u8>(4).zeros(4);
-  words.text("_S5_").add<u8>(0x12).add<u8>(0x48).add<u8>(0).add<u8>(2).add<u8>(0x0b).add<u16>(7).add<u8>(0x0b).add<u16>(6);
+  words.text("_S5_").add<u8>(0x12).add<u8>(0x48).add<u8>(0).add<u8>(2).add<u8>(0x0b).add<u16>(7).add<u8>(0x0b).add<u16>(
+      6);
   single.text("_S5_").add<u8>(0x12).add<u8>(4).add<u8>(1).add<u8>(0x0a).add<u8>(3);
   EXPECT_EQ(find_soft_off(acpi_table("DSDT", zeros.blob))->a, 0);
   EXPECT_EQ(find_soft_off(acpi_table("DSDT", words.blob))->a, 7);
@@ -195,7 +202,8 @@ TEST(SoftOff, IsThePackageBehindTheNameInAnyOfItsEncodings) {
 
 TEST(SoftOff, IsNotReadBeyondTheTable) {
   BlobWriter whole;
-  whole.text("_S5_").add<u8>(0x12).add<u8>(0x48).add<u8>(0).add<u8>(2).add<u8>(0x0b).add<u16>(7).add<u8>(0x0a).add<u8>(6);
+  whole.text("_S5_").add<u8>(0x12).add<u8>(0x48).add<u8>(0).add<u8>(2).add<u8>(0x0b).add<u16>(7).add<u8>(0x0a).add<u8>(
+      6);
   for (usize size = 0; size < whole.blob.size(); ++size) {
     const test::Blob part(whole.blob.begin(), whole.blob.begin() + static_cast<std::ptrdiff_t>(size));
     EXPECT_EQ(find_soft_off(acpi_table("DSDT", part)).error(), Error::NotFound) << size;

@@ -16,8 +16,8 @@ using ::testing::IsEmpty;
 
 constexpr u64 kBase = 0xfee0'0000;
 // SDM vol. 3 tables 11-1 and 11-6.
-constexpr u64 kIdRegister = 0x20, kSpurious = 0xf0, kEoi = 0xb0, kCommandLow = 0x300, kCommandHigh = 0x310, kLvtTimer = 0x320, kLint0 = 0x350,
-              kInitialCount = 0x380, kDivide = 0x3e0;
+constexpr u64 kIdRegister = 0x20, kSpurious = 0xf0, kEoi = 0xb0, kCommandLow = 0x300, kCommandHigh = 0x310,
+              kLvtTimer = 0x320, kLint0 = 0x350, kInitialCount = 0x380, kDivide = 0x3e0;
 constexpr u32 kApicBase = 0x1b;
 constexpr u32 kX2apicCommand = 0x830, kX2apicId = 0x802, kX2apicEoi = 0x80b, kX2apicSpurious = 0x80f;
 

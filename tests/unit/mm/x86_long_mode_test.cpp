@@ -32,7 +32,8 @@ void count_flush() {
 struct X86LongMode : ::testing::Test {
   X86LongMode() { flushes = 0; }
   FakeTables frames;
-  Table table{X86LongModeFormat{.gigabyte_leaves = true}, Tlb{.flush_others = count_flush}, frames.allocate_root(), FakeTableMemory{&frames}};
+  Table table{X86LongModeFormat{.gigabyte_leaves = true}, Tlb{.flush_others = count_flush}, frames.allocate_root(),
+              FakeTableMemory{&frames}};
 };
 
 struct Expected {
@@ -63,7 +64,8 @@ TEST(X86LongModeFormat, BreaksForANewMemoryTypeOnly) {
 
 TEST_F(X86LongMode, UsesGigabyteLeavesOnlyWhereTheCpuHasThem) {
   const auto largest = [&](bool has_them) {
-    Table fresh{X86LongModeFormat{.gigabyte_leaves = has_them}, Tlb{}, frames.allocate_root(), FakeTableMemory{&frames}};
+    Table fresh{X86LongModeFormat{.gigabyte_leaves = has_them}, Tlb{}, frames.allocate_root(),
+                FakeTableMemory{&frames}};
     EXPECT_TRUE(fresh.map(frames, {Hva(1_GiB), 1_GiB}, Hpa(1_GiB), kReadWrite));
     return fresh.translate(Hva(1_GiB))->bytes_left;
   };
