@@ -67,7 +67,8 @@ BootStatus BootBuilder::add_command_line(usize limit) {
 BootStatus BootBuilder::add_boot_area() {
   const GpaRange area{boot_area::kBase, boot_area::kSize};
   if (bank_of(request.ram, area) == nullptr) return reject(Error::OutOfRange, "an x86 guest needs memory at address 0");
-  (void)plan.pieces.push_back({area.base, request.scratch.first(boot_area::kSize)});
+  if (!plan.pieces.push_back({area.base, request.scratch.first(boot_area::kSize)}))
+    return reject(Error::OutOfMemory, "the kernel has too many segments");
   return {};
 }
 

@@ -168,7 +168,7 @@ BootStatus plan_elf(BootBuilder& builder) {
   if (!image) return std::unexpected(image.error());
   const std::optional<u32> flags = multiboot_flags(request.kernel);
   const bool wants_multiboot = request.config.boot_protocol == BootProtocol::Multiboot;
-  const bool pvh = image->pvh_entry && !wants_multiboot;
+  const std::optional<u32> pvh = wants_multiboot ? std::nullopt : image->pvh_entry;
   if (!pvh && !wants_multiboot && !flags) {
     return reject(Error::NotSupported, "the kernel is an ELF file without a PVH note or a Multiboot header");
   }
@@ -178,7 +178,7 @@ BootStatus plan_elf(BootBuilder& builder) {
   for (const ElfSegment& segment : image->segments) {
     if (auto status = builder.add_image(segment.address, segment.bytes, segment.memory_size); !status) return status;
   }
-  return finish(builder, pvh, pvh ? *image->pvh_entry : image->entry);
+  return finish(builder, pvh.has_value(), pvh ? *pvh : image->entry);
 }
 
 BootStatus plan_flat_multiboot(BootBuilder& builder) {
