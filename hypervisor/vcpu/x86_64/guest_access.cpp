@@ -16,10 +16,11 @@ constexpr u64 kAddresses32 = 0xffff'ffff;
   Translation& known = known_[static_cast<usize>(access)];
   const u64 page = linear & ~kOffsetMask, offset = linear & kOffsetMask;
   if (known.linear_page == page) return known.page + offset;
-  if (operand_ && access != PageAccess::Fetch && (operand_->value() & kOffsetMask) == offset) {
+  const bool covered = access == PageAccess::Read || (access == PageAccess::Write && operand_writable_);
+  if (operand_ && covered && (operand_->value() & kOffsetMask) == offset) {
     const Gpa address = *operand_;
-    known_[static_cast<usize>(PageAccess::Read)] =
-        known_[static_cast<usize>(PageAccess::Write)] = {page, address.align_down(kPageSize)};
+    known = {page, address.align_down(kPageSize)};
+    if (operand_writable_) known_[static_cast<usize>(PageAccess::Read)] = known_[static_cast<usize>(PageAccess::Write)] = known;
     operand_.reset();
     return address;
   }

@@ -26,8 +26,11 @@ class GuestAccess {
   GuestAccess(GuestMemory& memory, GuestBus& bus, const PagingState& state) : memory_(memory), bus_(bus), state_(state) {}
 
   /// Saves the walk for an instruction with one memory operand: `fault` is the guest-physical address of the access to it that
-  /// the processor has translated, and that led here.
-  void know_operand(Gpa fault) { operand_ = fault; }
+  /// the processor has translated, and that led here; `write`: it was a write.
+  void know_operand(Gpa fault, bool write) {
+    operand_ = fault;
+    operand_writable_ = write;
+  }
 
   /// As EmulationHost has them.
   EmulationHost::Value read(u64 linear, u32 size);
@@ -54,6 +57,7 @@ class GuestAccess {
   GuestBus& bus_;
   PagingState state_;
   std::optional<Gpa> operand_{};
+  bool operand_writable_ = false;
   Translation known_[3]{};
 };
 

@@ -30,7 +30,9 @@ class ArchVm final : public VmServices, private PcHost {
   /// An address space that reaches all of the VM's memory; empty.
   Result<void> create_translation();
   /// Errors: those of mm::PageTable::map().
-  Result<void> map(GpaRange range, Hpa target, mm::PageAttributes attributes) { return translation_->map(range, target, attributes); }
+  Result<void> map(GpaRange range, Hpa target, mm::PageAttributes attributes) {
+    return translation_->map(range, target, attributes);
+  }
   /// What the guest knows vCPU `index` by: its APIC id.
   static u64 guest_id(const VmConfig&, unsigned index) { return index; }
   /// A vCPU that was just made.

@@ -93,7 +93,8 @@ Result<void> ArchVm::load_images() {
 Result<void> ArchVm::give_devices() {
   const VmConfig& config = vm_.config();
   for (const PassthroughDevice& device : config.passthrough_devices) {
-    if (device.by_path) return vm_.reject(Error::NotSupported, "names a device by its place in a device tree, which PCs do not have");
+    if (device.by_path)
+      return vm_.reject(Error::NotSupported, "names a device by its place in a device tree, which PCs do not have");
     TRY(vm_.map_passthrough(device.name, device.gpa, {device.hpa, device.size}));
   }
   for (const PassthroughRange& range : config.passthrough_ranges)
@@ -108,11 +109,18 @@ Result<void> ArchVm::give_ports() {
   constexpr u32 kConsolePorts = 8;
   const struct {
     u32 first, count;
-  } kept[] = {{0x20, 2}, {0x40, 4}, {0x61, 1}, {0xa0, 2}, {0x4d0, 2}, {0xcf8, 8}, {console, machine.console.is_port ? kConsolePorts : 0},
+  } kept[] = {{0x20, 2},
+              {0x40, 4},
+              {0x61, 1},
+              {0xa0, 2},
+              {0x4d0, 2},
+              {0xcf8, 8},
+              {console, machine.console.is_port ? kConsolePorts : 0},
               {machine.pc.power.pm1a_control_port, 2}};
   for (const PassthroughRange& range : vm_.config().passthrough_ports) {
     const u64 first = range.gpa.value();
-    const bool taken = std::ranges::any_of(kept, [&](const auto& k) { return first < k.first + k.count && k.first < first + range.size; });
+    const bool taken =
+        std::ranges::any_of(kept, [&](const auto& k) { return first < k.first + k.count && k.first < first + range.size; });
     if (taken) {
       log::error("VM {}: ports {:#x} to {:#x} belong to the host", vm_.name(), first, first + range.size - 1);
       return fail(Error::PermissionDenied);
