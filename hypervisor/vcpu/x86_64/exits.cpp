@@ -119,6 +119,18 @@ void handle_task_priority(ArchVcpu& vcpu, const VmExit& exit) {
 
 void handle_nothing(ArchVcpu&, const VmExit&) {}
 void handle_window(ArchVcpu& vcpu, const VmExit&) { vcpu.interrupts_changed(); }
+
+// STI and HLT are a pair: an interrupt between them would leave the guest waiting for the next one. Any other instruction does
+// as well behind the interrupt as before it.
+void handle_lost_shadow(ArchVcpu& vcpu, const VmExit& exit) {
+  if (stands_at_halt(vcpu)) {
+    constexpr unsigned kHaltLength = 1;
+    vcpu.complete(kHaltLength);
+    vcpu.halt();
+  }
+  handle_window(vcpu, exit);
+}
+
 void handle_fatal(ArchVcpu& vcpu, const VmExit& exit) { crash(vcpu, describe(exit.reason)); }
 
 // ---- dispatch ---------------------------------------------------------------------------------------------------------
@@ -133,6 +145,7 @@ constexpr auto kHandlers = [] {
   set(ExitReason::Nmi, &handle_nothing);
   set(ExitReason::InterruptWindow, &handle_window);
   set(ExitReason::NmiWindow, &handle_nothing);
+  set(ExitReason::LostShadow, &handle_lost_shadow);
   set(ExitReason::Cpuid, &handle_cpuid);
   set(ExitReason::Hlt, &handle_halt);
   set(ExitReason::Hypercall, &handle_hypercall);

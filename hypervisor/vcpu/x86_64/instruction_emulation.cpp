@@ -31,6 +31,10 @@ class Emulation final : public EmulationHost, private GuestBus {
   /// The instruction at RIP; nothing after a fault, which the guest then takes, or a crash.
   std::optional<Instruction> decode_next();
   GuestAccess& access() { return access_; }
+  u64 linear_rip() const {
+    const u64 rip = vcpu_.registers.rip;
+    return mode() == CpuMode::Code64 ? rip : static_cast<u32>(code_.base + rip);
+  }
 
   Value read(u64 linear, u32 size) override { return access_.read(linear, size); }
   Status write(u64 linear, u32 size, u64 value) override { return access_.write(linear, size, value); }
@@ -52,10 +56,6 @@ class Emulation final : public EmulationHost, private GuestBus {
   }
 
   bool is_long() const { return (paging_.efer & Efer::kLma) != 0; }
-  u64 linear_rip() const {
-    const u64 rip = vcpu_.registers.rip;
-    return mode() == CpuMode::Code64 ? rip : static_cast<u32>(code_.base + rip);
-  }
 
   // Addresses that nobody answers at read as all ones, as on a bus without a device there.
   u64 mmio_read(Gpa address, u32 size) override {
@@ -109,6 +109,13 @@ std::optional<Instruction> Emulation::decode_next() {
 }
 
 }  // namespace
+
+bool stands_at_halt(ArchVcpu& vcpu) {
+  constexpr u8 kHalt = 0xf4;
+  Emulation emulation(vcpu);
+  std::array<u8, 1> opcode{};
+  return emulation.access().fetch(emulation.linear_rip(), opcode) && opcode[0] == kHalt;
+}
 
 void emulate_instruction(ArchVcpu& vcpu, const VmExit& exit) {
   Emulation emulation(vcpu);

@@ -23,4 +23,7 @@ struct TaskPriorityMove {
 /// it.
 std::optional<TaskPriorityMove> task_priority_move(ArchVcpu& vcpu, const VmExit& exit);
 
+/// Whether the next instruction is a HLT.
+bool stands_at_halt(ArchVcpu& vcpu);
+
 }  // namespace hv
