@@ -1,0 +1,177 @@
+// Random accesses of several vCPUs to the whole machine: whatever a guest does, it stays within the rules that the host
+// relies on. Worth running under AddressSanitizer and UBSan.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "hypervisor/device/x86_64/pc_machine.hpp"
+#include "tests/unit/device/x86_64/recording_host.hpp"
+
+namespace hv {
+namespace {
+
+constexpr unsigned kVcpus = 4;
+constexpr unsigned kRounds = 60'000;
+
+class PcMachineFuzzTest : public testing::TestWithParam<u64> {
+ protected:
+  PcMachineFuzzTest() : random(GetParam()) {}
+
+  u64 below(u64 limit) { return random() % limit; }
+  unsigned some_vcpu() { return static_cast<unsigned>(below(kVcpus)); }
+  u32 some_size() { return 1u << below(4); }
+  /// Small numbers, single bits and noise.
+  u64 some_value() {
+    switch (below(4)) {
+      case 0: return below(256);
+      case 1: return u64{1} << below(64);
+      case 2: return below(u64{1} << 20);
+      default: return random();
+    }
+  }
+  u16 some_port() {
+    static constexpr u16 kPorts[] = {0x20,  0x21,  0x40,  0x41,  0x42,  0x43,  0x60,  0x61,  0x64,  0x70,  0x71,
+                                     0x80,  0x92,  0xa0,  0xa1,  0xf4,  0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd,
+                                     0x3fe, 0x3ff, 0x4d0, 0x4d1, 0x600, 0x602, 0x604, 0x608, 0xcf8, 0xcfc};
+    return below(16) == 0 ? static_cast<u16>(random()) : kPorts[below(std::size(kPorts))];
+  }
+  Gpa some_address() {
+    const u64 offset = below(8) == 0 ? below(0x1000) : below(0x40) * 16;
+    return Gpa{(below(4) == 0 ? 0xfec0'0000 : 0xfee0'0000) + (below(2) == 0 ? offset & 0x10 : offset)};
+  }
+
+  void access() {
+    const unsigned cpu = some_vcpu();
+    const u32 port_size = 1u << below(3);
+    switch (below(10)) {
+      case 0: (void)pc.mmio_read(cpu, some_address(), some_size()); break;
+      case 1:
+      case 2: (void)pc.mmio_write(cpu, some_address(), some_size(), some_value()); break;
+      case 3: (void)pc.port_read(cpu, some_port(), port_size); break;
+      case 4:
+      case 5: pc.port_write(cpu, some_port(), port_size, static_cast<u32>(some_value())); break;
+      case 6: (void)pc.apic_msr_read(cpu, static_cast<u32>(0x800 + below(0x100))); break;
+      case 7: (void)pc.apic_msr_write(cpu, static_cast<u32>(0x800 + below(0x40)), some_value()); break;
+      case 8: change_mode(cpu); break;
+      default: outside(); break;
+    }
+  }
+  void change_mode(unsigned cpu) {
+    const u64 mode = below(8) == 0 ? below(4) : 2 + below(2);
+    (void)pc.set_apic_base(cpu, below(16) == 0 ? some_value() : 0xfee0'0000 | mode << 10);
+    pc.set_cr8(cpu, static_cast<u8>(below(16)));
+    pc.set_tsc_deadline(cpu, host.time + below(10'000));
+    (void)pc.tsc_deadline(cpu);
+  }
+  void outside() {
+    pc.receive(static_cast<char>(random()));
+    pc.set_line(static_cast<u32>(below(30)), below(2) == 0);
+    if (below(1000) == 0) pc.power_on();
+    if (below(100) == 0) pc.press_power_button();
+  }
+  /// What vcpu/x86_64 does before an entry.
+  void enter(unsigned cpu) {
+    const std::optional<u8> vector = pc.pending_vector(cpu);
+    if (!vector) return;
+    pc.acknowledge(cpu);
+    if (below(2) == 0) (void)pc.mmio_write(cpu, Gpa{0xfee0'00b0}, 4, 0);
+  }
+
+  std::mt19937_64 random;
+  RecordingHost host;
+  PcMachine pc{{.vcpus = kVcpus, .tsc_hz = 1'000'000'000, .wall_clock = 1'700'000'000, .ram = 1_GiB}, host};
+};
+
+TEST_P(PcMachineFuzzTest, TimersAlwaysProgress) {
+  for (unsigned round = 0; round < kRounds; ++round) {
+    access();
+    enter(some_vcpu());
+    host.time += below(32) == 0 ? below(100'000'000) : below(20'000);
+    for (unsigned cpu = 0; cpu < kVcpus; ++cpu) {
+      pc.run_timers(cpu, host.time);
+      ASSERT_GT(pc.next_deadline(cpu), host.time) << "vCPU " << cpu << " in round " << round;
+    }
+    host.events.clear();
+    host.output.clear();
+  }
+}
+
+TEST_P(PcMachineFuzzTest, HostKnowsOfEveryEarlierDeadline) {
+  std::array<u64, kVcpus> known;
+  known.fill(kNoDeadline);
+  for (unsigned round = 0; round < kRounds; ++round) {
+    host.deadline_changes = 0;
+    access();
+    for (unsigned cpu = 0; cpu < kVcpus; ++cpu) {
+      const u64 deadline = pc.next_deadline(cpu);
+      const bool told = (host.deadline_changes >> cpu & 1) != 0;
+      ASSERT_TRUE(told || deadline >= known[cpu]) << "vCPU " << cpu << " in round " << round;
+      known[cpu] = deadline;
+    }
+    host.time += below(20'000);
+    for (unsigned cpu = 0; cpu < kVcpus; ++cpu) {
+      pc.run_timers(cpu, host.time);
+      known[cpu] = pc.next_deadline(cpu);
+    }
+    host.events.clear();
+    host.output.clear();
+  }
+}
+
+/// Without guest accesses the interrupts of timers come at most once per minimum period and source: one local timer,
+/// and for vCPU 0 the PIT, the RTC and the PM timer.
+TEST_P(PcMachineFuzzTest, AnIdleGuestCannotKeepTheHostBusy) {
+  constexpr u64 kMillisecond = 1'000'000;
+  constexpr u64 kLimit = 1000 / kMinimumTimerPeriodMicroseconds + 1;
+  for (unsigned round = 0; round < kRounds / 10; ++round) {
+    for (unsigned i = 0; i < 10; ++i) access();
+    const u64 end = host.time + kMillisecond;
+    for (unsigned cpu = 0; cpu < kVcpus; ++cpu) {
+      u64 wakes = 0;
+      for (u64 at = pc.next_deadline(cpu); at <= end; at = pc.next_deadline(cpu)) {
+        host.time = std::max(host.time, at);
+        pc.run_timers(cpu, host.time);
+        ASSERT_LE(++wakes, kLimit * (cpu == 0 ? 4 : 1));
+      }
+    }
+    host.time = end;
+    host.events.clear();
+    host.output.clear();
+  }
+}
+
+/// The vCPU that finds nothing pending sleeps: whatever becomes pending for it later must have kicked it.
+TEST_P(PcMachineFuzzTest, NothingBecomesPendingWithoutAKick) {
+  for (unsigned round = 0; round < kRounds; ++round) {
+    const unsigned sleeper = some_vcpu();
+    for (u32 gsi = 0; gsi < 24; ++gsi) pc.set_line(gsi, false);
+    for (unsigned i = 0; i < 300 && pc.pending_vector(sleeper); ++i) {
+      pc.acknowledge(sleeper);
+      (void)pc.mmio_write(sleeper, Gpa{0xfee0'00b0}, 4, 0);
+      (void)pc.apic_msr_write(sleeper, 0x80b, 0);
+      pc.port_write(sleeper, 0x20, 1, 0x20);
+      pc.port_write(sleeper, 0xa0, 1, 0x20);
+      pc.port_write(sleeper, 0x21, 1, 0xff);
+    }
+    if (pc.pending_vector(sleeper)) continue;  // a level-triggered line of a device inside
+    host.kicked = 0;
+    for (unsigned i = 0; i < 5; ++i) {
+      const unsigned other = (sleeper + 1 + static_cast<unsigned>(below(kVcpus - 1))) % kVcpus;
+      (void)pc.mmio_write(other, some_address(), 4, some_value());
+      pc.port_write(other, some_port(), 1, static_cast<u32>(some_value()));
+      pc.set_line(static_cast<u32>(below(24)), below(2) == 0);
+      host.time += below(200'000);
+      for (unsigned cpu = 0; cpu < kVcpus; ++cpu) pc.run_timers(cpu, host.time);
+    }
+    ASSERT_TRUE(!pc.pending_vector(sleeper) || (host.kicked >> sleeper & 1) != 0) << round;
+    host.events.clear();
+    host.output.clear();
+    access();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, PcMachineFuzzTest, testing::Values(1, 2, 3));
+
+}  // namespace
+}  // namespace hv
