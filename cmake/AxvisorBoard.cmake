@@ -3,7 +3,7 @@ include_guard(GLOBAL)
 
 set(AXVISOR_VM_CONFIGS "" CACHE STRING "VM files to build in (path list as in PATH), instead of the board's own; relative to the current folder")
 set(AXVISOR_SMP "" CACHE STRING "Most CPUs to bring up, instead of the board's own number")
-set(AXVISOR_CONFIG_PATH "" CACHE STRING "More folders with board/, vms/ and images/ (path list as in PATH)")
+set(AXVISOR_CONFIG_PATH "" CACHE STRING "More folders with board/, vms/, images/ and platforms/ (path list as in PATH)")
 set(AXVISOR_IMAGE_DIR ${CMAKE_SOURCE_DIR}/build/images CACHE PATH "Where fetched guest images are put")
 set(AXVISOR_GENERATED_DIR ${CMAKE_BINARY_DIR}/generated)
 
@@ -26,8 +26,8 @@ axvisor_absolute_path_list(AXVISOR_VM_CONFIGS)
 axvisor_absolute_path_list(AXVISOR_CONFIG_PATH)
 
 # The board's arguments to every run of axconfig, without the choice of VMs. Guests that this build makes itself are
-# announced with --image.
-set(AXVISOR_BUILT_GUESTS tiny crash)
+# announced with --image; tests/guests has those of the board's architecture.
+set(AXVISOR_BUILT_GUESTS tiny crash tiny-multiboot tiny-flat tiny-bios)
 set(AXVISOR_GUEST_DIR ${CMAKE_BINARY_DIR}/tests/guests)
 set(AXVISOR_CONFIG_ARGUMENTS --root ${CMAKE_SOURCE_DIR} --board ${AXVISOR_BOARD} --image-dir ${AXVISOR_IMAGE_DIR})
 foreach(guest IN LISTS AXVISOR_BUILT_GUESTS)
@@ -40,10 +40,10 @@ if(AXVISOR_CONFIG_PATH)
   list(APPEND AXVISOR_CONFIG_ARGUMENTS --config-path ${AXVISOR_CONFIG_PATH})
 endif()
 
-# axvisor_generate(DIR VM_CONFIGS): runs the generator now. An empty VM_CONFIGS means the board's own choice.
+# axvisor_generate(DIR VM_CONFIGS [OPTION...]): runs the generator now. An empty VM_CONFIGS means the board's own choice.
 # Prints the generator's diagnostics and ends the configuration if there is an error.
 function(axvisor_generate directory vm_configs)
-  set(arguments ${AXVISOR_CONFIG_ARGUMENTS} --output ${directory})
+  set(arguments ${AXVISOR_CONFIG_ARGUMENTS} ${ARGN} --output ${directory})
   if(vm_configs)
     list(APPEND arguments --vm-configs ${vm_configs})
   endif()

@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernel/acpi/description.hpp"
 #include "kernel/base/static_vector.hpp"
 #include "kernel/base/types.hpp"
 
@@ -25,9 +26,10 @@ struct ConsoleInfo {
   enum class Kind : u8 { None, Pl011, Uart16550 };
   Kind kind = Kind::None;
   HpaRange registers{};
+  bool is_port = false;   ///< `registers` are I/O ports
   u8 register_shift = 0;  ///< 16550: log2 of the distance of two registers
   u8 register_width = 1;  ///< 16550: bytes per access
-  u32 interrupt = 0;      ///< INTID; 0 = none
+  u32 interrupt = 0;      ///< INTID or ISA interrupt; 0 = none
   std::string_view fdt_path{};
 };
 
@@ -51,6 +53,26 @@ struct TimerInfo {
   u64 frequency_hz = 0;
 };
 
+/// x86: what ACPI says besides CPUs.
+struct PcInfo {
+  HpaRange local_apic{Hpa(0xfee0'0000), kPageSize};     ///< registers in xAPIC mode
+  bool has_8259 = true;
+  StaticVector<acpi::IoApic, 8> io_apics{};
+  StaticVector<acpi::InterruptOverride, 16> overrides{};
+  StaticVector<acpi::PciSegment, 4> pci{};
+  Hpa hpet{};                                           ///< registers; 0: none
+  acpi::PowerManagement power{};
+  std::optional<acpi::SleepType> soft_off{};            ///< S5
+
+  /// How an ISA interrupt arrives at the I/O APICs.
+  acpi::InterruptOverride route(u8 isa_interrupt) const {
+    for (const acpi::InterruptOverride& entry : overrides) {
+      if (entry.isa_interrupt == isa_interrupt) return entry;
+    }
+    return {.isa_interrupt = isa_interrupt, .gsi = isa_interrupt};
+  }
+};
+
 enum class PsciConduit : u8 { None, Smc, Hvc };
 
 /// A file that the boot loader passed (initrd, multiboot module).
@@ -69,6 +91,7 @@ struct MachineInfo {
   GicInfo gic{};
   TimerInfo timer{};
   PsciConduit psci = PsciConduit::None;
+  PcInfo pc{};
   StaticVector<ModuleInfo, kMaxModules> modules{};
   std::span<const std::byte> fdt{};                    ///< the host's device tree, in reserved memory; empty without one
   std::string_view command_line{};

@@ -7,13 +7,15 @@
 
 #include <array>
 #include <bit>
+#include <optional>
 
+#include "hypervisor/config/kernel_format.hpp"
 #include "hypervisor/config/vm_config.hpp"
 #include "kernel/base/format.hpp"
 
 namespace hv {
 
-/// Most vCPUs of one VM: what one GICv3 affinity-0 level addresses.
+/// Most vCPUs of one VM: what one GICv3 affinity-0 level addresses, and more than enough for a PC.
 inline constexpr u32 kMaxVcpus = 16;
 /// Guest-physical and host-physical addresses end here: 48 bits, the most that a four-level table translates.
 inline constexpr u64 kAddressLimit = u64{1} << 48;
@@ -132,13 +134,23 @@ std::span<const ConfigKey> also_reads(Rule rule);
 struct NoFacts {
   constexpr u64 image_size(const Image&) const { return 0; }
   constexpr u32 cpu_count() const { return 0; }
+  /// Whether the machine is a PC: CPU ids are APIC ids, which may have gaps, and kernels may say where they go.
+  constexpr bool is_pc() const { return false; }
+  /// Nothing: not known.
+  constexpr std::optional<KernelFormat> format_of(const Image&) const { return KernelFormat::Flat; }
 };
 
 /// The facts of a running hypervisor: embedded images have their bytes.
 struct TargetFacts {
   u32 cpus = 0;
+  bool pc = false;
   constexpr u64 image_size(const Image& image) const { return image.begin == nullptr ? 0 : image.bytes().size(); }
   constexpr u32 cpu_count() const { return cpus; }
+  constexpr bool is_pc() const { return pc; }
+  constexpr std::optional<KernelFormat> format_of(const Image& image) const {
+    if (image.begin == nullptr) return std::nullopt;
+    return kernel_format(image.bytes());
+  }
 };
 
 namespace detail {
@@ -162,13 +174,6 @@ constexpr std::array<NamedImage, 4> images_of(const VmConfig& vm) {
            {&vm.bios, ConfigKey::BiosPath, ConfigKey::BiosLoadAddr},
            {&vm.ramdisk, ConfigKey::RamdiskPath, ConfigKey::RamdiskLoadAddr}}};
 }
-/// Whether the description fixes where the image goes; 0 leaves the choice to the hypervisor, except for the kernel and
-/// the BIOS, which are always placed.
-constexpr bool is_placed(const NamedImage& named) {
-  const bool always = named.load == ConfigKey::KernelLoadAddr || named.load == ConfigKey::BiosLoadAddr;
-  return (always && named.image->present()) || named.image->load_address.value() != 0;
-}
-
 /// One explicit passthrough range, whichever key it comes from.
 struct DeviceRange {
   u64 gpa;
@@ -256,9 +261,10 @@ class Checker {
     const std::span<const u64> ids = vms_[v].phys_cpu_ids;
     // Affinity level 0 counts from 0 inside a cluster: a plain small id at or above the CPU count names no CPU.
     constexpr u64 kAffinity0 = 0xff;
+    const bool counts_up = facts_.cpu_count() != 0 && !facts_.is_pc();
     for (u32 i = 0; i < ids.size(); ++i) {
       const Place here{v, ConfigKey::PhysCpuIds, i};
-      if (facts_.cpu_count() != 0 && ids[i] <= kAffinity0 && ids[i] >= facts_.cpu_count()) {
+      if (counts_up && ids[i] <= kAffinity0 && ids[i] >= facts_.cpu_count()) {
         fail(Rule::CpuIdBeyondMachine, here, ids[i], facts_.cpu_count());
       }
       for (u32 j = 0; j < i; ++j) {
@@ -331,8 +337,27 @@ class Checker {
     return i;
   }
 
+  /// Whether the kernel says itself where it is entered, so that entry_point has no meaning. On a PC a kernel that is not
+  /// known yet may be such a one.
+  constexpr bool brings_entry(const VmConfig& vm) const {
+    if (vm.bios.present()) return false;
+    const std::optional<KernelFormat> format = facts_.format_of(vm.kernel);
+    return vm.kernel_places_itself || (format ? carries_entry(*format) : facts_.is_pc());
+  }
+
+  /// Whether the description fixes where the image goes; 0 leaves the choice to the hypervisor, except for the BIOS and
+  /// for a kernel that does not know it.
+  constexpr bool is_placed(const VmConfig& vm, const NamedImage& named) const {
+    if (!named.image->present()) return named.image->load_address.value() != 0;
+    if (named.load == ConfigKey::BiosLoadAddr) return true;
+    if (named.load != ConfigKey::KernelLoadAddr) return named.image->load_address.value() != 0;
+    const bool own_place = facts_.format_of(vm.kernel) == KernelFormat::Elf && !vm.bios.present();
+    return !vm.kernel_places_itself && !own_place;
+  }
+
   constexpr void entry(u32 v) {
     const VmConfig& vm = vms_[v];
+    if (brings_entry(vm)) return;
     const u64 address = vm.entry_point.value();
     const Place here{v, ConfigKey::EntryPoint};
     const u32 region = region_at(vm, address);
@@ -359,10 +384,10 @@ class Checker {
   constexpr void images(u32 v) {
     const std::array<NamedImage, 4> all = images_of(vms_[v]);
     for (u32 i = 0; i < all.size(); ++i) {
-      if (!is_placed(all[i])) continue;
+      if (!is_placed(vms_[v], all[i])) continue;
       image_in_memory(v, all[i]);
       for (u32 j = 0; j < i; ++j) {
-        if (is_placed(all[j])) image_pair(v, all[j], all[i]);
+        if (is_placed(vms_[v], all[j])) image_pair(v, all[j], all[i]);
       }
     }
   }

@@ -55,6 +55,12 @@ struct Image {
   std::span<const std::byte> bytes() const { return {begin, static_cast<usize>(end - begin)}; }
 };
 
+/// How the kernel is entered (`boot_protocol`).
+enum class BootProtocol : u8 {
+  Direct,     ///< as its format wants
+  Multiboot,  ///< x86: in 32-bit protected mode, with a Multiboot 1 information structure
+};
+
 enum class InterruptMode : u8 { None, Emulated, Passthrough };
 
 /// A host device given to the VM: by device-tree path, or as an explicit address range.
@@ -114,7 +120,10 @@ struct VmConfig {
   std::span<const u64> phys_cpu_sets{};  ///< per vCPU: bit mask of CPU indices it may run on; may be empty
   bool exclusive_cpus = false;
 
+  /// First instruction of the boot CPU, in the BIOS or in a kernel whose format (kernel_format.hpp) does not say it.
   Gpa entry_point{};
+  BootProtocol boot_protocol = BootProtocol::Direct;
+  bool kernel_places_itself = false;  ///< no load address is given (kernel.load_address = 0): the kernel's format says it
   Image kernel{};
   Image dtb{};
   Image bios{};

@@ -9,7 +9,7 @@ void GuestConsole::attach(drivers::Uart& uart, u32 interrupt) {
   device_.uart = &uart;
   log::set_console(*this);
   if (interrupt == 0) return;
-  hypervisor_.interrupts().gic().enable(interrupt);
+  hypervisor_.interrupts().enable(interrupt);
   uart.enable_receive_interrupt();
 }
 

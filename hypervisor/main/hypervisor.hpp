@@ -8,7 +8,9 @@
 #include "hypervisor/main/locked_heap.hpp"
 #include "hypervisor/main/vm_manager.hpp"
 #include "hypervisor/sched/cpu.hpp"
-#include "hypervisor/vcpu/aarch64/physical_interrupts.hpp"
+#include "hypervisor/vcpu/guest_execution.hpp"
+#include "hypervisor/vcpu/physical_interrupts.hpp"
+#include "hypervisor/vm/device_owners.hpp"
 #include "kernel/mm/heap.hpp"
 #include "platforms/platform.hpp"
 
@@ -31,9 +33,11 @@ class Hypervisor {
   Result<unsigned> cpu_with_id(u64 hardware_id) const;
 
   const MachineInfo& machine() const { return machine_; }
+  GuestExecution& guest_execution() { return guest_execution_; }
   PhysicalInterrupts& interrupts() { return interrupts_; }
   GuestConsole& console() { return console_; }
   VmManager& vms() { return vms_; }
+  DeviceOwners& device_owners() { return device_owners_; }
   /// Any context but the exit path.
   mm::ObjectAllocator& heap() { return heap_; }
 
@@ -42,15 +46,18 @@ class Hypervisor {
 
  private:
   void print_banner() const;
+  void print_machine() const;
   void start_secondary_cpus();
   void create_cpu(unsigned index);
   void quiesce();
 
   MachineInfo& machine_;
   LockedHeap heap_{platform::frames()};
+  GuestExecution guest_execution_;
   PhysicalInterrupts interrupts_;
   GuestConsole console_;
   VmManager vms_;
+  DeviceOwners device_owners_;
   std::array<Cpu*, kMaxCpus> cpus_{};
   std::atomic<unsigned> online_{0};
   unsigned cpu_count_ = 1;

@@ -1,11 +1,11 @@
 #include "hypervisor/sched/cpu.hpp"
 
 #include <arch/cpu.hpp>
+#include <arch/timer.hpp>
 #include <board_config.hpp>
 
 #include "hypervisor/main/hypervisor.hpp"
 #include "hypervisor/vcpu/vcpu.hpp"
-#include "kernel/drivers/generic_timer.hpp"
 #include "kernel/percpu/per_cpu.hpp"
 
 namespace hv {
@@ -16,7 +16,7 @@ extern "C" void ax_switch_context(u64* save_sp, u64 load_sp);
 
 Cpu& Cpu::current() { return *static_cast<Cpu*>(percpu::this_cpu().program); }
 
-u64 Cpu::now() const { return generic_timer::now(); }
+u64 Cpu::now() const { return host_timer::now(); }
 
 void Cpu::run() {
   for (;;) {
@@ -68,7 +68,7 @@ void Cpu::begin_slice() {
   if (run_queue_.empty()) {
     cancel(slice_);
   } else if (!slice_.armed()) {
-    arm(slice_, now() + generic_timer::frequency() / board::kTicksPerSecond);
+    arm(slice_, now() + host_timer::frequency() / board::kTicksPerSecond);
   }
 }
 
@@ -113,7 +113,7 @@ void Cpu::cancel(Deadline& deadline) {
 
 void Cpu::timer_expired() {
   programmed_ = DeadlineQueue::kNever;
-  generic_timer::cancel_deadline();
+  host_timer::cancel_deadline();
 }
 
 void Cpu::program_timer() {
@@ -121,9 +121,9 @@ void Cpu::program_timer() {
   if (next == programmed_) return;
   programmed_ = next;
   if (next == DeadlineQueue::kNever) {
-    generic_timer::cancel_deadline();
+    host_timer::cancel_deadline();
   } else {
-    generic_timer::set_deadline(next);
+    host_timer::set_deadline(next);
   }
 }
 

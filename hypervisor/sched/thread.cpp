@@ -7,19 +7,11 @@
 
 namespace hv {
 
-extern "C" void ax_thread_start();
+extern "C" u64 ax_prepare_context(u64 stack_top, Thread::Entry entry, void* argument);
 extern "C" [[noreturn]] void ax_thread_exit() { platform::panic("a host thread returned from its entry function"); }
 
-Thread::Thread(unsigned cpu_index, Hva stack_top, Entry entry, void* argument) : Task(Kind::Thread, cpu_index) {
-  // What ax_switch_context() pops: x29, x30, x19, x20, ... of a call that "returns" to ax_thread_start.
-  constexpr usize kFrameWords = 12;
-  u64* frame = reinterpret_cast<u64*>(stack_top.value()) - kFrameWords;
-  for (usize i = 0; i < kFrameWords; ++i) frame[i] = 0;
-  frame[1] = reinterpret_cast<u64>(&ax_thread_start);
-  frame[2] = reinterpret_cast<u64>(entry);
-  frame[3] = reinterpret_cast<u64>(argument);
-  saved_sp = reinterpret_cast<u64>(frame);
-}
+Thread::Thread(unsigned cpu_index, Hva stack_top, Entry entry, void* argument)
+    : Task(Kind::Thread, cpu_index), saved_sp(ax_prepare_context(stack_top.value(), entry, argument)) {}
 
 void Event::signal() {
   const u64 flags = arch::irq_save();

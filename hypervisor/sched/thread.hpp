@@ -15,7 +15,7 @@ class Thread : public Task {
   /// It runs after the first Cpu::notify().
   Thread(unsigned cpu_index, Hva stack_top, Entry entry, void* argument);
 
-  u64 saved_sp = 0;  ///< while it does not run: its registers are on its stack below this
+  u64 saved_sp;  ///< while it does not run: its registers are on its stack, from here on
 };
 
 /// A flag that one thread waits for and anybody sets; a set that comes before the wait is not lost.

@@ -1,88 +1,64 @@
-// A virtual CPU of an aarch64 guest: its state, and what its physical CPU does with it.
+// A virtual CPU: its place in the scheduler, its life, and what its physical CPU does with it.
 #pragma once
 
 #include <atomic>
 
-#include "hypervisor/sched/deadline_queue.hpp"
 #include "hypervisor/sched/task.hpp"
-#include "hypervisor/vcpu/aarch64/context.hpp"
-#include "hypervisor/vcpu/aarch64/sysreg_emulation.hpp"
+#include "hypervisor/vcpu/arch_vcpu.hpp"
 
 namespace hv {
 
 class Cpu;
 class Vm;
 
-/// What others ask of a vCPU; it looks before every guest entry.
+/// What others ask of a vCPU; it looks before every guest entry. Bits from `FirstOfArch` on belong to ArchVcpu::serve().
 enum class VcpuRequest : u32 {
   None = 0,
-  Interrupt = 1 << 0,  ///< an interrupt may have become deliverable: leave WFI, refill the list registers
-  Start = 1 << 1,      ///< PSCI CPU_ON: take the start address and run
+  Interrupt = 1 << 0,  ///< an interrupt may have become deliverable: stop waiting, look at the interrupt controller's model
+  Start = 1 << 1,      ///< take the start state and run
   Stop = 1 << 2,       ///< the VM is being stopped: give up the hardware and report
+  FirstOfArch = 1 << 8,
 };
 
-/// PSCI's view of a vCPU (DEN0022 5.7).
+/// Whether the guest has started a vCPU: PSCI's states (DEN0022 5.7), or an x86 processor before and after its start-up IPI.
 enum class VcpuPower : u32 { Off, OnPending, On };
 
 class Vcpu : public Task {
  public:
-  /// `cpu_index`: the physical CPU it is bound to. `mpidr`: affinity fields the guest sees in MPIDR_EL1.
-  Vcpu(Vm& owner, unsigned vcpu_index, unsigned cpu_index, u64 mpidr);
+  /// `cpu_index`: the physical CPU it is bound to. `guest_id`: what the guest knows it by: MPIDR_EL1 affinity, or APIC id.
+  Vcpu(Vm& owner, unsigned vcpu_index, unsigned cpu_index, u64 guest_id);
 
   /// Runs the guest until it blocks, stops, or has to make room: `state` says which. Only its own CPU's loop.
   void run(Cpu& cpu);
 
   /// Posts a request and makes the vCPU look at it. Any CPU, interrupts masked.
-  void request(VcpuRequest what);
+  void request(VcpuRequest what) { request(static_cast<u32>(what)); }
+  void request(u32 bits);
 
-  /// PSCI CPU_ON: wins if the vCPU is off. Any CPU. False: it is on, or being started.
-  bool start(Gpa entry, u64 context);
+  /// Starts it if it is off. Any CPU. False: it is on, or being started.
+  bool start(const StartState& state);
   VcpuPower power() const { return power_.load(std::memory_order_acquire); }
 
-  /// The guest turned itself off (PSCI CPU_OFF). Only from its own exit handler.
+  /// Turns it off; a vCPU that is running stops at its next exit, which this causes. Any CPU, interrupts masked.
   void power_off();
-  /// Waits for an interrupt (WFI). Only from its own exit handler.
+  /// Waits for an interrupt (WFI, HLT). Only from its own exit handler.
   void wait();
-
-  /// The physical CPU it runs on saw its virtual timer fire.
-  void virtual_timer_fired();
-
-  /// The emulated EL1 physical timer (CNTP_*). `control` without ISTATUS.
-  void set_physical_timer(u64 control, u64 compare_value);
-  u64 physical_timer_control() const;  ///< with ISTATUS
-  u64 physical_timer_compare() const { return physical_timer_.compare; }
 
   /// Takes its state out of the hardware. Only its own CPU.
   void put(Cpu& cpu);
 
   Vm& vm;
   const unsigned index;
-  const u64 mpidr;
-  GuestRegisters registers;
-  DebugRegisters debug;
+  const u64 guest_id;
+  ArchVcpu arch;
 
  private:
   void load(Cpu& cpu);
   bool serve_requests(Cpu& cpu);
-  void reset(Gpa entry, u64 context);
-  static void wake_for_timer(Deadline& deadline);
-  static void physical_timer_due(Deadline& deadline);
 
-  struct Timer : Deadline {
-    Timer(Callback callback, Vcpu& owner) : Deadline(callback), vcpu(owner) {}
-    Vcpu& vcpu;
-    u64 control = 0;
-    u64 compare = 0;  ///< counter ticks
-  };
-
-  GuestSystemRegisters system_;
-  GuestFpRegisters fp_;
   std::atomic<u32> requests_{0};
   std::atomic<VcpuPower> power_{VcpuPower::Off};
-  Gpa start_entry_{};      ///< written by start() before the request, read when it is served
-  u64 start_context_ = 0;
-  Timer virtual_timer_wake_{&wake_for_timer, *this};  ///< armed while its CNTV runs and it is not loaded
-  Timer physical_timer_{&physical_timer_due, *this};
+  StartState start_state_{};  ///< written by start() before the request, read when it is served
 };
 
 }  // namespace hv

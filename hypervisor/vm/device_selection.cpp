@@ -16,6 +16,7 @@ enum Flag : u8 {
   kIncluded = 8,
   kVisited = 16,         ///< included, and its references have been followed
   kReservedMemory = 32,  ///< describes RAM, not registers
+  kSharesPage = 64,      ///< with a device that another VM names
   kInherited = kHosts | kExcluded | kReferenceOnly | kReservedMemory,
 };
 
@@ -176,11 +177,12 @@ class Selector {
   Selector(const Fdt& host, const MachineInfo& machine, std::span<NodeRecord> records, DeviceSelection& selection)
       : host_(host), machine_(machine), records_(records), selection_(selection) {}
 
-  Result<void> run(const VmConfig& config, std::span<const std::string_view> taken) {
+  Result<void> run(const VmConfig& config, const OtherOwners& others) {
     TRY(make_index());
     find_host_nodes();
     for (std::string_view path : config.excluded_devices) exclude(path);
-    for (std::string_view path : taken) exclude(path);
+    for (std::string_view path : others.paths) leave_to_owner(path);
+    for (const HpaRange& pages : others.pages) mark_overlapping(pages, kExcluded);
     for (const PassthroughDevice& device : config.passthrough_devices) {
       if (device.by_path) select(device.name);
     }
@@ -202,7 +204,11 @@ class Selector {
   u8 own_flags(usize index) const;
   bool touches_host_memory(usize index) const;
   bool has_private_interrupt(usize index) const;
-  void exclude(std::string_view path);
+  template <class Action>
+  void for_each_register_range(usize index, Action&& action) const;
+  usize exclude(std::string_view path);
+  void leave_to_owner(std::string_view path);
+  void mark_overlapping(HpaRange pages, u8 flag);
   void select(std::string_view path);
   bool include(usize index);
   void follow_references();
@@ -288,20 +294,17 @@ u8 Selector::own_flags(usize index) const {
 }
 
 bool Selector::touches_host_memory(usize index) const {
-  const fdt::Ancestors above = ancestors(index);
-  const usize count = host_.reg_count(node(index), above);
-  for (usize i = 0; i < count; ++i) {
-    const auto region = host_.reg(node(index), above, i);
-    if (!region || region->size == 0) continue;
-    const HpaRange pages = page_hull({Hpa(region->address), region->size});
-    const auto hits = [&](const HpaRange& range) { return pages.overlaps(page_hull(range)); };
+  bool touches = false;
+  for_each_register_range(index, [&](HpaRange range) {
+    const HpaRange pages = page_hull(range);
+    const auto hits = [&](const HpaRange& other) { return !other.empty() && pages.overlaps(page_hull(other)); };
     const GicInfo& gic = machine_.gic;
     const HpaRange fixed[] = {machine_.console.registers, gic.distributor, gic.cpu_interface, gic.hypervisor_interface,
                               gic.virtual_cpu_interface};
-    if (std::ranges::any_of(fixed, [&](const HpaRange& r) { return !r.empty() && hits(r); })) return true;
-    if (std::ranges::any_of(gic.redistributors, hits) || std::ranges::any_of(machine_.ram, hits)) return true;
-  }
-  return false;
+    touches = touches || std::ranges::any_of(fixed, hits) || std::ranges::any_of(gic.redistributors, hits) ||
+              std::ranges::any_of(machine_.ram, hits);
+  });
+  return touches;
 }
 
 /// Calls `action(GicInterrupt)` for every interrupt that goes to the GIC directly.
@@ -345,11 +348,45 @@ bool Selector::has_private_interrupt(usize index) const {
   return found;
 }
 
-void Selector::exclude(std::string_view path) {
+/// Calls `action(HpaRange)` for every range of registers (or of reserved RAM) of a node.
+template <class Action>
+void Selector::for_each_register_range(usize index, Action&& action) const {
+  const fdt::Ancestors above = ancestors(index);
+  const usize count = host_.reg_count(node(index), above);
+  for (usize i = 0; i < count; ++i) {
+    const auto region = host_.reg(node(index), above, i);
+    if (!region || region->size == 0) continue;  // an address on a bus of its own: I2C, SPI, a CPU number
+    action(HpaRange{Hpa(region->address), region->size});
+  }
+}
+
+/// Returns the index of the node at `path`; the number of nodes when there is none.
+usize Selector::exclude(std::string_view path) {
   const auto top = host_.find(path);
-  if (!top) return note("excluded device is not in the device tree", path);
+  if (!top) {
+    note("excluded device is not in the device tree", path);
+    return records_.size();
+  }
   const usize first = index_of(*top);
   for (usize i = first; i < records_.size() && inside(i, first); ++i) records_[i].flags |= kExcluded;
+  return first;
+}
+
+void Selector::leave_to_owner(std::string_view path) {
+  const usize first = exclude(path);
+  for (usize i = first; i < records_.size() && inside(i, first); ++i) {
+    for_each_register_range(i, [&](HpaRange range) { mark_overlapping(page_hull(range), kSharesPage); });
+  }
+}
+
+// A page can only be mapped as a whole, with every device on it.
+void Selector::mark_overlapping(HpaRange pages, u8 flag) {
+  for (usize i = 1; i < records_.size(); ++i) {
+    if ((records_[i].flags & (kHosts | kReservedMemory)) != 0) continue;
+    for_each_register_range(i, [&](HpaRange range) {
+      if (page_hull(range).overlaps(pages)) records_[i].flags |= flag;
+    });
+  }
 }
 
 void Selector::select(std::string_view path) {
@@ -360,7 +397,7 @@ void Selector::select(std::string_view path) {
   if ((records_[first].flags & kHosts) != 0) return note("device belongs to the hypervisor and is not passed through", path);
   if ((records_[first].flags & kExcluded) != 0) return note("device is excluded, or belongs to another VM", path);
   for (usize i = first; i < records_.size() && inside(i, first);) {
-    if (wildcard && ((records_[i].flags & kReferenceOnly) != 0 || !node(i).is_enabled())) {
+    if (wildcard && ((records_[i].flags & (kReferenceOnly | kSharesPage)) != 0 || !node(i).is_enabled())) {
       const usize skipped = i;
       while (i < records_.size() && inside(i, skipped)) ++i;
       continue;
@@ -400,14 +437,12 @@ Result<void> Selector::collect_resources() {
   for (usize i = 1; i < records_.size(); ++i) {
     const u8 flags = records_[i].flags;
     if ((flags & kIncluded) == 0 || !node(i).is_enabled()) continue;
-    const fdt::Ancestors above = ancestors(i);
-    const usize count = host_.reg_count(node(i), above);
-    for (usize k = 0; k < count; ++k) {
-      const auto region = host_.reg(node(i), above, k);
-      if (!region || region->size == 0) continue;  // an address on a bus of its own: I2C, SPI, a CPU number
-      const HpaRange range{Hpa(region->address), region->size};
-      TRY((flags & kReservedMemory) != 0 ? add_range(resources.memory, range) : add_range(resources.mmio, range));
-    }
+    Result<void> added{};
+    for_each_register_range(i, [&](HpaRange range) {
+      const auto one = (flags & kReservedMemory) != 0 ? add_range(resources.memory, range) : add_range(resources.mmio, range);
+      if (!one) added = one;
+    });
+    TRY(added);
     for_each_interrupt(i, [&](fdt::GicInterrupt interrupt) {
       resources.interrupts.set(interrupt.intid);
       if (interrupt.edge) resources.edge_triggered.set(interrupt.intid);
@@ -440,8 +475,8 @@ bool DeviceSelection::dangles(usize index, const fdt::Property& property) const 
 }
 
 Result<void> select_devices(const fdt::Fdt& host, const MachineInfo& machine, const VmConfig& config,
-                            std::span<const std::string_view> taken, std::span<NodeRecord> scratch, DeviceSelection& selection) {
-  return Selector(host, machine, scratch, selection).run(config, taken);
+                            const OtherOwners& others, std::span<NodeRecord> scratch, DeviceSelection& selection) {
+  return Selector(host, machine, scratch, selection).run(config, others);
 }
 
 }  // namespace hv

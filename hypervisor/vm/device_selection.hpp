@@ -57,11 +57,17 @@ struct DeviceSelection {
   bool dangles(usize index, const fdt::Property& property) const;
 };
 
+/// What is not free any more.
+struct OtherOwners {
+  std::span<const std::string_view> paths{};  ///< devices that other VMs' configurations name
+  std::span<const HpaRange> pages{};          ///< registers that other VMs have already
+};
+
 /// Decides what `config` gets of `host`, the tree that `machine` was discovered from.
 ///
-/// A device is named by path and comes with its descendants; "/" means everything that is enabled. What `taken` names (paths
-/// of other VMs' devices, with their descendants) is never given. Whatever the devices refer to by phandle comes along, then their
-/// ancestors. Never given away: CPUs, RAM, interrupt controllers, timers, PSCI, the console, IOMMUs, PCI host bridges, nodes
+/// A device is named by path and comes with its descendants; "/" means everything that is enabled. What others name (with its
+/// descendants) is never given, nor is a device with registers on a page that another VM has; the wildcard leaves out what
+/// shares a page with a device that others name, too. Whatever the devices refer to by phandle comes along, then their ancestors. Never given away: CPUs, RAM, interrupt controllers, timers, PSCI, the console, IOMMUs, PCI host bridges, nodes
 /// with per-CPU interrupts, and every device that shares a page with the console, the interrupt controller or RAM; an
 /// excluded node (with its descendants) is not given even when a device refers to it. Properties that would refer to
 /// something left out are dropped when the tree is written.
@@ -69,6 +75,6 @@ struct DeviceSelection {
 /// `scratch` holds the records and must live as long as `selection`. Errors: OutOfMemory (scratch or resource lists too
 /// small). Names that are not found, or are the host's, are notes.
 Result<void> select_devices(const fdt::Fdt& host, const MachineInfo& machine, const VmConfig& config,
-                            std::span<const std::string_view> taken, std::span<NodeRecord> scratch, DeviceSelection& selection);
+                            const OtherOwners& others, std::span<NodeRecord> scratch, DeviceSelection& selection);
 
 }  // namespace hv

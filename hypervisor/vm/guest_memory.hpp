@@ -27,6 +27,9 @@ class GuestMemory {
   Result<void> write(Gpa to, std::span<const std::byte> bytes);
   /// Guest to host. Error: OutOfRange (nothing was read then).
   Result<void> read(Gpa from, std::span<std::byte> bytes) const;
+  /// Puts `desired` in the place of `expected` at `at`, as one access of the guest's own would: 4 or 8 bytes, aligned. False:
+  /// another value was there. Errors: OutOfRange, Unaligned.
+  Result<bool> compare_exchange(Gpa at, u32 size, u64 expected, u64 desired);
   /// Fills all of it with zeros.
   void zero_all();
 

@@ -4,23 +4,12 @@
 #include <arch/tlb.hpp>
 #include <optional>
 
-#include "hypervisor/config/vm_config.hpp"
+#include "hypervisor/vm/vm_frames.hpp"
 #include "kernel/base/result.hpp"
 #include "kernel/mm/arm_stage2.hpp"
 #include "kernel/mm/page_table.hpp"
 
 namespace hv {
-
-/// Frames that a VM's tables are made of, in its name.
-class VmFrames {
- public:
-  /// Contiguous, zeroed or not; `alignment` is a power of two. Error: OutOfMemory.
-  virtual Result<HpaRange> allocate(u64 bytes, u64 alignment) = 0;
-  virtual void free(HpaRange frames) = 0;
-
- protected:
-  ~VmFrames() = default;
-};
 
 /// Changed only by the thread that creates or destroys the VM, while none of its vCPUs runs; read by the CPUs that run them.
 class Stage2 {

@@ -2,10 +2,9 @@
 #include "hypervisor/vm/vm.hpp"
 
 #include <arch/cpu.hpp>
+#include <arch/timer.hpp>
 
 #include "hypervisor/main/hypervisor.hpp"
-#include "kernel/drivers/generic_timer.hpp"
-#include "kernel/log/log.hpp"
 
 namespace hv {
 
@@ -15,9 +14,10 @@ std::string_view describe(StopReason reason) {
 }
 
 void Vm::start() {
-  time_offset_ = drivers::generic_timer::now();
+  time_offset_ = drivers::host_timer::now();
+  arch.begin_time();
   const u64 flags = arch::irq_save();
-  boot_vcpu()->start(config_.entry_point, fdt_address_.value());
+  boot_vcpu()->start(arch.start_state());
   arch::irq_restore(flags);
 }
 
@@ -37,69 +37,6 @@ bool Vm::is_ram(Gpa address) const {
   for (const GuestRegion& region : regions_)
     if (region.gpa.contains(address)) return true;
   return false;
-}
-
-u8 Vm::gic_version() const { return hypervisor_.machine().gic.version; }
-
-void Vm::load_translation() {
-  arch::VTCR_EL2::write(stage2_->vtcr());
-  arch::VTTBR_EL2::write(stage2_->vttbr());
-  arch::isb();
-}
-
-// ---- devices ----------------------------------------------------------------------------------------------------------
-
-const Vm::MmioRegion* Vm::find_device(Gpa address, u32 size) const {
-  for (const MmioRegion& region : mmio_)
-    if (region.range.contains(GpaRange{address, size})) return &region;
-  return nullptr;
-}
-
-std::optional<u64> Vm::mmio_read(Vcpu& vcpu, Gpa address, u32 size) {
-  const MmioRegion* region = find_device(address, size);
-  if (region == nullptr) return std::nullopt;
-  const MmioAccess access{address - region->range.base, size, vcpu.index};
-  if (region->device != nullptr) return interrupts_->read(*region->device, access);
-  const auto terminal = terminal_.lock();
-  const auto value = terminal->uart.read(access);
-  terminal->feed();
-  if (++terminal->reads == kPollsThatMeanWaiting) uart_wires_.flush();
-  return value;
-}
-
-bool Vm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
-  const MmioRegion* region = find_device(address, size);
-  if (region == nullptr) return false;
-  const MmioAccess access{address - region->range.base, size, vcpu.index};
-  if (region->device != nullptr) return interrupts_->write(*region->device, access, value);
-  const auto terminal = terminal_.lock();
-  terminal->reads = 0;
-  return terminal->uart.write(access, value);
-}
-
-void Vm::console_input(char c) {
-  const auto terminal = terminal_.lock();
-  terminal->type(c);
-  terminal->feed();
-}
-
-void Vm::Terminal::feed() {
-  while (!typed.empty() && uart.can_receive()) {
-    uart.receive(typed[0]);
-    typed.erase(0);
-  }
-}
-
-void Vm::UartWires::put(char c) {
-  unshown_.store(c != '\n', std::memory_order_relaxed);
-  vm_.hypervisor_.console().put(stream_, c);
-}
-void Vm::UartWires::flush() {
-  if (unshown_.exchange(false, std::memory_order_relaxed)) vm_.hypervisor_.console().flush(stream_);
-}
-void Vm::UartWires::close() { vm_.hypervisor_.console().close(stream_); }
-void Vm::UartWires::set(bool asserted) {
-  if (vm_.uart_interrupt_ != 0) vm_.interrupts_->set_line(vm_.uart_interrupt_, asserted);
 }
 
 }  // namespace hv

@@ -7,18 +7,12 @@ namespace ax {
 
 /// A CPU that holds a lock may only take locks of a later rank.
 enum class LockRank : u8 {
-  VmRegistry,     ///< the list of virtual machines
-  Vm,             ///< one VM's life cycle
-  Scheduler,      ///< run queues, task states
-  VirtualDevice,  ///< one emulated device
-  VirtualGic,     ///< one VM's interrupt controller
-  Stage2,         ///< one VM's guest-physical address space
-  HostPageTable,  ///< the host's own address space
-  Driver,         ///< one host device, interrupt controller included
-  Heap,           ///< the host's heap
-  Frames,         ///< page frames and their owners
-  Inbox,          ///< requests from other CPUs
-  Console,        ///< log ring and console: taken last, so that everybody may log
+  VirtualDevice,      ///< one emulated device
+  VirtualInterrupts,  ///< one VM's interrupt controller
+  HostInterrupts,     ///< interrupt controllers whose registers are reached in two steps
+  HostPageTable,      ///< the host's own address space
+  Frames,             ///< page frames, their owners, and the heap made of them
+  Console,            ///< log ring and console: taken last, so that everybody may log
 };
 
 }  // namespace ax

@@ -57,27 +57,52 @@ class Pl011 final : public Uart {
   u64 base_ = 0;
 };
 
+/// What every 16550 has in common, however its registers are reached.
+class Uart16550Registers : public Uart {
+ public:
+  void init() override;
+  std::optional<char> get() final;
+  void enable_receive_interrupt() final;
+  void acknowledge_interrupt() final;
+
+ protected:
+  ~Uart16550Registers() = default;
+  /// Register number as in the manual.
+  virtual u8 read(u16 number) const = 0;
+  virtual void write_register(u16 number, u8 value) const = 0;
+
+ private:
+  bool can_send() final;
+  void send(char c) final;
+};
+
 /// 16550 and compatible, also Synopsys DesignWare APB: registers 2^shift bytes apart, accessed in `width` bytes.
-class Uart16550 final : public Uart {
+class Uart16550 final : public Uart16550Registers {
  public:
   constexpr Uart16550() = default;
   constexpr Uart16550(Hpa registers, u8 shift, u8 width) : base_(registers.value()), shift_(shift), width_(width) {}
 
-  void init() override;
-  std::optional<char> get() override;
-  void enable_receive_interrupt() override;
-  void acknowledge_interrupt() override;
-
  private:
-  enum class Register : u16;
-  bool can_send() override;
-  void send(char c) override;
-  u8 read(Register r) const;
-  void write_register(Register r, u8 value) const;
+  u8 read(u16 number) const override;
+  void write_register(u16 number, u8 value) const override;
 
   u64 base_ = 0;
   u8 shift_ = 0;
   u8 width_ = 1;
+};
+
+/// A 16550 behind I/O ports, as PCs have it. init() also sets the line to 115200 8N1: PC firmware need not have. x86 only.
+class Uart16550Ports final : public Uart16550Registers {
+ public:
+  constexpr Uart16550Ports() = default;
+  explicit constexpr Uart16550Ports(u16 first_port) : first_port_(first_port) {}
+  void init() override;
+
+ private:
+  u8 read(u16 number) const override;
+  void write_register(u16 number, u8 value) const override;
+
+  u16 first_port_ = 0;
 };
 
 }  // namespace ax::drivers

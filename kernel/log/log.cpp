@@ -146,20 +146,6 @@ void write_line(std::string_view text, const ax::detail::FormatArgument* argumen
   emit(line.finish());
 }
 
-void guest_line(std::string_view vm_name, std::string_view text) {
-  for (bool last = false; !last;) {
-    const usize length = text.find('\n');
-    last = length == std::string_view::npos;
-    std::string_view one = text.substr(0, length);
-    if (one.ends_with('\r')) one.remove_suffix(1);
-    LineSink line;
-    print(line, "[{}] {}", vm_name, one);
-    const ConsoleGuard guard;
-    if (state.console != nullptr) state.console->write(line.finish());
-    if (!last) text.remove_prefix(length + 1);
-  }
-}
-
 std::string_view recent(std::span<char> buffer) {
   const ConsoleGuard guard;
   u64 from = ring.begin();

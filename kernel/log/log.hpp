@@ -69,10 +69,6 @@ class [[nodiscard]] ConsoleGuard {
   bool locked_;
 };
 
-/// Prints a line of a guest as `[vm_name] text`, to the console only. Every line of `text` gets the prefix, so a guest
-/// cannot print a line that looks like the host's.
-void guest_line(std::string_view vm_name, std::string_view text);
-
 /// The newest log text, oldest first, at most as much as `buffer` and the ring hold. Returns the part that was filled.
 std::string_view recent(std::span<char> buffer);
 

@@ -8,8 +8,8 @@
 
 namespace ax::percpu {
 
-/// One CPU's block. Written by the CPU itself, or by the CPU that starts it before it runs. `index`,
-/// `emergency_stack_top` and `stack_top` are read by assembly code at fixed offsets.
+/// One CPU's block. Written by the CPU itself, or by the CPU that starts it before it runs. What has an offset below is read
+/// by assembly code.
 struct alignas(64) PerCpu {
   u32 index = 0;                  ///< place in MachineInfo::cpus
   std::atomic<u32> panics{0};     ///< 1 while this CPU reports a panic
@@ -18,14 +18,18 @@ struct alignas(64) PerCpu {
   u64 stack_size = 0;             ///< bytes below stack_top; the page below them is not mapped
   u64 hardware_id = 0;            ///< MPIDR_EL1 affinity, or APIC id
   void* program = nullptr;        ///< belongs to the program (hypervisor, unikernel): its own per-CPU object
+  PerCpu* self = nullptr;         ///< x86: this block, which GS reaches but cannot name; set before the CPU runs
+  u64 vector = 0;                 ///< x86: the interrupt that handle_interrupt() is called for
 };
 
 inline constexpr u64 kIndexOffset = 0;
 inline constexpr u64 kEmergencyStackOffset = 8;
 inline constexpr u64 kStackTopOffset = 16;
+inline constexpr u64 kSelfOffset = 48;
 static_assert(offsetof(PerCpu, index) == kIndexOffset);
 static_assert(offsetof(PerCpu, emergency_stack_top) == kEmergencyStackOffset);
 static_assert(offsetof(PerCpu, stack_top) == kStackTopOffset);
+static_assert(offsetof(PerCpu, self) == kSelfOffset);
 
 /// The block of the calling CPU. The caller must not migrate while it uses it: interrupts masked, or a pinned thread.
 PerCpu& this_cpu();

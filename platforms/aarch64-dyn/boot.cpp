@@ -39,7 +39,7 @@ std::span<const std::byte> map_device_tree(HostTable& early, TablePool& pool, Hp
   if (address == Hpa(0) || !address.is_aligned(8)) return {};
   const auto map = [&](u64 size) {
     // The attributes of the image's blocks, with which the tree may share one.
-    const HpaRange pages = whole_pages({address, size});
+    const HpaRange pages = whole_pages_around({address, size});
     return early.map(pool, identity(pages), pages.base, mm::kReadWriteExecute).has_value();
   };
   if (!map(kFdtHeaderSize)) return {};
@@ -95,7 +95,7 @@ void discover_machine(Root& root, HostTable& early, TablePool& pool, Hpa fdt_add
   machine.image = {address_of(__image_start), static_cast<u64>(__image_end - __image_start)};
 
   if (machine.console.kind != ConsoleInfo::Kind::None) {
-    const HpaRange pages = whole_pages(machine.console.registers);
+    const HpaRange pages = whole_pages_around(machine.console.registers);
     require(early.map(pool, identity(pages), pages.base, mm::kDeviceReadWrite), "the console's registers overlap memory");
     open_console(root);
   }
@@ -112,7 +112,7 @@ void switch_to_final_tables(Root& root, TablePool& pool) {
   ax_root_table = table->root().value();
   arch::clean_data_cache(address_of(&ax_root_table).value(), sizeof ax_root_table);
   ax_set_translation(ax_root_table, SCTLR_EL2_FINAL);
-  root.space.without_lock().table = *table;
+  root.space.adopt(*table);
 }
 
 void give_out_memory(Root& root) {

@@ -1,6 +1,6 @@
 #include "platforms/aarch64-dyn/discovery.hpp"
 
-#include <algorithm>
+#include "platforms/common/ranges.hpp"
 
 namespace ax::platform {
 namespace {
@@ -38,34 +38,6 @@ constexpr u32 kPsciCpuOn64 = 0xc400'0003;
 constexpr u64 kGicV2CpuInterfaceSize = 8_KiB;
 
 HpaRange to_range(Region region) { return {Hpa(region.address), region.size}; }
-
-HpaRange whole_pages_around(HpaRange range) {
-  const Hpa base = range.base.align_down(kPageSize);
-  const Hpa end = range.end().align_up(kPageSize);
-  return {base, end < base ? align_down(~u64{0} - base.value(), kPageSize) : end - base};
-}
-
-HpaRange whole_pages_within(HpaRange range) {
-  const Hpa base = range.base.align_up(kPageSize);
-  const Hpa end = range.end().align_down(kPageSize);
-  return {base, base < range.base || end < base ? 0 : end - base};
-}
-
-/// Sorts and joins ranges that overlap or touch.
-template <usize N>
-void normalise(StaticVector<HpaRange, N>& ranges) {
-  std::sort(ranges.begin(), ranges.end(), [](const HpaRange& a, const HpaRange& b) { return a.base < b.base; });
-  usize kept = 0;
-  for (usize i = 0; i < ranges.size(); ++i) {
-    if (kept > 0 && ranges[i].base <= ranges[kept - 1].end()) {
-      const Hpa end = std::max(ranges[kept - 1].end(), ranges[i].end());
-      ranges[kept - 1].size = end - ranges[kept - 1].base;
-    } else {
-      ranges[kept++] = ranges[i];
-    }
-  }
-  while (ranges.size() > kept) ranges.pop_back();
-}
 
 class Discovery {
  public:

@@ -4,14 +4,12 @@
 
 #include "kernel/log/log.hpp"
 #include "kernel/percpu/per_cpu.hpp"
-#include "platforms/aarch64-dyn/stack_window.hpp"
+#include "platforms/aarch64-dyn/memory_map.hpp"
 #include "platforms/aarch64-dyn/symbols.hpp"
 #include "platforms/platform.hpp"
 
 namespace ax::platform {
 namespace {
-
-constexpr usize kMaxFrames = 32;
 
 constexpr std::string_view kKindNames[] = {"synchronous exception", "IRQ on the wrong stack", "FIQ on the wrong stack", "SError"};
 
@@ -34,14 +32,6 @@ std::string_view class_name(u64 exception_class) {
   return "unexpected exception class";
 }
 
-/// Whether EL2 may read the eight bytes at `address`, by the hardware's own translation. Overwrites a guest's PAR_EL1.
-bool is_readable(u64 address) {
-  if (!is_aligned(address, sizeof(u64))) return false;
-  asm volatile("at s1e2r, %0" : : "r"(address) : "memory");
-  arch::isb();
-  return (arch::PAR_EL1::read() & 1) == 0;
-}
-
 /// A stack grew into the hole below it: the boot CPU's into its guard page, any other into what is unmapped of its place in the
 /// stack window.
 bool is_stack_overflow(const CrashFrame& frame) {
@@ -62,18 +52,19 @@ void print_registers(const CrashFrame& frame) {
 
 }  // namespace
 
-void print_back_trace(u64 pc, u64 frame) {
-  constexpr u64 kCallSize = 4;
-  log::print_line("back-trace (llvm-symbolizer --obj=axvisor ADDRESS...):");
-  for (usize depth = 0; depth < kMaxFrames; ++depth) {
-    log::print_line("  #{} {:#x}", depth, pc - load_offset());
-    if (frame == 0 || !is_readable(frame) || !is_readable(frame + sizeof(u64))) return;
-    const u64* record = reinterpret_cast<const u64*>(frame);
-    const u64 caller = record[0];
-    if (record[1] == 0 || caller == frame) return;
-    pc = record[1] - kCallSize;  // the call: what it returns to may be another function when the call does not return
-    frame = caller;
-  }
+const u64 kCallSize = 4;
+
+/// By the hardware's own translation. Overwrites a guest's PAR_EL1.
+bool is_readable(u64 address) {
+  if (!is_aligned(address, sizeof(u64))) return false;
+  asm volatile("at s1e2r, %0" : : "r"(address) : "memory");
+  arch::isb();
+  return (arch::PAR_EL1::read() & 1) == 0;
+}
+
+void print_control_registers() {
+  log::print_line("  daif {:x}  currentel {:x}  hcr {:x}  sctlr {:x}  vttbr {:x}", arch::DAIF::read(), arch::CURRENT_EL::read(),
+                  arch::HCR_EL2::read(), arch::SCTLR_EL2::read(), arch::VTTBR_EL2::read());
 }
 
 }  // namespace ax::platform

@@ -1,4 +1,4 @@
-// Fatal exceptions of the host itself, and the report that a panic prints.
+// Fatal exceptions of the host itself.
 #pragma once
 
 #include <array>
@@ -6,6 +6,7 @@
 
 #include "kernel/base/types.hpp"
 #include "platforms/aarch64-dyn/boot_layout.h"
+#include "platforms/common/panic.hpp"
 
 namespace ax::platform {
 
@@ -23,14 +24,5 @@ static_assert(sizeof(CrashFrame) == CRASH_FRAME_SIZE);
 
 /// In the order of the vector table's slots.
 enum class ExceptionKind : u8 { Synchronous, Irq, Fiq, SError };
-
-/// Prints the call chain that starts at `pc` with frame pointer `frame`, innermost first: `pc`, then the calls. Each address
-/// is printed as the ELF file knows it. Memory is touched only where the live tables allow it.
-void print_back_trace(u64 pc, u64 frame);
-
-/// What panic() does before and after it prints: the first panic of the machine returns and owns the console; any other
-/// call halts its CPU.
-void begin_panic();
-[[noreturn]] void end_panic(const char* message);
 
 }  // namespace ax::platform

@@ -19,38 +19,6 @@ struct Section {
   mm::PageAttributes attributes;
 };
 
-/// RAM that no reserved range touches, page by page. `holes` is sorted.
-template <class Visit>
-Result<void> for_each_gap(HpaRange ram, std::span<const HpaRange> holes, Visit visit) {
-  Hpa next = ram.base;
-  for (const HpaRange& hole : holes) {
-    const HpaRange pages = whole_pages(hole);
-    if (pages.end() <= next) continue;
-    if (pages.base >= ram.end()) break;
-    if (pages.base > next) TRY(visit(HpaRange{next, pages.base - next}));
-    next = pages.end();
-  }
-  if (next < ram.end()) TRY(visit(HpaRange{next, ram.end() - next}));
-  return {};
-}
-
-using Holes = StaticVector<HpaRange, kMaxReservedRanges + 1>;
-
-/// The reserved ranges, which are sorted, with the image in its place among them.
-Result<Holes> holes_of(const MachineInfo& machine) {
-  Holes holes;
-  bool placed = false;
-  for (const HpaRange& range : machine.reserved) {
-    if (!placed && machine.image.base < range.base) {
-      TRY(holes.push_back(machine.image));
-      placed = true;
-    }
-    TRY(holes.push_back(range));
-  }
-  if (!placed) TRY(holes.push_back(machine.image));
-  return holes;
-}
-
 Result<void> map_image(HostTable& table, TablePool& pool) {
   const Section sections[] = {
       {__image_start, __text_end, mm::kReadExecute},
@@ -75,17 +43,12 @@ Result<Hpa> TablePool::allocate_table() {
 
 HostTable early_table() { return HostTable({}, {}, address_of(ax_early_tables)); }
 
-HpaRange whole_pages(HpaRange range) {
-  const Hpa base = range.base.align_down(kPageSize);
-  return {base, range.end().align_up(kPageSize) - base};
-}
-
 Result<HostTable> build_final_table(TablePool& pool, const MachineInfo& machine) {
   const Hpa root = TRY(pool.allocate_table());
   mm::IdentityTableMemory{}.clear(root);
   HostTable table({}, {}, root);
   const auto map = [&](HpaRange range, mm::PageAttributes attributes) -> Result<void> {
-    const HpaRange pages = whole_pages(range);
+    const HpaRange pages = whole_pages_around(range);
     return table.map(pool, identity(pages), pages.base, attributes);
   };
 

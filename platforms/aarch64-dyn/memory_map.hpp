@@ -1,15 +1,19 @@
-// The hypervisor's own address space: VA = PA, W^X. Guarded stacks lie elsewhere: stack_window.hpp.
+// The hypervisor's own address space: VA = PA, W^X. Guarded stacks lie elsewhere: StackWindow.
 #pragma once
 
 #include <arch/tlb.hpp>
 
 #include "kernel/mm/arm_stage1_el2.hpp"
 #include "kernel/mm/frame_allocator.hpp"
+#include "platforms/common/ranges.hpp"
+#include "platforms/common/stack_window.hpp"
 #include "platforms/machine_info.hpp"
 
 namespace ax::platform {
 
 using HostTable = mm::PageTable<mm::ArmStage1El2Format, mm::ArmStage1El2Tlb<arch::Tlb>>;
+
+using StackWindow = StackPlaces<u64{1} << 47>;
 
 /// Page frames out of the image, for tables that are made before there is a frame allocator. They are never given back.
 class TablePool {
@@ -24,10 +28,6 @@ class TablePool {
 
 /// The table that boot.S has made: the image's 2 MiB blocks. More may be added.
 HostTable early_table();
-
-/// A page-aligned range that covers `range`.
-HpaRange whole_pages(HpaRange range);
-inline Range<Hva> identity(HpaRange range) { return {Hva(range.base.value()), range.size}; }
 
 /// The final map. Text is read-execute, constants read-only, data and RAM read-write and not executable; the device tree and
 /// the boot loader's modules are read-only; registers are device memory. Reserved memory is not mapped: speculation must not

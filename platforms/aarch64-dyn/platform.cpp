@@ -13,30 +13,6 @@ namespace {
 
 constinit Root root;
 
-/// Runs `change(table, source)` on the live tables; new tables come out of free frames.
-template <class Change>
-Result<void> change_tables(AddressSpace& space, Change change) {
-  const auto frames = root.frames.lock();
-  mm::OwnedTables source(*frames, mm::Owner::host());
-  return change(space.table, source);
-}
-
-Result<void> map_identity(HpaRange range, mm::PageAttributes attributes) {
-  if (!range.fits()) return fail(Error::OutOfRange);
-  const auto space = root.space.lock();
-  const HpaRange pages = whole_pages(range);
-  return change_tables(*space, [&](HostTable& table, mm::OwnedTables& source) {
-    return table.map(source, identity(pages), pages.base, attributes);
-  });
-}
-
-/// Where the frames of the stack that ends at `top` lie.
-Result<HpaRange> frames_of_stack(const AddressSpace& space, Hva top, u64 size) {
-  const auto translation = space.table.translate(top - size);
-  if (!translation) return fail(Error::NotFound);
-  return HpaRange{translation->address, size};
-}
-
 }  // namespace
 
 Root& Root::instance() { return root; }
@@ -45,38 +21,10 @@ MachineInfo& machine() { return root.machine; }
 LockedFrames& frames() { return root.frames; }
 drivers::Uart* console_uart() { return root.console; }
 
-Result<void> map_device(HpaRange range) { return map_identity(range, mm::kDeviceReadWrite); }
-Result<void> map_memory(HpaRange range) { return map_identity(range, mm::kReadWrite); }
-
-Result<Hva> allocate_stack(u64 size) {
-  if (size == 0 || size > StackWindow::kLargestStack) return fail(Error::InvalidArgument);
-  const u64 bytes = align_up(size, kPageSize);
-  const HpaRange memory = TRY(root.frames.lock()->allocate(bytes, mm::Owner::host()));
-  const auto space = root.space.lock();
-  const Result<Hva> top = space->stacks.take();
-  Result<void> mapped = top ? Result<void>{} : fail(top.error());
-  if (top) {
-    mapped = change_tables(*space, [&](HostTable& table, mm::OwnedTables& source) {
-      return table.map(source, {*top - bytes, bytes}, memory.base, mm::kReadWrite);
-    });
-  }
-  if (mapped) return *top;
-  if (top) space->stacks.give_back(*top);
-  root.frames.lock()->free(memory, mm::Owner::host());
-  return fail(mapped.error());
-}
-
-void free_stack(Hva top, u64 size) {
-  const u64 bytes = align_up(size, kPageSize);
-  const auto space = root.space.lock();
-  const Result<HpaRange> memory = frames_of_stack(*space, top, bytes);
-  AX_CHECK(memory.has_value());
-  const Result<void> unmapped = change_tables(
-      *space, [&](HostTable& table, mm::OwnedTables& source) { return table.unmap(source, {top - bytes, bytes}); });
-  AX_CHECK(unmapped.has_value());  // stacks are mapped page by page or whole: nothing is split
-  space->stacks.give_back(top);
-  root.frames.lock()->free(*memory, mm::Owner::host());
-}
+Result<void> map_device(HpaRange range) { return root.space.map_identity(root.frames, range, mm::kDeviceReadWrite); }
+Result<void> map_memory(HpaRange range) { return root.space.map_identity(root.frames, range, mm::kReadWrite); }
+Result<Hva> allocate_stack(u64 size) { return root.space.allocate_stack(root.frames, size); }
+void free_stack(Hva top, u64 size) { root.space.free_stack(root.frames, top, size); }
 
 Result<void> start_cpu(unsigned index) {
   percpu::PerCpu* cpu = percpu::of(index);

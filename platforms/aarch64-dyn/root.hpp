@@ -9,15 +9,9 @@
 #include "kernel/mm/frame_allocator.hpp"
 #include "platforms/aarch64-dyn/discovery.hpp"
 #include "platforms/aarch64-dyn/memory_map.hpp"
-#include "platforms/aarch64-dyn/stack_window.hpp"
+#include "platforms/common/address_space.hpp"
 
 namespace ax::platform {
-
-/// The live address space and what is handed out of it.
-struct AddressSpace {
-  HostTable table{{}, {}, Hpa()};
-  StackWindow stacks{};
-};
 
 struct Root {
   MachineInfo machine;
@@ -26,8 +20,8 @@ struct Root {
   drivers::Uart16550 uart16550;
   drivers::Uart* console = nullptr;
   drivers::Psci psci{};
-  Locked<AddressSpace, LockRank::HostPageTable> space{};
-  Locked<mm::FrameAllocator, LockRank::Frames> frames{};
+  AddressSpace<HostTable, StackWindow> space{};
+  LockedFrames frames{};
 
   static Root& instance();
 };
@@ -35,11 +29,10 @@ struct Root {
 /// Calls visit(mm::MappedLeaf<Hva>) for every leaf of the live tables, by rising address; for tests and reports.
 template <class Visit>
 void walk_memory_map(Visit visit) {
-  const auto space = Root::instance().space.lock();
-  space->table.walk(visit);
+  Root::instance().space.walk(visit);
 }
 
 /// Where the live tables lead; nothing where nothing is mapped.
-inline std::optional<mm::Translation> translate(Hva address) { return Root::instance().space.lock()->table.translate(address); }
+inline std::optional<mm::Translation> translate(Hva address) { return Root::instance().space.translate(address); }
 
 }  // namespace ax::platform

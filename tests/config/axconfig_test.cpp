@@ -117,18 +117,27 @@ TEST_F(Program, ListsBoards) {
 }
 
 TEST_F(Program, GeneratesOurOwnBoards) {
-  // Recipes of built images come with the image fetcher; here any file will do for them.
-  const std::string image = quoted(repository_.root() / "configs/vms/kernel.bin");
-  const std::string images =
-      fmt::format("--image debian-arm64={0} --image debian-arm64-initramfs={0} --image tiny={0}", image);
-  for (const char* board : {"qemu-aarch64", "orangepi-5-plus", "phytiumpi", "roc-rk3568-pc"}) {
+  // Any files of the right format will do for built images.
+  write_file(repository_.root() / "bzimage", bzimage());
+  write_file(repository_.root() / "elf", elf_kernel(0x40'0000, 0x1000));
+  const std::string images = fmt::format(
+      "--image debian-arm64={0} --image debian-arm64-initramfs={0} --image tiny={0} --image tiny-flat={0} --image "
+      "tiny-bios={0} "
+      "--image debian-amd64-initramfs={0} --image debian-amd64-cloud={1} --image tiny-multiboot={2}",
+      quoted(repository_.root() / "configs/vms/kernel.bin"), quoted(repository_.root() / "bzimage"),
+      quoted(repository_.root() / "elf"));
+  for (const char* board : {"qemu-aarch64", "qemu-x86_64", "orangepi-5-plus", "phytiumpi", "roc-rk3568-pc"}) {
     const Finished done = axconfig(fmt::format("generate --root {} --board {} --output {} {}", quoted(source_folder()),
                                                board, quoted(out_ / board), images));
     EXPECT_EQ(done.status, 0) << board << "\n" << done.errors;
   }
-  for (const char* vm : {"linux-aarch64-qemu-smp1", "linux-aarch64-qemu-smp2", "tiny-aarch64-qemu"}) {
-    const Finished done = axconfig(fmt::format("generate --root {} --board qemu-aarch64 --vm-configs {} --output {} {}",
-                                               quoted(source_folder()), vm, quoted(out_ / vm), images));
+  for (const std::string vm :
+       {"linux-aarch64-qemu-smp1", "linux-aarch64-qemu-smp2", "tiny-aarch64-qemu", "linux-x86_64-qemu-smp1",
+        "linux-x86_64-qemu-smp2", "tiny-x86_64-multiboot", "tiny-x86_64-bios"}) {
+    const bool pc = vm.find("x86_64") != std::string::npos;
+    const Finished done =
+        axconfig(fmt::format("generate --root {} --board {} --vm-configs {} --output {} {}", quoted(source_folder()),
+                             pc ? "qemu-x86_64" : "qemu-aarch64", vm, quoted(out_ / vm), images));
     EXPECT_EQ(done.status, 0) << vm << "\n" << done.errors;
     EXPECT_EQ(done.errors, "") << vm;
   }

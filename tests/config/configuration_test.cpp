@@ -84,7 +84,7 @@ TEST(ConfigPath, AddsBoardsVmsAndImagesFromAnyFolder) {
   options.config_path = "/nonexistent:" + elsewhere.path().string();
   const Loaded c(options);
   EXPECT_EQ(c.messages(), "");
-  EXPECT_EQ(c->board().target->platform, "aarch64-dyn");
+  EXPECT_EQ(c->board().platform.name, "aarch64-dyn");
   EXPECT_THAT(names(*c), ElementsAre("outside", "v"));
   EXPECT_THAT(c->products(), ElementsAre("own"));
 }
@@ -98,6 +98,69 @@ TEST(ConfigPath, AFolderOfTheUserComesBeforeTheTree) {
   EXPECT_EQ(Loaded(options)->board().log, "Trace");
 }
 
+/// A folder of the user with a platform, and a board for it.
+class OutsidePlatform : public ::testing::Test {
+ protected:
+  static constexpr std::string_view kDescription =
+      "description = \"Lab machines.\"\ntargets = [\"aarch64-unknown-none-softfloat\", \"x86_64-unknown-none\"]\n"
+      "features = [\"dyn-plat\", \"sdmmc\"]\nload_address = 0x8020_0000\n";
+  OutsidePlatform() {
+    platform(kDescription);
+    write_file(folder_ / "platforms/lab/CMakeLists.txt", "");
+    board("platform = \"lab\"\ntarget = \"aarch64-unknown-none-softfloat\"\nfeatures = [\"dyn-plat\"]\n");
+    options_ = repository_.options("mine");
+    options_.config_path = folder_.path().string();
+  }
+  void platform(std::string_view text) { write_file(folder_ / "platforms/lab/platform.toml", text); }
+  void board(std::string_view text) { write_file(folder_ / "board/mine.toml", text); }
+
+  Repository repository_;
+  TemporaryFolder folder_;
+  Options options_;
+};
+
+TEST_F(OutsidePlatform, IsWhatABoardIsBuiltWith) {
+  const Loaded c(options_);
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_EQ(c->board().platform.name, "lab");
+  EXPECT_EQ(c->board().target->arch, "aarch64");
+  EXPECT_EQ(c->board().load_address, 0x8020'0000U);
+  EXPECT_THAT(config_cmake(*c), HasSubstr("set(AXVISOR_PLATFORM \"lab\")\nset(AXVISOR_PLATFORM_DIR \"" +
+                                          (folder_ / "platforms/lab").string() + "\")"));
+  EXPECT_THAT(config_cmake(*c), HasSubstr("platforms/lab/platform.toml")) << "an edit of it must run CMake again";
+}
+
+TEST_F(OutsidePlatform, HasTheFeaturesItNames) {
+  board("platform = \"lab\"\ntarget = \"aarch64-unknown-none-softfloat\"\nfeatures = [\"axstd/bus-mmio\"]\n");
+  const Loaded c(options_);
+  EXPECT_TRUE(c->board().has_feature("dyn-plat")) << "always on where it exists";
+  EXPECT_THAT(c.messages(), HasSubstr("this board's platform is lab"));
+}
+
+TEST_F(OutsidePlatform, OfSeveralTargetsNeedsTheBoardsChoice) {
+  board("platform = \"lab\"\n");
+  EXPECT_THAT(Loaded(options_).messages(), HasSubstr("platform 'lab' is for several targets"));
+  board("platform = \"lab\"\ntarget = \"riscv64gc-unknown-none-elf\"\n");
+  EXPECT_THAT(Loaded(options_).messages(), HasSubstr("platform 'lab' is for another target"));
+}
+
+TEST_F(OutsidePlatform, MistakesOfItsDescriptionAreReported) {
+  platform("description = \"x\"\ntargets = [\"x86_64-unknown-non\"]\nfeatures = [\"sdmc\"]\n");
+  EXPECT_THAT(Loaded(options_).messages(), HasSubstr("unknown target 'x86_64-unknown-non'"));
+  EXPECT_THAT(Loaded(options_).messages(), HasSubstr("did you mean 'sdmmc'?"));
+  platform(kDescription);
+  fs::remove(folder_ / "platforms/lab/CMakeLists.txt");
+  EXPECT_THAT(Loaded(options_).messages(), HasSubstr("no CMakeLists.txt beside its description"));
+}
+
+TEST_F(OutsidePlatform, UnknownOnesAreErrorsWithTheKnownNames) {
+  board("platform = \"lob\"\n");
+  EXPECT_THAT(Loaded(options_).messages(), HasSubstr("there is no platform 'lob'\n"));
+  EXPECT_THAT(Loaded(options_).messages(), HasSubstr("did you mean 'lab'?"));
+  board("platform = \"../board\"\n");
+  EXPECT_THAT(Loaded(options_).messages(), HasSubstr("there is no platform '../board'"));
+}
+
 TEST(Board, MayBeAFileAnywhere) {
   Repository r;
   TemporaryFolder elsewhere;
@@ -109,11 +172,12 @@ TEST(Board, MayBeAFileAnywhere) {
 
 TEST(Board, PlatformAndTargetFollowFromEachOther) {
   const Parsed by_target(kBoardSchema, "target = \"riscv64gc-unknown-none-elf\"\n");
+  SourceStore sources;
   Diagnostics d;
-  EXPECT_EQ(decode_board(*by_target.document, d).target->platform, "riscv64-qemu-virt");
+  EXPECT_EQ(decode_board(*by_target.document, {}, sources, d).platform.name, "riscv64-qemu-virt");
   const Parsed by_platform(kBoardSchema, "platform = \"aarch64-generic\"\n");
-  EXPECT_EQ(decode_board(*by_platform.document, d).target->triple, "aarch64-unknown-none-softfloat");
-  EXPECT_EQ(decode_board(*by_platform.document, d).load_address, 0x4020'0000U);
+  EXPECT_EQ(decode_board(*by_platform.document, {}, sources, d).target->triple, "aarch64-unknown-none-softfloat");
+  EXPECT_EQ(decode_board(*by_platform.document, {}, sources, d).load_address, 0x4020'0000U);
   EXPECT_EQ(d.render(false), "");
 }
 
@@ -122,8 +186,9 @@ TEST(Board, MapsCargoArguments) {
                  "target = \"aarch64-unknown-none-softfloat\"\nbuild_args = [\"--target\", \"all\"]\n"
                  "cargo_args = [\"-j2\", \"--jobs=3\", \"-j\", \"4\", \"-v\", \"--features\", \"ept-level-4,hv\", "
                  "\"--keep-going\"]\n");
+  SourceStore sources;
   Diagnostics d;
-  const Board board = decode_board(*p.document, d);
+  const Board board = decode_board(*p.document, {}, sources, d);
   EXPECT_EQ(d.render(false), "");
   EXPECT_THAT(board.build_args, ElementsAre("--target", "all", "-j2", "-j3", "-j4", "--verbose", "--", "-k", "0"));
   EXPECT_TRUE(board.has_feature("ept-level-4"));
@@ -131,8 +196,9 @@ TEST(Board, MapsCargoArguments) {
 
 TEST(Board, FeaturesBringWhatTheyNeed) {
   const Parsed p(kBoardSchema, "target = \"aarch64-unknown-none-softfloat\"\nfeatures = [\"driver/rk3588-clk\"]\n");
+  SourceStore sources;
   Diagnostics d;
-  const Board board = decode_board(*p.document, d);
+  const Board board = decode_board(*p.document, {}, sources, d);
   for (const std::string_view name : {"rk3588-clk", "sdmmc", "fs", "dyn-plat", "hv", "irq", "smp"})
     EXPECT_TRUE(board.has_feature(name)) << name;
   EXPECT_FALSE(board.has_feature("ept-level-4"));
@@ -140,8 +206,9 @@ TEST(Board, FeaturesBringWhatTheyNeed) {
 
 TEST(Board, EnvironmentIsKept) {
   const Parsed p(kBoardSchema, "target = \"aarch64-unknown-none-softfloat\"\n[env]\nB = \"2\"\nA = \"x y\"\n");
+  SourceStore sources;
   Diagnostics d;
-  EXPECT_THAT(decode_board(*p.document, d).env, ElementsAre("B=2", "A=x y"));
+  EXPECT_THAT(decode_board(*p.document, {}, sources, d).env, ElementsAre("B=2", "A=x y"));
 }
 
 TEST(Ids, TakenOnesGiveWayWithoutStealingLaterOnes) {
@@ -209,20 +276,6 @@ TEST(Images, ANeededProductMustExistWhenItIsEmbedded) {
   EXPECT_THAT(absent.messages(), HasSubstr("the built image 'disk' is missing or empty"));
 }
 
-TEST(Images, AnArm64KernelNeedsTheMemoryItsHeaderAsksFor) {
-  TemporaryFolder folder;
-  std::string header(64, '\0');
-  header[16] = '\0';
-  header[18] = '\x20';  // image_size = 0x20'0000
-  header.replace(56, 4, "ARM\x64");
-  write_file(folder / "Image", header);
-  EXPECT_EQ(image_memory_size(folder / "Image"), 0x20'0000U);
-  header.replace(16, 8, std::string(8, '\xff'));
-  write_file(folder / "Broken", header);
-  EXPECT_EQ(image_memory_size(folder / "Broken"), 64U) << "a damaged header must not count";
-  EXPECT_EQ(image_memory_size(folder / "none"), 0U);
-}
-
 TEST(Bios, EnableBiosFalseIgnoresThePath) {
   Repository r;
   r.vm("v", replaced(Repository::kVm, "kernel_load_addr",
@@ -236,14 +289,77 @@ TEST(Bios, WorksOnX86) {
   Repository r;
   r.board("b", "target = \"x86_64-unknown-none\"\ndefault_vms = [\"v\"]\n");
   r.vm("v",
-       replaced(
-           Repository::kVm, "kernel_load_addr",
-           "bios_path = \"kernel.bin\"\nbios_load_addr = 0x8010_0000\nentry_point = 0x8010_0000\nkernel_load_addr") +
-           "[devices]\npassthrough_ports = [[0x6000, 0x80]]\n");
+       "[base]\nname = \"v\"\ncpu_num = 1\n"
+       "[kernel]\nkernel_path = \"kernel.bin\"\nkernel_load_addr = 0x20_0000\nbios_path = \"kernel.bin\"\n"
+       "bios_load_addr = 0x8000\nentry_point = 0x8000\nmemory_regions = [[0x0, 0x100_0000, 0x7, 0]]\n"
+       "[devices]\npassthrough_ports = [[0x6000, 0x80]]\n");
   Loaded c(r.options());
-  EXPECT_EQ(c.messages(), "");
   require_built_platform(*c, c.diagnostics);
-  EXPECT_THAT(c.messages(), HasSubstr("not built yet"));
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_EQ(c->vm_configs()[0].entry_point, Gpa(0x8000));
+}
+
+/// A VM for a PC whose kernel is `kernel`, without addresses.
+struct PcVm {
+  explicit PcVm(std::string_view kernel, std::string_view keys = {}, std::string_view base_keys = {}) {
+    repository.board("b", "target = \"x86_64-unknown-none\"\nsmp = 4\ndefault_vms = [\"v\"]\n");
+    repository.vm("v", "[base]\nname = \"v\"\ncpu_num = 1\n" + std::string(base_keys) +
+                           "[kernel]\nkernel_path = \"kernel\"\nmemory_regions = [[0x0, 0x800_0000, 0x7, 0]]\n" +
+                           std::string(keys));
+    write_file(repository.root() / "configs/vms/kernel", kernel);
+  }
+  Repository repository;
+};
+
+TEST(Pc, ABzImageNeedsNoAddresses) {
+  const PcVm pc(bzimage());
+  const Loaded c(pc.repository.options());
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_TRUE(c->vm_configs()[0].kernel_places_itself);
+  EXPECT_THAT(vm_configs_header(*c), HasSubstr(".kernel_places_itself = true"));
+  EXPECT_THAT(report(*c, c.diagnostics), HasSubstr("as the kernel's header says"));
+}
+
+TEST(Pc, ABzImageMayBeToldWhereToGo) {
+  const PcVm pc(bzimage(), "kernel_load_addr = 0x20_0000\n");
+  const Loaded c(pc.repository.options());
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_EQ(c->vm_configs()[0].kernel.load_address, Gpa(0x20'0000));
+  EXPECT_FALSE(c->vm_configs()[0].kernel_places_itself);
+}
+
+TEST(Pc, AnEntryPointThatTheHeaderSaysIsOnlyAWarning) {
+  const PcVm pc(bzimage(), "kernel_load_addr = 0x20_0000\nentry_point = 0x8000\n");
+  const Loaded c(pc.repository.options());
+  EXPECT_TRUE(c.diagnostics.ok()) << c.messages();
+  EXPECT_THAT(c.messages(), HasSubstr("the kernel's own header says this (bzImage): the key is not used"));
+}
+
+TEST(Pc, AKernelThatIsYetToBeFetchedMayBeAnything) {
+  PcVm pc(bzimage());
+  pc.repository.vm(
+      "v",
+      "[base]\nname = \"v\"\ncpu_num = 1\n[kernel]\nkernel_path = \"image:k\"\n"
+      "kernel_load_addr = 0x20_0000\nentry_point = 0x8000\nmemory_regions = [[0x0, 0x800_0000, 0x7, 0]]\n");
+  write_file(pc.repository.root() / "configs/images/k.toml", "");
+  EXPECT_EQ(Loaded(pc.repository.options()).messages(), "");
+}
+
+TEST(Pc, AnElfKernelAndAFlatOneStartThroughMultiboot) {
+  EXPECT_EQ(Loaded(PcVm(elf_kernel(0x40'0000, 0x1000)).repository.options()).messages(), "");
+  EXPECT_EQ(
+      Loaded(PcVm(elf_kernel(0x40'0000, 0x1000), "boot_protocol = \"multiboot\"\n").repository.options()).messages(),
+      "");
+  const PcVm flat("flat", "kernel_load_addr = 0x20_0000\nboot_protocol = \"multiboot\"\n");
+  const Loaded c(flat.repository.options());
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_EQ(c->vm_configs()[0].boot_protocol, hv::BootProtocol::Multiboot);
+  EXPECT_EQ(c->vm_configs()[0].entry_point, Gpa(0x20'0000));
+}
+
+TEST(Pc, ApicIdsMayHaveGaps) {
+  const PcVm pc(bzimage(), "", "phys_cpu_ids = [0x10]\n");
+  EXPECT_EQ(Loaded(pc.repository.options()).messages(), "");
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 //
 // A VM file is built into the board tests/config/tree/configs/board/test.toml. Its first line may say what comes with
 // it:
-//   # run: vms=FILE:FILE smp=N
+//   # run: board=NAME vms=FILE:FILE smp=N
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -39,6 +39,7 @@ Options options_of(const std::string& name) {
   std::getline(first_line, line);
   std::istringstream words(line.starts_with("# run: ") ? line.substr(7) : "");
   while (words >> word) {
+    if (word.starts_with("board=")) options.board = word.substr(6);
     if (word.starts_with("smp=")) options.smp = static_cast<u32>(std::stoul(word.substr(4)));
     if (word.starts_with("vms=")) options.vm_configs = word.substr(4) + ":";
   }
@@ -78,14 +79,15 @@ std::string test_name(const ::testing::TestParamInfo<std::string>& parameter) {
 INSTANTIATE_TEST_SUITE_P(Bad, Messages, ::testing::ValuesIn(bad_cases()), test_name);
 
 /// Real sizes of the images, which lie beside the files of bad/.
-struct FileFacts {
+struct FileFacts : hv::NoFacts {
+  explicit FileFacts(u32 count) : cpus(count) {}
   u64 image_size(const hv::Image& image) const {
     std::error_code error;
     const auto size = fs::file_size(bad_folder() / image.path, error);
     return error ? 0 : size;
   }
   u32 cpu_count() const { return cpus; }
-  u32 cpus = 0;
+  u32 cpus;
 };
 
 TEST(MessagesTogether, CoverEveryRule) {

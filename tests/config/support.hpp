@@ -119,6 +119,57 @@ class Repository {
   TemporaryFolder folder_;
 };
 
+/// A file of zeros with little-endian numbers in it.
+class Binary {
+ public:
+  explicit Binary(usize size) : bytes_(size, '\0') {}
+  Binary& put(usize at, u64 value, usize size) {
+    for (usize i = 0; i < size; ++i) bytes_[at + i] = static_cast<char>(value >> (8 * i));
+    return *this;
+  }
+  Binary& put(usize at, std::string_view text) {
+    bytes_.replace(at, text.size(), text);
+    return *this;
+  }
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  std::string bytes_;
+};
+
+/// A relocatable bzImage for 64-bit guests that wants 4 MiB at 16 MiB.
+inline Binary bzimage_parts() {
+  return Binary(1536)
+      .put(0x1f1, 1, 1)  // sectors of real-mode code
+      .put(0x202, "HdrS")
+      .put(0x206, 0x20f, 2)      // version
+      .put(0x230, 0x20'0000, 4)  // alignment
+      .put(0x234, 1, 1)          // relocatable
+      .put(0x236, 1, 2)          // 64-bit entry point
+      .put(0x258, 0x100'0000, 8)
+      .put(0x260, 0x40'0000, 4);
+}
+inline std::string bzimage() { return bzimage_parts().bytes(); }
+
+/// An ELF64 file for x86 with one segment.
+inline std::string elf_kernel(u64 address, u64 memory_size) {
+  constexpr usize kHeader = 0x40;
+  return Binary(kHeader + 0x38)
+      .put(0,
+           "\x7f"
+           "ELF\x02\x01\x01")
+      .put(0x10, 2, 2)
+      .put(0x12, 62, 2)
+      .put(0x18, address, 8)
+      .put(0x20, kHeader, 8)
+      .put(0x36, 0x38, 2)
+      .put(0x38, 1, 2)
+      .put(kHeader, 1, 4)
+      .put(kHeader + 0x18, address, 8)
+      .put(kHeader + 0x28, memory_size, 8)
+      .bytes();
+}
+
 /// `text` with the first `from` replaced, which must be there.
 inline std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
   std::string out(text);

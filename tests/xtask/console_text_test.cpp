@@ -25,6 +25,7 @@ TEST(ConsoleText, DropsEscapeSequences) {
 TEST(ConsoleText, MakesPlainLineEnds) {
   EXPECT_EQ(stripped("a\r\nb\r\r\nc\n"), "a\nb\nc\n");
   EXPECT_EQ(stripped("10%\r20%\n"), "10%\r20%\n");
+  EXPECT_EQ(stripped("\ra\n\rb\n"), "a\nb\n");
 }
 
 TEST(ConsoleText, KeepsEscapesWhenAsked) {

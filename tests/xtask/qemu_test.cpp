@@ -27,7 +27,7 @@ class QemuCommandTest : public ::testing::Test {
   }
 
   TemporaryFolder folder_;
-  BootFiles files_{folder_.path() / "axvisor", folder_.path() / "axvisor.bin"};
+  BootFiles files_{folder_.path() / "axvisor", folder_.path() / "axvisor.bin", {}};
   MachineSettings machine_;
 };
 
@@ -56,6 +56,16 @@ TEST_F(QemuCommandTest, LoadsAnywhereWithTheGenericLoader) {
   EXPECT_EQ(command(), "qemu-system-aarch64 -machine virt,virtualization=on -accel tcg -device loader,file=" +
                            files_.bin.string() +
                            ",addr=0x50000000,force-raw=on -device loader,addr=0x50000000,cpu-num=0");
+}
+
+TEST_F(QemuCommandTest, BootsACdThroughBiosOrUefi) {
+  write_file(files_.elf, elf_header(62));
+  files_.iso = folder_.path() / "axvisor.iso";
+  write_file(files_.iso, "CD");
+  machine_.kernel = KernelSource::Iso;
+  EXPECT_EQ(command(), "qemu-system-x86_64 -machine q35 -accel tcg -cdrom " + files_.iso.string());
+  machine_.uefi = true;
+  EXPECT_EQ(command(), "qemu-system-x86_64 -machine q35 -accel tcg -cdrom " + files_.iso.string() + " -bios /usr/share/ovmf/OVMF.fd");
 }
 
 TEST_F(QemuCommandTest, WaitsForADebugger) {

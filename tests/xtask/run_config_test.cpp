@@ -76,12 +76,12 @@ TEST_F(RunConfigTest, LetsOverridesWin) {
 }
 
 TEST_F(RunConfigTest, RefusesWhatItCannotDo) {
-  EXPECT_EQ(error("uefi = true"), ":1: 'uefi': booting through UEFI is not built yet");
+  EXPECT_EQ(error("uefi = true"), ":1: 'uefi': UEFI firmware boots from a CD only: kernel = \"iso\"");
   EXPECT_EQ(error("shell_init_cmd = 'ls'"), ":1: 'shell_init_cmd': needs shell_prefix: the prompt to wait for");
   EXPECT_EQ(error("load_address = 0x40000000"), ":1: 'load_address': has no effect unless kernel = \"loader\"");
   EXPECT_EQ(error("kernel = 'loader'"), ":1: 'kernel': \"loader\" needs load_address");
   EXPECT_EQ(error("kernel = 'elf'\nto_bin = true"), ":1: 'kernel': \"elf\" contradicts to_bin = true");
-  EXPECT_EQ(error("kernel = 'efl'"), ":1: 'kernel': must be \"elf\", \"bin\", \"loader\" or \"none\"");
+  EXPECT_EQ(error("kernel = 'efl'"), ":1: 'kernel': must be \"elf\", \"bin\", \"loader\", \"iso\" or \"none\"");
   EXPECT_EQ(error("timeout = -1"), ":1: 'timeout': must not be negative (seconds; 0 = none)");
   EXPECT_EQ(error("smp = 0"), ":1: 'smp': must be at least 1");
 }

@@ -77,6 +77,15 @@ TEST_F(RunnerTest, WritesTheConsoleToTheLogAsItIs) {
   EXPECT_EQ(read_file(folder_.path() / "log"), "a\x1b[1mb\r\nc");
 }
 
+TEST_F(RunnerTest, KeepsTheLogLevelWithTheConsole) {
+  // The emulator itself looks: its first line must be in the log before the run is over.
+  const fs::path log = folder_.path() / "log";
+  script_.success_regex = {"^seen$"};
+  const RunOutcome outcome = run("echo first\nuntil grep -q first '" + log.string() + "'; do sleep 0.05; done\necho seen\n",
+                                 {.interactive = false, .log = log});
+  EXPECT_EQ(outcome.verdict.kind, Verdict::Kind::Success) << outcome.verdict.text();
+}
+
 TEST_F(RunnerTest, NamesAnEmulatorThatIsNotThere) {
   const Failure failure = test::failure_of([] { EmulatorTarget({"/nonexistent/qemu"}); });
   EXPECT_EQ(failure.code(), ExitCode::Environment);

@@ -25,9 +25,10 @@ class Session {
     if (const auto written = write_if_changed(path, content); !written) diagnostics_.error({}, written.error());
   }
 
-  int finish() {
+  /// With `errors_only` warnings are shown beside errors, not alone.
+  int finish(bool errors_only = false) {
     const bool color = isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
-    fmt::print(stderr, "{}", diagnostics_.render(color));
+    if (!errors_only || !diagnostics_.ok()) fmt::print(stderr, "{}", diagnostics_.render(color));
     return diagnostics_.ok() ? kDone : kConfigurationError;
   }
 
@@ -47,6 +48,7 @@ struct Arguments {
   std::vector<std::string> files;
   u32 smp = 0;
   bool json = false;
+  bool errors_only = false;
 
   Options resolved() const {
     Options out = options;
@@ -64,7 +66,7 @@ int generate(const Arguments& args) {
   Session session;
   const auto c = Configuration::load(args.resolved(), session.sources(), session.diagnostics());
   require_built_platform(*c, session.diagnostics());
-  if (!session.diagnostics().ok()) return session.finish();
+  if (!session.diagnostics().ok()) return session.finish(args.errors_only);
   const fs::path out = args.output;
   const std::string header = vm_configs_header(*c);
   session.write(out / "config.cmake", config_cmake(*c));
@@ -72,18 +74,18 @@ int generate(const Arguments& args) {
   session.write(out / "vm_configs.hpp", header);
   session.write(out / "report.txt", report(*c, session.diagnostics()));
   session.write(out / "generate.d", depfile((out / "vm_configs.hpp").string(), configuration_inputs(*c)));
-  return session.finish();
+  return session.finish(args.errors_only);
 }
 
 int images(const Arguments& args) {
   Session session;
   const auto c = Configuration::load(args.resolved(), session.sources(), session.diagnostics());
   if (session.diagnostics().ok()) require_image_files(*c, session.diagnostics());
-  if (!session.diagnostics().ok()) return session.finish();
+  if (!session.diagnostics().ok()) return session.finish(args.errors_only);
   const auto assembly = vm_images_assembly(*c);
   if (!assembly) {
     session.diagnostics().error({}, assembly.error());
-    return session.finish();
+    return session.finish(args.errors_only);
   }
   const fs::path out = args.output;
   std::vector<fs::path> inputs = configuration_inputs(*c);
@@ -91,18 +93,19 @@ int images(const Arguments& args) {
   inputs.insert(inputs.end(), files.begin(), files.end());
   session.write(out / "vm_images.S", *assembly);
   session.write(out / "images.d", depfile((out / "vm_images.S").string(), inputs));
-  return session.finish();
+  return session.finish(args.errors_only);
 }
 
 /// The kind of file, from the keys that only one kind has.
 const FileSchema& schema_of(const Value& root) {
   if (root.find("base") != nullptr || root.find("kernel") != nullptr || root.find("devices") != nullptr)
     return kVmSchema;
+  if (root.find("targets") != nullptr) return kPlatformSchema;
   if (root.find("task-stack-size") != nullptr || root.find("ticks-per-sec") != nullptr) return kDefconfigSchema;
   return kBoardSchema;
 }
 
-void check_file(const std::string& path, Session& session) {
+void check_file(const std::string& path, const PlatformFolders& platforms, Session& session) {
   const auto file = session.sources().open(path, path);
   if (!file) {
     session.diagnostics().error({}, fmt::format("{}: {}", path, file.error()));
@@ -112,14 +115,17 @@ void check_file(const std::string& path, Session& session) {
   if (!root) return;
   const FileSchema& schema = schema_of(*root);
   Document document(**file, schema, std::move(*root), session.diagnostics());
-  if (&schema == &kBoardSchema) decode_board(document, session.diagnostics());
+  if (&schema == &kBoardSchema) decode_board(document, platforms, session.sources(), session.diagnostics());
   if (&schema == &kVmSchema)
     check_vm_alone(Vm(std::move(document), path, session.diagnostics()), session.diagnostics());
 }
 
 int check(const Arguments& args) {
   Session session;
-  for (const std::string& file : args.files) check_file(file, session);
+  std::vector<fs::path> folders;
+  for (const std::string& folder : split_paths(args.options.config_path)) folders.emplace_back(folder);
+  const PlatformFolders platforms(std::move(folders));
+  for (const std::string& file : args.files) check_file(file, platforms, session);
   return session.finish();
 }
 
@@ -163,7 +169,7 @@ void add_build_options(CLI::App& command, Arguments& args) {
       ->check(CLI::Range(1U, 64U));
   command
       .add_option("--config-path", args.options.config_path,
-                  "more folders with board/, vms/ and images/, separated by ':'")
+                  "more folders with board/, vms/, images/ and platforms/, separated by ':'")
       ->type_name("PATHS");
   command.add_option("--image", args.images, "file of the built image NAME (repeatable)")
       ->type_name("NAME=PATH")
@@ -173,6 +179,7 @@ void add_build_options(CLI::App& command, Arguments& args) {
         const bool ok = equals != std::string::npos && equals != 0 && equals + 1 < text.size();
         return ok ? std::string() : fmt::format("'{}' is not NAME=PATH", text);
       });
+  command.add_flag("--errors-only", args.errors_only, "say nothing where there are only warnings; report.txt has them");
   command.add_option("--image-dir", args.image_dir, "folder of the built images that --image does not name")
       ->type_name("DIR");
 }
@@ -189,7 +196,11 @@ constexpr Command kCommands[] = {
      generate},
     {"images", "write vm_images.S, which embeds the guest images, and images.d", add_build_options, images},
     {"check", "check board, VM and defconfig files, each by itself",
-     [](CLI::App& command, Arguments& args) { command.add_option("FILE", args.files, "TOML files")->required(); },
+     [](CLI::App& command, Arguments& args) {
+       command.add_option("FILE", args.files, "TOML files")->required();
+       command.add_option("--config-path", args.options.config_path, "folders with platforms/, separated by ':'")
+           ->type_name("PATHS");
+     },
      check},
     {"schema", "write a JSON Schema per kind of file, for editors",
      [](CLI::App& command, Arguments& args) {

@@ -9,54 +9,67 @@
 namespace ax::config {
 namespace {
 
-constexpr Target kTargets[] = {
-    {"aarch64-unknown-none-softfloat", "aarch64", "aarch64-dyn", 0x4020'0000, true},
-    {"x86_64-unknown-none", "x86_64", "x86-qemu-q35", 0x20'0000, false},
-    {"riscv64gc-unknown-none-elf", "riscv64", "riscv64-qemu-virt", 0x8020'0000, false},
-};
-
 // Loaders and the image's own page tables map it with 2 MiB blocks.
 constexpr u64 kLoadAlignment = 2_MiB;
 
-const Target* find_target(std::string_view text, std::string_view Target::* member) {
-  const auto it = std::ranges::find(kTargets, text, member);
-  return it == std::end(kTargets) ? nullptr : &*it;
+const Target* target_of(const Document& doc) {
+  const auto it = std::ranges::find(all_targets(), doc.choice("target").text, &Target::triple);
+  return it == all_targets().end() ? nullptr : &*it;
 }
 
-const Target* decode_target(const Document& doc, Diagnostics& diagnostics) {
-  const Target* by_triple = find_target(doc.choice("target").text, &Target::triple);
-  const Target* by_platform = find_target(doc.choice("platform").text, &Target::platform);
-  if (!doc.has("target") && !doc.has("platform")) {
+/// The target that a board's platform and `target` agree on.
+const Target* agree(const Document& doc, const Platform& platform, Diagnostics& diagnostics) {
+  const Target* target = target_of(doc);
+  if (target == nullptr && platform.targets.size() > 1 && !doc.has("target")) {
+    std::vector<std::string> triples;
+    for (const Target* t : platform.targets) triples.emplace_back(t->triple);
+    diagnostics.error(doc.where("platform"), fmt::format("platform '{}' is for several targets", platform.name))
+        .fix(fmt::format("add target = one of: {}", join(triples)));
+  }
+  if (target == nullptr) return platform.targets[0];
+  if (std::ranges::find(platform.targets, target) == platform.targets.end()) {
+    diagnostics.error(doc.where("platform"), fmt::format("platform '{}' is for another target", platform.name))
+        .note(doc.where("target"), fmt::format("this target goes with platform '{}'", target->platform))
+        .fix("remove one of the two keys: each follows from the other");
+  }
+  return target;
+}
+
+void choose_platform(Board& board, const PlatformFolders& platforms, SourceStore& sources, Diagnostics& diagnostics) {
+  const Document& doc = *board.document;
+  const Target* target = target_of(doc);
+  std::optional<Platform> named;
+  if (doc.has("platform") && doc.valid("platform")) {
+    named = platforms.find(doc.text("platform"), doc.where("platform"), sources, diagnostics);
+  } else if (!doc.has("target") && !doc.has("platform")) {
     diagnostics.error(doc.where("target"), "the board names neither a target nor a platform")
         .fix("add target = \"aarch64-unknown-none-softfloat\"");
   }
-  if (by_triple != nullptr && by_platform != nullptr && by_triple != by_platform) {
-    diagnostics.error(doc.where("platform"), fmt::format("platform '{}' is for another target", by_platform->platform))
-        .note(doc.where("target"), fmt::format("this target goes with platform '{}'", by_triple->platform))
-        .fix("remove one of the two keys: each follows from the other");
-  }
-  if (by_triple != nullptr) return by_triple;
-  return by_platform != nullptr ? by_platform : &kTargets[0];
+  board.platform = named ? *named : PlatformFolders::of(target != nullptr ? *target : all_targets().front());
+  board.target = agree(doc, board.platform, diagnostics);
+  // After a disagreement, which was reported, the rest is judged by the target.
+  const bool disagree = std::ranges::find(board.platform.targets, board.target) == board.platform.targets.end();
+  if (disagree) board.platform = PlatformFolders::of(*board.target);
 }
 
 /// Adds features with what they need, each once.
 class FeatureSet {
  public:
-  FeatureSet(const Target& target, Diagnostics& diagnostics) : target_(target), diagnostics_(diagnostics) {
+  FeatureSet(const Platform& platform, Diagnostics& diagnostics) : platform_(platform), diagnostics_(diagnostics) {
     for (const Feature& feature : all_features()) {
-      if (feature.always && available_on(feature, target.platform)) include(feature);
+      if (feature.always && available_on(feature, platform)) include(feature);
     }
   }
 
   void add(const std::string& name, Position where) {
     const Feature* feature = find_feature(name);
     if (feature == nullptr) {
-      const std::vector<std::string> known = feature_names(target_.platform);
+      const std::vector<std::string> known = feature_names(platform_);
       diagnostics_.error(where, fmt::format("unknown feature '{}'", name))
           .fix(did_you_mean(name, known, fmt::format("known on this platform: {}", join(known))));
       return;
     }
-    if (!available_on(*feature, target_.platform)) return impossible(*feature, name, where);
+    if (!available_on(*feature, platform_)) return impossible(*feature, name, where);
     const auto earlier = std::ranges::find(named_, feature, &Named::feature);
     if (earlier != named_.end()) {
       diagnostics_.warning(where, fmt::format("feature '{}' is named twice", feature->name))
@@ -87,12 +100,12 @@ class FeatureSet {
   void impossible(const Feature& feature, const std::string& name, Position where) {
     std::vector<std::string> platforms(feature.platforms.begin(), feature.platforms.end());
     std::vector<std::string> here;
-    for (const std::string& candidate : feature_names(target_.platform)) {
+    for (const std::string& candidate : feature_names(platform_)) {
       if (candidate != name) here.push_back(candidate);
     }
     diagnostics_
         .error(where, fmt::format("feature '{}' exists on {} only, this board's platform is {}", feature.name,
-                                  join(platforms), target_.platform))
+                                  join(platforms), platform_.name))
         .fix(did_you_mean(name, here, "remove it"));
   }
 
@@ -102,7 +115,7 @@ class FeatureSet {
     for (const std::string_view need : feature.needs) include(*find_feature(need));
   }
 
-  const Target& target_;
+  const Platform& platform_;
   Diagnostics& diagnostics_;
   std::vector<Named> named_;
   std::vector<const Feature*> selected_;
@@ -192,8 +205,6 @@ std::vector<VmName> names_of(const Document& doc, std::string_view path) {
 
 }  // namespace
 
-std::span<const Target> all_targets() { return kTargets; }
-
 bool Board::has_feature(std::string_view feature) const {
   return std::ranges::find(features, feature, &Feature::name) != features.end();
 }
@@ -204,14 +215,14 @@ Defconfig decode_defconfig(const Document& doc) {
   return out;
 }
 
-Board decode_board(const Document& doc, Diagnostics& diagnostics) {
+Board decode_board(const Document& doc, const PlatformFolders& platforms, SourceStore& sources, Diagnostics& diagnostics) {
   Board board;
   board.name = doc.file().path().stem().string();
   board.document = &doc;
-  board.target = decode_target(doc, diagnostics);
+  choose_platform(board, platforms, sources, diagnostics);
   board.build_args = doc.strings("build_args");
 
-  FeatureSet features(*board.target, diagnostics);
+  FeatureSet features(board.platform, diagnostics);
   const std::vector<std::string> names = doc.strings("features");
   for (usize i = 0; i < names.size(); ++i) {
     if (doc.valid("features", i)) features.add(names[i], doc.where("features", i));
@@ -224,7 +235,7 @@ Board decode_board(const Document& doc, Diagnostics& diagnostics) {
   if (doc.has("smp") && doc.valid("smp")) board.smp = static_cast<u32>(doc.integer("smp"));
   board.to_bin = doc.boolean("to_bin");
   board.power_off_when_idle = doc.boolean("power_off_when_idle");
-  board.load_address = doc.has("load_address") ? doc.integer("load_address") : board.target->load_address;
+  board.load_address = doc.has("load_address") ? doc.integer("load_address") : board.platform.load_address;
   if (!is_aligned(board.load_address, kLoadAlignment)) {
     diagnostics
         .error(doc.where("load_address"),

@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
-#include <fstream>
 #include <set>
 
+#include "tools/config/machine_checks.hpp"
 #include "tools/config/suggest.hpp"
 
 namespace ax::config {
@@ -20,7 +19,7 @@ constexpr std::string_view kImageLock = "lock";
 /// Image sizes for the shared rules, looked up by the text that both sides view.
 class HostFacts {
  public:
-  HostFacts(const std::vector<const Vm*>& vms, u32 cpus) : vms_(vms), cpus_(cpus) {}
+  HostFacts(const std::vector<const Vm*>& vms, u32 cpus, bool pc) : vms_(vms), cpus_(cpus), pc_(pc) {}
 
   u64 image_size(const hv::Image& image) const {
     for (const Vm* vm : vms_) {
@@ -31,10 +30,18 @@ class HostFacts {
     return 0;
   }
   u32 cpu_count() const { return cpus_; }
+  bool is_pc() const { return pc_; }
+  std::optional<hv::KernelFormat> format_of(const hv::Image& image) const {
+    for (const Vm* vm : vms_) {
+      if (vm->kernel() && vm->config().kernel.path.data() == image.path.data()) return vm->kernel()->format;
+    }
+    return std::nullopt;
+  }
 
  private:
   const std::vector<const Vm*>& vms_;
   u32 cpus_;
+  bool pc_;
 };
 
 /// Turns violations of the shared rules into diagnostics.
@@ -78,10 +85,11 @@ class ViolationReporter {
   Diagnostics& diagnostics_;
 };
 
-void run_rules(const std::vector<const Vm*>& vms, u32 cpus, Diagnostics& diagnostics) {
+void run_rules(const std::vector<const Vm*>& vms, u32 cpus, bool pc, Diagnostics& diagnostics) {
   std::vector<hv::VmConfig> configs;
   for (const Vm* vm : vms) configs.push_back(vm->config());
-  hv::check(std::span<const hv::VmConfig>(configs), HostFacts(vms, cpus), ViolationReporter(vms, configs, diagnostics));
+  hv::check(std::span<const hv::VmConfig>(configs), HostFacts(vms, cpus, pc),
+            ViolationReporter(vms, configs, diagnostics));
 }
 
 bool is_path(const std::string& text) { return text.find('/') != std::string::npos || text.ends_with(kExtension); }
@@ -98,21 +106,6 @@ std::vector<std::string> split_paths(std::string_view list) {
   return out;
 }
 
-u64 image_memory_size(const fs::path& path) {
-  // arm64 boot protocol (Documentation/arm64/booting): image_size at 16, magic "ARM\x64" at 56.
-  constexpr usize kHeaderSize = 64, kImageSizeAt = 16, kMagicAt = 56;
-  constexpr u64 kSaneLimit = u64{1} << 40;  // a damaged header must not look like an enormous image
-  std::error_code error;
-  const u64 file_size = fs::file_size(path, error);
-  if (error) return 0;
-  char header[kHeaderSize] = {};
-  std::ifstream in(path, std::ios::binary);
-  if (!in.read(header, kHeaderSize) || std::memcmp(header + kMagicAt, "ARM\x64", 4) != 0) return file_size;
-  u64 image_size = 0;
-  for (usize i = 8; i-- > 0;) image_size = image_size << 8 | static_cast<unsigned char>(header[kImageSizeAt + i]);
-  return image_size < kSaneLimit ? std::max(file_size, image_size) : file_size;
-}
-
 Configuration::Configuration(const Options& options) : options_(options) {
   for (const std::string& folder : split_paths(options.config_path)) folders_.emplace_back(folder);
   folders_.push_back(options.root / "configs");
@@ -127,7 +120,9 @@ std::unique_ptr<Configuration> Configuration::load(const Options& options, Sourc
   c->load_vms(sources, diagnostics);
   c->assign_ids(diagnostics);
   c->resolve_images(diagnostics);
-  c->check_machine(diagnostics);
+  for (const auto& vm : c->vms_) {
+    if (c->board_.target != nullptr) check_machine(c->board_, *vm, diagnostics);
+  }
   c->check_rules(diagnostics);
   return c;
 }
@@ -200,7 +195,10 @@ void Configuration::load_board(SourceStore& sources, Diagnostics& diagnostics) {
   }
   board_inputs_.push_back((*file)->path());
   if (std::optional<Document> doc = load_document(**file, kBoardSchema, diagnostics)) {
-    board_ = decode_board(documents_.emplace_back(std::move(*doc)), diagnostics);
+    std::vector<fs::path> homes = folders_;
+    homes.push_back(options_.root);
+    board_ = decode_board(documents_.emplace_back(std::move(*doc)), PlatformFolders(std::move(homes)), sources, diagnostics);
+    if (!board_.platform.folder.empty()) board_inputs_.push_back(board_.platform.folder / "platform.toml");
   }
 }
 
@@ -299,7 +297,8 @@ void Configuration::resolve_images(Diagnostics& diagnostics) {
       if (image.source == ImageSource::File) resolve_file(image, diagnostics);
       if (image.embedded()) embed(image);
       if (image.size == 0 && !image.path.empty()) {
-        image.size = image.key == hv::ConfigKey::KernelPath ? image_memory_size(image.path) : 0;
+        if (image.key == hv::ConfigKey::KernelPath) vm->set_kernel(inspect_kernel(image.path));
+        image.size = image.key == hv::ConfigKey::KernelPath && vm->kernel() ? vm->kernel()->memory_size : 0;
         std::error_code error;
         const u64 bytes = fs::file_size(image.path, error);
         if (image.size == 0 && !error) image.size = bytes;
@@ -356,40 +355,10 @@ void Configuration::embed(ImageReference& image) {
   embedded_.push_back({image.product, canonical});
 }
 
-/// What a VM may only ask of certain machines or of features that are selected and built.
-void Configuration::check_machine(Diagnostics& diagnostics) {
-  if (board_.target == nullptr) return;
-  const bool x86 = board_.target->arch == "x86_64";
-  for (const auto& vm : vms_) {
-    const Document& doc = vm->document();
-    for (const ImageReference& image : vm->images()) {
-      if (image.source != ImageSource::GuestFs) continue;
-      Diagnostic& d = diagnostics.error(
-          image.where, fmt::format("'{}' comes from a disk (image_location = \"fs\"), which needs feature fs, "
-                                   "not built yet in this version",
-                                   image.text));
-      d.note(doc.where("kernel.image_location"), "image_location is here")
-          .fix("use image_location = \"memory\" and a path on the building machine");
-    }
-    if (!x86 && vm->image(hv::ConfigKey::BiosPath) != nullptr) {
-      diagnostics
-          .error(doc.where("kernel.bios_path"),
-                 fmt::format("bios_path is for x86_64 only, this board is {}", board_.target->arch))
-          .fix("remove it, or set enable_bios = false");
-    }
-    if (!x86 && !vm->config().passthrough_ports.empty()) {
-      diagnostics
-          .error(doc.where("devices.passthrough_ports"),
-                 fmt::format("I/O ports exist on x86_64 only, this board is {}", board_.target->arch))
-          .fix("remove passthrough_ports");
-    }
-  }
-}
-
 void Configuration::check_rules(Diagnostics& diagnostics) {
   std::vector<const Vm*> all;
   for (const auto& vm : vms_) all.push_back(vm.get());
-  run_rules(all, smp_.value_or(0), diagnostics);
+  run_rules(all, smp_.value_or(0), board_.target != nullptr && board_.target->arch == "x86_64", diagnostics);
 }
 
 std::vector<hv::VmConfig> Configuration::vm_configs() const {
@@ -413,8 +382,8 @@ void require_built_platform(const Configuration& configuration, Diagnostics& dia
   diagnostics
       .error(
           doc.where(doc.has("target") ? "target" : "platform"),
-          fmt::format("platform {} ({}) is not built yet in this version", board.target->platform, board.target->arch))
-      .fix("choose a board of an aarch64 machine");
+          fmt::format("platform {} ({}) is not built yet in this version", board.platform.name, board.target->arch))
+      .fix("choose a board of an aarch64 or x86_64 machine");
 }
 
 void require_image_files(const Configuration& configuration, Diagnostics& diagnostics) {
@@ -433,6 +402,6 @@ void require_image_files(const Configuration& configuration, Diagnostics& diagno
   }
 }
 
-void check_vm_alone(const Vm& vm, Diagnostics& diagnostics) { run_rules({&vm}, 0, diagnostics); }
+void check_vm_alone(const Vm& vm, Diagnostics& diagnostics) { run_rules({&vm}, 0, false, diagnostics); }
 
 }  // namespace ax::config

@@ -75,7 +75,6 @@ class Configuration {
   void resolve_product(ImageReference& image, Diagnostics& diagnostics);
   void resolve_file(ImageReference& image, Diagnostics& diagnostics);
   void embed(ImageReference& image);
-  void check_machine(Diagnostics& diagnostics);
   void check_rules(Diagnostics& diagnostics);
   std::string display(const std::filesystem::path& path) const;
   std::vector<std::string> known(std::string_view folder) const;
@@ -106,9 +105,5 @@ void check_vm_alone(const Vm& vm, Diagnostics& diagnostics);
 
 /// Splits a list of paths at ':'; empty parts are dropped.
 std::vector<std::string> split_paths(std::string_view list);
-
-/// Bytes of guest memory that an image file needs: its size, or what an arm64 kernel's header says if that is more. 0
-/// when it cannot be read.
-u64 image_memory_size(const std::filesystem::path& path);
 
 }  // namespace ax::config

@@ -114,6 +114,7 @@ class ValueChecker {
   bool string_choice(const Value& value, const Key& key, const std::string& what) {
     if (!string(value, key.max_length, key.may_be_empty, what)) return false;
     const Choice* found = find_choice(key.choices, value.text);
+    if (found == nullptr && key.open_choices) return true;
     if (found == nullptr) {
       const std::vector<std::string> known = choice_texts(key.choices);
       const std::string all = fmt::format("use one of: {}", join(known));

@@ -81,6 +81,10 @@ std::string_view cpp_name(hv::CrashPolicy policy) {
   constexpr std::string_view names[] = {"Halt", "Restart", "Shutdown"};
   return names[static_cast<usize>(policy)];
 }
+std::string_view cpp_name(hv::BootProtocol protocol) {
+  constexpr std::string_view names[] = {"Direct", "Multiboot"};
+  return names[static_cast<usize>(protocol)];
+}
 std::string_view cpp_name(hv::ImageLocation location) {
   constexpr std::string_view names[] = {"Memory", "Fs", "Module"};
   return names[static_cast<usize>(location)];
@@ -129,6 +133,8 @@ class VmWriter {
     list(out, "phys_cpu_sets", "PhysCpuSets", config_.phys_cpu_sets.empty());
     field("exclusive_cpus", fmt::format("{}", config_.exclusive_cpus));
     field("entry_point", fmt::format("Gpa({:#x})", config_.entry_point.value()));
+    field("boot_protocol", fmt::format("BootProtocol::{}", cpp_name(config_.boot_protocol)));
+    field("kernel_places_itself", fmt::format("{}", config_.kernel_places_itself));
     field("kernel", image(config_.kernel, ConfigKey::KernelPath));
     field("dtb", image(config_.dtb, ConfigKey::DtbPath));
     field("bios", image(config_.bios, ConfigKey::BiosPath));
@@ -235,7 +241,10 @@ std::string config_cmake(const Configuration& c) {
   set("AXVISOR_BOARD_NAME", board.name);
   set("AXVISOR_TARGET", board.target->triple);
   set("AXVISOR_ARCH", board.target->arch);
-  set("AXVISOR_PLATFORM", board.target->platform);
+  set("AXVISOR_PLATFORM", board.platform.name);
+  out += board.platform.folder.empty()
+             ? fmt::format("set(AXVISOR_PLATFORM_DIR \"${{CMAKE_SOURCE_DIR}}/platforms/{}\")\n", board.platform.name)
+             : fmt::format("set(AXVISOR_PLATFORM_DIR \"{}\")\n", cmake_escape(board.platform.folder.string()));
   set("AXVISOR_TO_BIN", on_off(board.to_bin));
   set("AXVISOR_SMP", c.smp() ? fmt::format("{}", *c.smp()) : "");
   set("AXVISOR_LOG", board.log);

@@ -68,7 +68,7 @@ class ReportWriter {
     std::vector<std::string> working, waiting;
     for (const Feature* f : b.features) (f->built ? working : waiting).emplace_back(f->name);
     line("Board       {} ({})", b.name, c_.portable_name(b.document->file().path()));
-    line("Target      {}, platform {}", b.target->triple, b.target->platform);
+    line("Target      {}, platform {}", b.target->triple, b.platform.name);
     line("Linked at   {}{}", hex(b.load_address), b.to_bin ? ", with a flat .bin" : "");
     line("Log         {}", b.log);
     line("CPUs        {}", cpu_count());
@@ -90,7 +90,8 @@ class ReportWriter {
       const hv::VmConfig& vm = vms_[i];
       line("{} (id {}, {}, {} vCPU{}, from {})", vm.name, vm.id, type_text(c_.vms()[i]->vm_type()), vm.cpu_count,
            vm.cpu_count == 1 ? "" : "s", vm.source);
-      line("  entry     {}", hex(vm.entry_point.value()));
+      line("  entry     {}",
+           vm.kernel_places_itself && !vm.bios.present() ? "as the kernel's header says" : hex(vm.entry_point.value()));
       for (const ImageReference& image : c_.vms()[i]->images()) image_line(vm, image);
       if (!vm.command_line.empty()) line("  cmdline   {}", vm.command_line);
     }
@@ -116,7 +117,11 @@ class ReportWriter {
     const Label& label = *std::ranges::find(labels, image.key, &Label::key);
     const u64 address = label.image.load_address.value();
     const bool chosen = address == 0 && image.key != ConfigKey::KernelPath && image.key != ConfigKey::BiosPath;
-    line("  {:9} {} at {}", label.text, image.text, chosen ? "an address chosen at boot" : hex(address));
+    const bool own = image.key == ConfigKey::KernelPath && vm.kernel_places_itself;
+    line("  {:9} {} at {}", label.text, image.text,
+         chosen ? "an address chosen at boot"
+         : own  ? "the address that its header names"
+                : hex(address));
   }
 
   void memory() {

@@ -88,9 +88,11 @@ constexpr Key kBoardKeys[] = {
      .choices = kTargets},
     {.name = "platform",
      .type = Type::String,
-     .doc = "Machine family: the library in platforms/ that the image is built with.",
+     .doc = "Machine family: the library in platforms/ that the image is built with. Others than these come from a "
+            "platforms/NAME/platform.toml, in the tree or on AXVISOR_CONFIG_PATH.",
      .default_doc = "the platform of `target`",
      .choices = kPlatforms,
+     .open_choices = true,
      .origin = Origin::Ours},
     {.name = "features",
      .type = Type::StringList,
@@ -117,7 +119,7 @@ constexpr Key kBoardKeys[] = {
          "Where the ELF file is linked, and loaded by loaders that obey it. A multiple of 2 MiB. The image itself runs "
          "anywhere.",
      .unit = Unit::Address,
-     .default_doc = "0x4020_0000 on aarch64, 0x20_0000 on x86_64, 0x8020_0000 on riscv64",
+     .default_doc = "0x4020_0000 on aarch64, 0x100_0000 on x86_64, 0x8020_0000 on riscv64",
      .max = hv::kAddressLimit - 1,
      .origin = Origin::Ours},
     {.name = "vm_configs",
@@ -155,6 +157,37 @@ constexpr Section kBoardSections[] = {
      .keys = {},
      .free_form = true},
 };
+
+// ---- platforms/NAME/platform.toml
+
+constexpr Key kPlatformKeys[] = {
+    kSchemaKey,
+    {.name = "description",
+     .type = Type::String,
+     .doc = "The machines that it is for, in a sentence.",
+     .required = true,
+     .origin = Origin::Ours},
+    {.name = "targets",
+     .type = Type::StringList,
+     .doc = "Target triples that it can be built for. A board of a platform with several says which in `target`.",
+     .required = true,
+     .origin = Origin::Ours},
+    {.name = "features",
+     .type = Type::StringList,
+     .doc = "Features that exist on some platforms only, and on this one.",
+     .default_value = "[]",
+     .origin = Origin::Ours},
+    {.name = "load_address",
+     .type = Type::Integer,
+     .doc = "Where images are linked, unless a board says otherwise. A multiple of 2 MiB.",
+     .unit = Unit::Address,
+     .default_doc = "that of the first target",
+     .max = hv::kAddressLimit - 1,
+     .origin = Origin::Ours},
+};
+
+constexpr Section kPlatformSections[] = {
+    {"", "A folder with this file and a CMakeLists.txt adds a platform without a change to the tree.", kPlatformKeys}};
 
 // ---- vms/*.toml
 
@@ -227,8 +260,14 @@ constexpr Choice kImageLocations[] = {
 };
 
 constexpr Choice kBootProtocols[] = {
-    {.text = "direct", .doc = "The hypervisor enters the kernel as its format wants."},
-    {.text = "multiboot", .doc = "Multiboot, x86 only.", .not_built = "Multiboot guests come with the x86 platform"},
+    {.text = "direct",
+     .number = 0,
+     .doc = "The hypervisor enters the kernel as its format wants: arm64 Image or flat binary; on x86 bzImage, or ELF "
+            "with a PVH note or a Multiboot header."},
+    {.text = "multiboot",
+     .number = 1,
+     .doc =
+         "x86 only: an ELF file or a flat binary is entered in 32-bit protected mode, with Multiboot 1 information."},
     {.text = "uefi",
      .doc = "UEFI firmware starts the kernel.",
      .not_built = "guests under UEFI firmware are not built yet"},
@@ -258,12 +297,13 @@ constexpr Key kKernelKeys[] = {
      .required = true},
     {.name = "kernel_load_addr",
      .type = Type::Integer,
-     .doc = "Where the kernel is put.",
+     .doc =
+         "Where the kernel is put. Needed by a flat binary and an arm64 Image; a bzImage may be told, an ELF file not.",
      .unit = Unit::Address,
-     .required = true},
+     .default_doc = "what the kernel's header says (bzImage, ELF)"},
     {.name = "entry_point",
      .type = Type::Integer,
-     .doc = "First instruction of the boot CPU.",
+     .doc = "First instruction of the boot CPU. A bzImage or ELF kernel says it itself, unless a BIOS runs before it.",
      .unit = Unit::Address,
      .default_doc = "kernel_load_addr"},
     {.name = "image_location",
@@ -295,7 +335,7 @@ constexpr Key kKernelKeys[] = {
      .default_doc = "chosen by the hypervisor"},
     {.name = "bios_path",
      .type = Type::String,
-     .doc = "Code that runs before the kernel. x86 only.",
+     .doc = "Code that runs before the kernel, from 16-bit real mode on, at entry_point. x86 only.",
      .default_doc = "none"},
     {.name = "bios_load_addr",
      .type = Type::Integer,
@@ -372,13 +412,12 @@ constexpr Column kPortColumns[] = {
 };
 
 constexpr string_view kNoVirtio = "virtio devices are not built yet";
-constexpr string_view kNoX86 = "the x86 platform is not built yet";
 constexpr Choice kEmulatedTypes[] = {
     {.text = "dummy", .number = 0x0, .doc = "Placeholder.", .not_built = "a dummy device does nothing"},
     {.text = "interrupt-controller",
      .number = 0x1,
-     .doc = "The platform's interrupt controller (Arm: GIC distributor)."},
-    {.text = "console", .number = 0x2, .doc = "Serial console (Arm: PL011)."},
+     .doc = "The platform's interrupt controller (Arm: GIC distributor; x86: I/O APIC)."},
+    {.text = "console", .number = 0x2, .doc = "Serial console (Arm: PL011; x86: 16550 at port 0x3f8)."},
     {.text = "fw-cfg", .number = 0x3, .doc = "Firmware configuration.", .not_built = "FwCfg is not built yet"},
     {.text = "ivc-channel",
      .number = 0xa,
@@ -387,8 +426,8 @@ constexpr Choice kEmulatedTypes[] = {
     {.text = "gic-redistributor", .number = 0x20, .doc = "GICv3 redistributors; arguments: count, stride, first CPU."},
     {.text = "gic-distributor", .number = 0x21, .doc = "GICv3 distributor."},
     {.text = "gic-its", .number = 0x22, .doc = "GICv3 ITS.", .not_built = "the ITS is not built yet"},
-    {.text = "x86-io-apic", .number = 0x23, .doc = "IO-APIC.", .not_built = kNoX86},
-    {.text = "x86-pit", .number = 0x24, .doc = "8254 timer.", .not_built = kNoX86},
+    {.text = "x86-io-apic", .number = 0x23, .doc = "I/O APIC, at 0xfec0_0000."},
+    {.text = "x86-pit", .number = 0x24, .doc = "8254 timer, at port 0x40."},
     {.text = "loongarch-pch-pic", .number = 0x25, .doc = "PCH-PIC.", .not_built = "LoongArch is not supported"},
     {.text = "riscv-plic", .number = 0x30, .doc = "PLIC.", .not_built = "the RISC-V platform is not built yet"},
     {.text = "virtio-blk", .number = 0xe1, .doc = "Block device.", .not_built = kNoVirtio},
@@ -462,6 +501,8 @@ constexpr FileSchema kDefconfigSchema{"defconfig", "Defaults", "configs/defconfi
 constexpr FileSchema kBoardSchema{"board", "Board", "configs/board/*.toml",
                                   "A board: the machine that the hypervisor is built for, and the VMs that it starts.",
                                   kBoardSections};
+constexpr FileSchema kPlatformSchema{"platform", "Platform", "platforms/NAME/platform.toml",
+                                     "A machine family that is not built in.", kPlatformSections};
 constexpr FileSchema kVmSchema{"vm", "Virtual machine", "configs/vms/*.toml",
                                "A virtual machine: its CPUs, memory, images and devices.", kVmSections};
 
@@ -480,7 +521,7 @@ const Key* FileSchema::find_key(std::string_view path) const {
 }
 
 std::span<const FileSchema* const> all_schemas() {
-  static constexpr const FileSchema* kAll[] = {&kDefconfigSchema, &kBoardSchema, &kVmSchema};
+  static constexpr const FileSchema* kAll[] = {&kDefconfigSchema, &kBoardSchema, &kPlatformSchema, &kVmSchema};
   return kAll;
 }
 

@@ -45,8 +45,9 @@ void Vm::decode_kernel(Diagnostics& diagnostics) {
   command_line_ = doc.text("kernel.cmdline");
   config_.command_line = command_line_;
   config_.strict_addresses = doc.boolean("kernel.strict");
-  // Both have only one value that is built: reading them is what refuses the others.
-  doc.choice("kernel.boot_protocol");
+  config_.boot_protocol = static_cast<hv::BootProtocol>(doc.choice("kernel.boot_protocol").number);
+  config_.kernel_places_itself = !doc.has("kernel.kernel_load_addr");
+  // Not built: reading them is what refuses them.
   doc.has("kernel.uefi_firmware_path");
   doc.has("kernel.disk_path");
 

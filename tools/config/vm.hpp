@@ -9,6 +9,7 @@
 
 #include "hypervisor/config/checks.hpp"
 #include "tools/config/document.hpp"
+#include "tools/config/kernel_image.hpp"
 
 namespace ax::config {
 
@@ -52,6 +53,10 @@ class Vm {
   const std::vector<ImageReference>& images() const { return images_; }
   const ImageReference* image(hv::ConfigKey key) const;
 
+  /// What the kernel's header says; nothing while the file does not exist.
+  const std::optional<KernelImage>& kernel() const { return kernel_; }
+  void set_kernel(std::optional<KernelImage> kernel) { kernel_ = kernel; }
+
   /// The line that a violation's place stands on.
   Position where(const hv::Place& place) const;
   /// Whether a value was read correctly: a rule is not worth reporting on one that was not.
@@ -82,6 +87,7 @@ class Vm {
   std::vector<std::vector<u64>> emulated_arguments_;
   std::vector<hv::EmulatedDevice> emulated_;
   std::vector<ImageReference> images_;
+  std::optional<KernelImage> kernel_;
   hv::VmConfig config_;
 };
 

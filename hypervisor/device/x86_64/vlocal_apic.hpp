@@ -161,6 +161,7 @@ class VLocalApic {
   void store(unsigned index, u32 value) { regs_[index] = value; }
   void write_task_priority(unsigned, u32 value);
   void write_end_of_interrupt(unsigned, u32);
+  void write_logical_destination(unsigned, u32 value);
   void write_destination_format(unsigned, u32 value);
   [[gnu::cold]] void write_spurious(unsigned, u32 value);
   void write_error_status(unsigned, u32);

@@ -135,38 +135,4 @@ ax_restore_fp:
     ret
     .size ax_restore_fp, . - ax_restore_fp
 
-// void ax_switch_thread(u64* save_sp, u64 load_sp): saves the callee-saved registers of a host context on its own stack,
-// and continues the other one.
-    .global ax_switch_context
-    .type ax_switch_context, %function
-ax_switch_context:
-    stp     x29, x30, [sp, #-96]!
-    stp     x19, x20, [sp, #16]
-    stp     x21, x22, [sp, #32]
-    stp     x23, x24, [sp, #48]
-    stp     x25, x26, [sp, #64]
-    stp     x27, x28, [sp, #80]
-    mov     x2, sp
-    str     x2, [x0]
-    mov     sp, x1
-    ldp     x19, x20, [sp, #16]
-    ldp     x21, x22, [sp, #32]
-    ldp     x23, x24, [sp, #48]
-    ldp     x25, x26, [sp, #64]
-    ldp     x27, x28, [sp, #80]
-    ldp     x29, x30, [sp], #96
-    ret
-    .size ax_switch_context, . - ax_switch_context
-
-// First instructions of a new thread: x19 = entry function, x20 = its argument.
-    .global ax_thread_start
-    .type ax_thread_start, %function
-ax_thread_start:
-    mov     x29, xzr
-    mov     x30, xzr
-    mov     x0, x20
-    msr     daifclr, #2
-    blr     x19
-    bl      ax_thread_exit
-    .size ax_thread_start, . - ax_thread_start
     .section .note.GNU-stack, "", %progbits

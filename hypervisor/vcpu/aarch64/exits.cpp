@@ -20,7 +20,7 @@ namespace {
 // ---- injection --------------------------------------------------------------------------------------------------------
 
 InterruptedState interrupted(const Vcpu& vcpu) {
-  return {.pc = vcpu.registers.pc, .pstate = vcpu.registers.pstate, .vbar_el1 = VBAR_EL1::read(), .sctlr_el1 = SCTLR_EL1::read()};
+  return {.pc = vcpu.arch.registers.pc, .pstate = vcpu.arch.registers.pstate, .vbar_el1 = VBAR_EL1::read(), .sctlr_el1 = SCTLR_EL1::read()};
 }
 
 void enter_exception(Vcpu& vcpu, const InjectedException& exception) {
@@ -28,17 +28,17 @@ void enter_exception(Vcpu& vcpu, const InjectedException& exception) {
   SPSR_EL1::write(exception.spsr_el1);
   ESR_EL1::write(exception.esr_el1);
   if (exception.far_el1) FAR_EL1::write(*exception.far_el1);
-  vcpu.registers.pc = exception.pc;
-  vcpu.registers.pstate = exception.pstate;
+  vcpu.arch.registers.pc = exception.pc;
+  vcpu.arch.registers.pstate = exception.pstate;
 }
 
-void skip_instruction(Vcpu& vcpu, ExitSyndrome syndrome) { vcpu.registers.pc += syndrome.instruction_length(); }
+void skip_instruction(Vcpu& vcpu, ExitSyndrome syndrome) { vcpu.arch.registers.pc += syndrome.instruction_length(); }
 
 // ---- a guest that cannot go on ----------------------------------------------------------------------------------------
 
 // The one report of a guest's end: everything needed to understand it, in the VM's own registers.
 void crash(Vcpu& vcpu, std::string_view why, ExitSyndrome syndrome) {
-  const GuestRegisters& r = vcpu.registers;
+  const GuestRegisters& r = vcpu.arch.registers;
   log::print_line("axvisor: VM {}, vCPU {}: {} (ESR_EL2 {:#x})", vcpu.vm.name(), vcpu.index, why, syndrome.value());
   log::print_line("  pc {:#x}  pstate {:#x}  sp_el1 {:#x}  elr_el1 {:#x}  esr_el1 {:#x}  far_el2 {:#x}", r.pc, r.pstate, SP_EL1::read(),
                   ELR_EL1::read(), ESR_EL1::read(), FAR_EL2::read());
@@ -60,8 +60,8 @@ void handle_wait(Vcpu& vcpu, ExitSyndrome syndrome) {
 
 void handle_firmware_call(Vcpu& vcpu) {
   GuestFirmware firmware(vcpu);
-  const PsciResult result = psci_call(firmware, std::span<const u64, 4>(vcpu.registers.x.data(), 4));
-  vcpu.registers.x[0] = result.x0;
+  const PsciResult result = psci_call(firmware, std::span<const u64, 4>(vcpu.arch.registers.x.data(), 4));
+  vcpu.arch.registers.x[0] = result.x0;
   switch (result.action) {
     case PsciAction::Resume: return;
     case PsciAction::Suspend: return vcpu.wait();
@@ -92,7 +92,7 @@ void handle_system_register(Vcpu& vcpu, ExitSyndrome syndrome) {
 void handle_instruction_abort(Vcpu& vcpu, ExitSyndrome syndrome) {
   const auto exception = inject_instruction_abort(interrupted(vcpu), InstructionAbort(syndrome.value()), FAR_EL2::read());
   // The vector itself cannot be fetched: on a real machine the CPU would take this exception for ever.
-  if (exception.pc == vcpu.registers.pc) return crash(vcpu, "its exception vector is not in its memory", syndrome);
+  if (exception.pc == vcpu.arch.registers.pc) return crash(vcpu, "its exception vector is not in its memory", syndrome);
   enter_exception(vcpu, exception);
 }
 
@@ -100,10 +100,10 @@ bool emulate_access(Vcpu& vcpu, DataAbort abort, u64 far) {
   if (abort.kind() != FaultKind::Translation || abort.on_stage1_walk() || !abort.has_instruction_syndrome()) return false;
   const Gpa address = fault_address(HPFAR_EL2::read(), far);
   if (abort.is_write()) {
-    return vcpu.vm.mmio_write(vcpu, address, abort.size(), abort.stored_value(vcpu.registers.read(abort.register_index())));
+    return vcpu.vm.arch.mmio_write(vcpu, address, abort.size(), abort.stored_value(vcpu.arch.registers.read(abort.register_index())));
   }
-  const auto value = vcpu.vm.mmio_read(vcpu, address, abort.size());
-  if (value) vcpu.registers.write(abort.register_index(), abort.loaded_value(*value));
+  const auto value = vcpu.vm.arch.mmio_read(vcpu, address, abort.size());
+  if (value) vcpu.arch.registers.write(abort.register_index(), abort.loaded_value(*value));
   return value.has_value();
 }
 

@@ -13,7 +13,7 @@ class GuestFirmware final : public PsciHost {
   explicit GuestFirmware(Vcpu& caller) : vm_(caller.vm) {}
 
   unsigned vcpu_count() override { return vm_.vcpu_count(); }
-  u64 mpidr_of(unsigned vcpu) override { return vm_.vcpu(vcpu)->mpidr; }
+  u64 mpidr_of(unsigned vcpu) override { return vm_.vcpu(vcpu)->guest_id; }
   PsciPower power_of(unsigned vcpu) override {
     switch (vm_.vcpu(vcpu)->power()) {
       case VcpuPower::On: return PsciPower::On;
@@ -22,7 +22,7 @@ class GuestFirmware final : public PsciHost {
     }
     return PsciPower::Off;
   }
-  bool start(unsigned vcpu, Gpa entry, u64 context) override { return vm_.vcpu(vcpu)->start(entry, context); }
+  bool start(unsigned vcpu, Gpa entry, u64 context) override { return vm_.vcpu(vcpu)->start({entry, context}); }
   bool is_ram(Gpa address) override { return vm_.is_ram(address); }
 
  private:

@@ -15,17 +15,17 @@ class Host final : public SystemRegisterHost, private PhysicalTimer {
   explicit Host(Vcpu& vcpu) : vcpu_(vcpu) {}
 
   u64 read_host_id_register(u32 encoding) override { return host_id_register(encoding); }
-  u8 gic_version() override { return vcpu_.vm.gic_version(); }
-  void send_sgi(unsigned, SgiRegister which, u64 value) override { vcpu_.vm.interrupts().send_sgi(vcpu_, which, value); }
-  void deactivate(unsigned, u32 intid) override { vcpu_.vm.interrupts().deactivate(vcpu_, intid); }
+  u8 gic_version() override { return vcpu_.vm.arch.gic_version(); }
+  void send_sgi(unsigned, SgiRegister which, u64 value) override { vcpu_.vm.arch.interrupts().send_sgi(vcpu_, which, value); }
+  void deactivate(unsigned, u32 intid) override { vcpu_.vm.arch.interrupts().deactivate(vcpu_, intid); }
   PhysicalTimer& physical_timer(unsigned) override { return *this; }
-  DebugRegisters& debug_registers(unsigned) override { return vcpu_.debug; }
+  DebugRegisters& debug_registers(unsigned) override { return vcpu_.arch.debug; }
 
  private:
-  u64 control() override { return vcpu_.physical_timer_control(); }
-  u64 compare() override { return vcpu_.physical_timer_compare(); }
+  u64 control() override { return vcpu_.arch.physical_timer_control(); }
+  u64 compare() override { return vcpu_.arch.physical_timer_compare(); }
   u64 counter() override { return Cpu::current().now(); }
-  void set(u64 timer_control, u64 timer_compare) override { vcpu_.set_physical_timer(timer_control, timer_compare); }
+  void set(u64 timer_control, u64 timer_compare) override { vcpu_.arch.set_physical_timer(timer_control, timer_compare); }
 
   Vcpu& vcpu_;
 };
@@ -35,11 +35,11 @@ class Host final : public SystemRegisterHost, private PhysicalTimer {
 bool access_system_register(Vcpu& vcpu, SystemRegisterAccess access) {
   Host host(vcpu);
   const unsigned target = access.register_index();
-  const u64 stored = access.is_read() ? 0 : vcpu.registers.read(target);
+  const u64 stored = access.is_read() ? 0 : vcpu.arch.registers.read(target);
   const SystemRegisterOutcome outcome = emulate_system_register({vcpu.index, host}, access, stored);
   using Kind = SystemRegisterOutcome::Kind;
   switch (outcome.kind) {
-    case Kind::Value: vcpu.registers.write(target, outcome.value); return true;
+    case Kind::Value: vcpu.arch.registers.write(target, outcome.value); return true;
     case Kind::Done: return true;
     // Guest memory is cleaned when the host has written it, and its own CPUs' caches are coherent: what a guest may expect
     // of maintenance by set and way - that nothing older than its own last write turns up - holds already.

@@ -42,7 +42,7 @@ bool PhysicalInterrupts::handle(Cpu& cpu, u32 intid) {
   if (intid == machine_.timer.virtual_interrupt) {
     // A timer that nobody is loaded with has been put away between the signal and its acknowledgement.
     if (cpu.loaded == nullptr) return false;
-    cpu.loaded->virtual_timer_fired();
+    cpu.loaded->arch.virtual_timer_fired();
     return true;
   }
   if (intid == kKickSgi) {
@@ -54,7 +54,7 @@ bool PhysicalInterrupts::handle(Cpu& cpu, u32 intid) {
     return false;
   }
   if (intid == machine_.gic.maintenance_interrupt) {
-    if (cpu.loaded != nullptr) cpu.loaded->vm.interrupts().synchronize_loaded(*cpu.loaded);
+    if (cpu.loaded != nullptr) cpu.loaded->vm.arch.interrupts().synchronize_loaded(*cpu.loaded);
     return false;
   }
   if (intid == machine_.console.interrupt) {
@@ -73,7 +73,7 @@ bool PhysicalInterrupts::forward(u32 intid) {
     log::debug("interrupt {} belongs to nobody and was disabled", intid);
     return false;
   }
-  vm->interrupts().hardware_interrupt(*vm->boot_vcpu(), owners_[intid].virtual_id);
+  vm->arch.interrupts().hardware_interrupt(*vm->boot_vcpu(), owners_[intid].virtual_id);
   return true;
 }
 

@@ -28,6 +28,11 @@ class PhysicalInterrupts {
   /// Each CPU, for itself. Errors: those of Gic::init_cpu().
   Result<void> init_cpu(unsigned index);
 
+  /// What the banner says of the controller.
+  std::string_view name() const { return machine_.gic.version == 2 ? "GICv2" : "GICv3"; }
+  /// Delivers a device's interrupt to the host on the boot CPU. Boot CPU.
+  void enable(u32 intid) { gic_.enable(intid); }
+
   /// Acknowledges and handles interrupts until none is pending. The calling CPU, interrupts masked.
   void handle_pending(Cpu& cpu);
 

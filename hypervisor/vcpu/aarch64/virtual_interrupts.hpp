@@ -71,7 +71,7 @@ class VirtualInterrupts final : private VgicHost {
   PhysicalInterrupts& host_;
   const u32 virtual_timer_id_;
   const u32 physical_timer_id_;
-  Locked<Vgic, LockRank::VirtualGic> vgic_;
+  Locked<Vgic, LockRank::VirtualInterrupts> vgic_;
   VgicDistributor distributor_;
   VgicRedistributors redistributors_;
   /// Per vCPU, for the CPU it is loaded on: what its list registers hold, and the rest of its interface while put away.

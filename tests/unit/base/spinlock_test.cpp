@@ -13,7 +13,7 @@ TEST(Locked, ExcludesOtherCpus) {
     u64 a = 0;
     u64 b = 0;
   };
-  Locked<Pair, LockRank::Heap> pair;
+  Locked<Pair, LockRank::HostPageTable> pair;
   constexpr unsigned kThreads = 4;
   constexpr u64 kRounds = 20000;
   std::vector<std::thread> cpus;
@@ -35,7 +35,7 @@ TEST(Locked, ExcludesOtherCpus) {
 }
 
 TEST(Locked, MasksInterruptsAndRestoresWhatWas) {
-  Locked<int, LockRank::Heap> outer(0);
+  Locked<int, LockRank::HostPageTable> outer(0);
   Locked<int, LockRank::Frames> inner(0);
   arch::irq_enable();
   {
@@ -48,7 +48,7 @@ TEST(Locked, MasksInterruptsAndRestoresWhatWas) {
 }
 
 TEST(Locked, WithReturnsWhatTheActionReturns) {
-  Locked<int, LockRank::Heap> number(41);
+  Locked<int, LockRank::HostPageTable> number(41);
   EXPECT_EQ(number.with([](int& n) { return ++n; }), 42);
 }
 
@@ -61,7 +61,7 @@ TEST(TicketLock, TryLockFailsOnlyWhileItIsHeld) {
 }
 
 TEST(LockOrder, AllowsLaterRanksOnly) {
-  Locked<int, LockRank::Vm> vm(0);
+  Locked<int, LockRank::VirtualDevice> vm(0);
   Locked<int, LockRank::Frames> frames(0);
   {
     const auto a = vm.lock();
@@ -75,7 +75,7 @@ TEST(LockOrder, AllowsLaterRanksOnly) {
   };
   EXPECT_DEATH(take_earlier_rank(), "check failed: held");
   const auto take_same_rank = [&] {
-    Locked<int, LockRank::Vm> other(0);
+    Locked<int, LockRank::VirtualDevice> other(0);
     const auto a = vm.lock();
     const auto b = other.lock();
   };
@@ -84,7 +84,7 @@ TEST(LockOrder, AllowsLaterRanksOnly) {
 
 TEST(LockOrder, IsKeptPerCpu) {
   Locked<int, LockRank::Frames> frames(0);
-  Locked<int, LockRank::Vm> vm(0);
+  Locked<int, LockRank::VirtualDevice> vm(0);
   const auto held = frames.lock();
   std::thread([&] {
     arch::fake::current_cpu = 1;

@@ -1,4 +1,4 @@
-#include "platforms/aarch64-dyn/stack_window.hpp"
+#include "platforms/common/stack_window.hpp"
 
 #include <gtest/gtest.h>
 
@@ -6,6 +6,8 @@
 
 namespace ax::platform {
 namespace {
+
+using StackWindow = StackPlaces<u64{1} << 47>;
 
 TEST(StackWindow, GivesEveryStackAPlaceOfItsOwnWithAGuard) {
   StackWindow window;

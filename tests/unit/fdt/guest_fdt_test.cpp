@@ -43,14 +43,14 @@ class Host {
     EXPECT_TRUE(platform::discover(tree_, {Hpa(0x4800'0000), 0}, machine_, names_, findings_)) << findings_.reason;
   }
   const DeviceSelection& select(std::vector<std::string_view> paths, std::vector<std::string_view> excluded = {},
-                                std::vector<std::string_view> taken = {}) {
+                                std::vector<std::string_view> taken = {}, std::vector<HpaRange> pages = {}) {
     devices_.clear();
     for (std::string_view path : paths) devices_.push_back({.name = path, .by_path = true});
     config_.passthrough_devices = devices_;
     excluded_ = std::move(excluded);
     config_.excluded_devices = excluded_;
     selection_ = {};
-    EXPECT_TRUE(select_devices(tree_, machine_, config_, taken, records_, selection_));
+    EXPECT_TRUE(select_devices(tree_, machine_, config_, {.paths = taken, .pages = pages}, records_, selection_));
     return selection_;
   }
   std::vector<std::string> notes() const {
@@ -239,6 +239,25 @@ TEST(GuestFdt, TheWildcardLeavesWhatOthersOwnAndWhatIsExcluded) {
   EXPECT_THAT(host.interrupts(), ElementsAre(34));
 }
 
+TEST(GuestFdt, AVmGetsNoDeviceOnAPageOfAnother) {
+  VirtOptions options;
+  options.more = [](fdt::Writer& w) {
+    for (const u32 address : {0xb00'0000u, 0xb00'0200u, 0xb00'1000u}) {
+      w.begin_node(address == 0xb00'0000 ? "slot@b000000" : address == 0xb00'0200 ? "slot@b000200" : "slot@b001000");
+      w.cells("reg", {0, address, 0, 0x200});
+      w.end_node();
+    }
+  };
+  Host host(virt_tree(options));
+  const Guest wildcard(host.select({"/"}, {}, {"/slot@b000000"}), guest_machine());
+  EXPECT_FALSE(wildcard.tree.find("/slot@b000200")) << "would come with the page of what another VM names";
+  EXPECT_TRUE(wildcard.tree.find("/slot@b001000"));
+  const Guest second(host.select({"/slot@b000200", "/pl031@9010000"}, {}, {}, {range(0xb00'0000, 0x1000)}), guest_machine());
+  EXPECT_FALSE(second.tree.find("/slot@b000200")) << "another VM has its page";
+  EXPECT_TRUE(second.tree.find("/pl031@9010000"));
+  EXPECT_THAT(host.notes(), ElementsAre("device is excluded, or belongs to another VM: /slot@b000200"));
+}
+
 TEST(GuestFdt, SaysWhichNamesItCouldNotServe) {
   Host host(virt_tree());
   host.select({"/nonsense", "/pl011@9000000", "/pl031@9010000"}, {"/absent", "/pl031@9010000"});
@@ -306,6 +325,14 @@ Blob soc_tree() {
   options.ram = 1_GiB;
   options.more = add_soc;
   return virt_tree(options);
+}
+
+TEST(GuestFdt, AProviderThatAnotherVmHasDoesNotComeAlong) {
+  Host host(soc_tree());
+  const Guest guest(host.select({"/soc/vpu@7000"}, {}, {}, {range(0xfe00'1000, 0x1000)}), guest_machine());
+  EXPECT_FALSE(guest.tree.find("/soc/clocks@1000"));
+  EXPECT_FALSE(guest.tree.find("/soc/vpu@7000")->has("clocks"));
+  EXPECT_THAT(host.selection().resources.mmio, ElementsAre(range(0xfe00'4000, 0x2000), range(0xfe00'7000, 0x1000)));
 }
 
 TEST(GuestFdt, FollowsReferencesToTheEnd) {

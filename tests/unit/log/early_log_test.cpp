@@ -14,7 +14,6 @@ class StringSink final : public Sink {
 
 TEST(EarlyLog, PrintsWhatWasKeptWhenAConsoleComesAndOnlyOnce) {
   info("before");
-  guest_line("vm", "nobody hears this");
   static StringSink first;
   set_console(first);
   EXPECT_EQ(first.text, "[    0.000000 0 INFO] before\n");

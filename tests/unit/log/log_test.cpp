@@ -69,17 +69,6 @@ TEST_F(Log, CutsOverlongLines) {
   EXPECT_THAT(line, EndsWith("xxx...\n"));
 }
 
-TEST_F(Log, GuestLinesCarryTheGuestsName) {
-  guest_line("linux", "Booting\r\n[    0.000000 0 ERROR] forged");
-  EXPECT_EQ(console.take(), "[linux] Booting\n[linux] [    0.000000 0 ERROR] forged\n");
-}
-
-TEST_F(Log, GuestLinesAreNotKept) {
-  guest_line("linux", "secret of the guest");
-  std::vector<char> buffer(kRingSize);
-  EXPECT_THAT(std::string(recent(buffer)), Not(HasSubstr("secret of the guest")));
-}
-
 TEST_F(Log, KeepsTheNewestText) {
   for (unsigned i = 0; i < 2000; ++i) info("line {}", i);
   std::vector<char> buffer(2 * kRingSize);
@@ -96,10 +85,7 @@ TEST_F(Log, LinesOfSeveralCpusDoNotMix) {
   for (unsigned cpu = 0; cpu < kCpus; ++cpu) {
     cpus.emplace_back([cpu] {
       arch::fake::current_cpu = cpu;
-      for (unsigned i = 0; i < kLines; ++i) {
-        if (i % 2 == 0) info("cpu {} says {}", cpu, std::string(20, static_cast<char>('a' + cpu)));
-        else guest_line("vm", std::string(20, static_cast<char>('a' + cpu)));
-      }
+      for (unsigned i = 0; i < kLines; ++i) info("cpu {} says {}", cpu, std::string(20, static_cast<char>('a' + cpu)));
     });
   }
   for (std::thread& cpu : cpus) cpu.join();

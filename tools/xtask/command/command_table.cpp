@@ -79,7 +79,7 @@ constexpr std::array kCommands{
     Command{"run", "Run an emulator with a console script, as ctest does",
             "The configuration's keys: args, uefi, to_bin, success_regex, fail_regex, shell_prefix, shell_init_cmd,\n"
             "timeout, [[steps]], expect_exit, verdict, fail_reason, machine, cpu, memory, smp, gic_version, kernel,\n"
-            "load_address, emulator. Variables: ${workspaceFolder}, ${elf}, ${bin}, ${env:VAR:-default}, ${nonce},\n"
+            "load_address, emulator (another QEMU, or bochs). Variables: ${workspaceFolder}, ${elf}, ${bin}, ${env:VAR:-default}, ${nonce},\n"
             "${nonce*N}, and those of --define.",
             kRunExamples, &declare_run},
     Command{"image", "Fetch, build and pin guest images", "", {}, nullptr, kImageCommands},

@@ -8,6 +8,8 @@
 #include "tools/xtask/command/commands.hpp"
 #include "tools/xtask/core/packages.hpp"
 #include "tools/xtask/core/toml_file.hpp"
+#include "tools/xtask/run/bochs.hpp"
+#include "tools/xtask/run/grub_iso.hpp"
 #include "tools/xtask/run/runner.hpp"
 
 namespace ax::xtask {
@@ -55,6 +57,10 @@ Argv planned_command(const RunConfig& config, const BoardProducts& products, Deb
   return qemu_command(machine, products.files, debugger, ImageCheck::Skip);
 }
 
+ExitCode run(const Context& context, const RunConfig& config, Target& target, const RunOptions& options) {
+  return report_outcome(context.console, config.script, run_target(target, config.script, options));
+}
+
 ExitCode boot(const Context& context, const RunConfig& config, const Argv& command, const RunOptions& options) {
   if (context.dry_run) {
     print_out(format_command(command) + "\n");
@@ -63,7 +69,33 @@ ExitCode boot(const Context& context, const RunConfig& config, const Argv& comma
   context.console.detail(format_command(command));
   adopt_orphans();
   EmulatorTarget target(command);
-  return report_outcome(context.console, config.script, run_target(target, config.script, options));
+  return run(context, config, target, options);
+}
+
+ExitCode boot_in_bochs(const Context& context, const RunConfig& config, const BootFiles& files, const RunOptions& options) {
+  if (context.dry_run) {
+    print_out(format_command({config.machine.emulator, "-q", "-f", "bochsrc"}) + "\n");
+    return ExitCode::Success;
+  }
+  adopt_orphans();
+  BochsTarget target(config.machine, files.iso);
+  return run(context, config, target, options);
+}
+
+/// The CD image that a run needs and was not given is made in `folder`.
+void provide_iso(const Context& context, const MachineSettings& machine, const fs::path& folder, BootFiles& files) {
+  if (machine.kernel != KernelSource::Iso || !files.iso.empty()) {
+    return;
+  }
+  files.iso = folder / "axvisor.iso";
+  if (context.dry_run) {
+    return;
+  }
+  if (!fs::is_regular_file(files.elf)) {
+    throw Failure(ExitCode::Usage, files.elf.empty() ? "no image to boot: neither --iso nor --elf is given"
+                                                     : fmt::format("no image to boot: {} does not exist", files.elf.string()));
+  }
+  make_grub_iso(context.console, files.elf, files.iso, machine.uefi ? Firmware::Uefi : Firmware::Bios);
 }
 
 struct QemuOptions {
@@ -74,7 +106,7 @@ struct QemuOptions {
 
 ExitCode run_qemu(const Context& context, const QemuOptions& options) {
   ensure_packages(context, {});  // all at once: one question
-  const BoardProducts products = build_board(context, *options.board);
+  BoardProducts products = build_board(context, *options.board);
   const fs::path file = qemu_config(context, options.qemu_config, products.board.arch());
   const RunConfig config =
       load_run_config(file, smp_override(*options.board, products.board), variables_for(context, products.files));
@@ -83,6 +115,11 @@ ExitCode run_qemu(const Context& context, const QemuOptions& options) {
     throw Failure(ExitCode::Usage, fmt::format("{} wants axvisor.bin, which the board {} does not build (to_bin = false)",
                                                file.string(), products.board.name));
   }
+  if (is_bochs(config.machine)) {
+    throw Failure(ExitCode::Usage, file.string() + ": Bochs has no interactive console: use `xtask run`");
+  }
+  const TemporaryFolder folder;
+  provide_iso(context, config.machine, folder.path(), products.files);
   const Debugger debugger = options.gdb ? Debugger::Wait : Debugger::None;
   const Argv command = context.dry_run ? planned_command(config, products, debugger)
                                        : qemu_command(config.machine, products.files, debugger);
@@ -117,8 +154,10 @@ ExitCode run_bare(Context& context, const BareRunOptions& options) {
   if (!options.workspace.empty()) {
     context.root = context.resolve(options.workspace);
   }
-  const BootFiles files{options.files.elf.empty() ? fs::path() : context.resolve(options.files.elf),
-                        options.files.bin.empty() ? fs::path() : context.resolve(options.files.bin)};
+  BootFiles files = options.files;
+  for (fs::path* file : {&files.elf, &files.bin, &files.iso}) {
+    *file = file->empty() ? fs::path() : context.resolve(*file);
+  }
   Variables variables = variables_for(context, files);
   for (const std::string& text : options.define) {
     const auto [name, value] = split_assignment("--define", text);
@@ -129,10 +168,17 @@ ExitCode run_bare(Context& context, const BareRunOptions& options) {
     overrides.push_back(split_assignment("--set", text));
   }
   const RunConfig config = load_run_config(context.resolve(options.config), overrides, variables);
-  const Argv command = qemu_command(config.machine, files, options.gdb ? Debugger::Wait : Debugger::None);
-  return boot(context, config, command,
-              {.interactive = options.interactive,
-               .log = options.log.empty() ? fs::path() : context.resolve(options.log)});
+  const RunOptions run_options{.interactive = options.interactive,
+                               .log = options.log.empty() ? fs::path() : context.resolve(options.log)};
+  const TemporaryFolder folder;
+  provide_iso(context, config.machine, folder.path(), files);
+  if (is_bochs(config.machine)) {
+    if (options.interactive || options.gdb) {
+      throw Failure(ExitCode::Usage, "Bochs runs by itself: neither --interactive nor --gdb");
+    }
+    return boot_in_bochs(context, config, files, run_options);
+  }
+  return boot(context, config, qemu_command(config.machine, files, options.gdb ? Debugger::Wait : Debugger::None), run_options);
 }
 
 }  // namespace
@@ -151,6 +197,8 @@ Handler declare_run(CLI::App& app) {
   app.add_option("--config", options->config, "What to run and what to look for")->type_name("FILE")->required();
   app.add_option("--elf", options->files.elf, "The image with symbols")->type_name("FILE");
   app.add_option("--bin", options->files.bin, "The flat image")->type_name("FILE");
+  app.add_option("--iso", options->files.iso, "A CD image, for kernel = \"iso\" (default: one is made of the ELF file)")
+      ->type_name("FILE");
   app.add_option("--workspace", options->workspace, "What ${workspaceFolder} stands for")->type_name("FOLDER");
   app.add_option("--set", options->set, "Replace a key of the configuration (repeatable)")
       ->type_name("KEY=VALUE")

@@ -17,10 +17,11 @@ bool ends_csi(char c) { return c >= 0x40 && c <= 0x7e; }
 void ConsoleText::put(char c) {
   switch (state_) {
     case State::CarriageReturn:
-      // "\r\r\n" is what two layers of line-end translation make of one "\n".
+      // "\r\r\n" is what two layers of line-end translation make of one "\n". At the start of a line it moves nothing: UEFI's
+      // console writes "\n\r".
       if (c != '\r') {
         state_ = State::Text;
-        if (c != '\n') {
+        if (c != '\n' && !text_.empty() && text_.back() != '\n') {
           text_ += '\r';
         }
         put(c);

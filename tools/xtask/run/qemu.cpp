@@ -22,6 +22,7 @@ constexpr std::array<Architecture, 3> kArchitectures{{
     {62, "qemu-system-x86_64", "q35"},
     {243, "qemu-system-riscv64", "virt"},
 }};
+constexpr std::string_view kUefiFirmware = "/usr/share/ovmf/OVMF.fd";  // of Debian's package ovmf, for x86
 constexpr size_t kElfMachineOffset = 18;
 constexpr size_t kElfHeaderBytes = 64;
 
@@ -72,6 +73,12 @@ void add_image(Argv& argv, const MachineSettings& machine, const BootFiles& file
     case KernelSource::None: return;
     case KernelSource::Elf: add(argv, {"-kernel", image(files.elf, "--elf", check)}); return;
     case KernelSource::Bin: add(argv, {"-kernel", image(files.bin, "--bin", check)}); return;
+    case KernelSource::Iso:
+      add(argv, {"-cdrom", image(files.iso, "--iso", check)});
+      if (machine.uefi) {
+        add(argv, {"-bios", std::string(kUefiFirmware)});
+      }
+      return;
     case KernelSource::Loader: {
       const std::string bin = image(files.bin, "--bin", check);
       add(argv, {"-device", fmt::format("loader,file={},addr={:#x},force-raw=on", bin, *machine.load_address)});

@@ -18,8 +18,11 @@ const std::vector<std::string> kKeys{
     "timeout",  "steps", "expect_exit", "verdict",       "fail_reason", "machine",      "cpu",
     "memory",   "smp",   "gic_version", "kernel",        "load_address", "emulator"};
 
-constexpr std::array<std::pair<std::string_view, KernelSource>, 4> kKernelSources{
-    {{"elf", KernelSource::Elf}, {"bin", KernelSource::Bin}, {"loader", KernelSource::Loader}, {"none", KernelSource::None}}};
+constexpr std::array<std::pair<std::string_view, KernelSource>, 5> kKernelSources{{{"elf", KernelSource::Elf},
+                                                                                   {"bin", KernelSource::Bin},
+                                                                                   {"loader", KernelSource::Loader},
+                                                                                   {"iso", KernelSource::Iso},
+                                                                                   {"none", KernelSource::None}}};
 
 std::string trim(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r\n";
@@ -95,8 +98,9 @@ class Loader {
     } else if (machine.kernel == KernelSource::Loader) {
       reader_.fail("kernel", "\"loader\" needs load_address");
     }
-    if (reader_.boolean("uefi").value_or(false)) {
-      reader_.fail("uefi", "booting through UEFI is not built yet");
+    machine.uefi = reader_.boolean("uefi").value_or(false);
+    if (machine.uefi && machine.kernel != KernelSource::Iso) {
+      reader_.fail("uefi", "UEFI firmware boots from a CD only: kernel = \"iso\"");
     }
   }
 
@@ -114,7 +118,7 @@ class Loader {
         return source;
       }
     }
-    reader_.fail("kernel", "must be \"elf\", \"bin\", \"loader\" or \"none\"");
+    reader_.fail("kernel", "must be \"elf\", \"bin\", \"loader\", \"iso\" or \"none\"");
   }
 
   void load_script(ConsoleScript& script) {

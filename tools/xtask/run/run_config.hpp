@@ -36,12 +36,13 @@ struct ConsoleScript {
   std::string fail_reason;         ///< RE2 over "KIND: detail", KIND = timeout | fail_regex | exit
 };
 
-/// What `-kernel` gets, or whether the image is put into memory by the generic loader; None: `args` say what is booted.
-enum class KernelSource { Elf, Bin, Loader, None };
+/// What `-kernel` gets, or whether the image is put into memory by the generic loader, or on a CD behind GRUB; None: `args`
+/// say what is booted.
+enum class KernelSource { Elf, Bin, Loader, Iso, None };
 
 struct MachineSettings {
   std::string emulator;  ///< program; empty: qemu-system-<arch of the ELF file>
-  std::vector<std::string> args;
+  std::vector<std::string> args;  ///< for Bochs: lines of its configuration
   std::string machine;
   std::string cpu;
   std::string memory;
@@ -49,6 +50,7 @@ struct MachineSettings {
   std::optional<std::int64_t> gic_version;
   KernelSource kernel = KernelSource::Elf;
   std::optional<std::uint64_t> load_address;  ///< KernelSource::Loader
+  bool uefi = false;                          ///< the CD is booted by UEFI firmware instead of a BIOS
 };
 
 struct RunConfig {

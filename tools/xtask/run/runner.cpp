@@ -122,6 +122,7 @@ class Session {
     std::fflush(stdout);
     if (log_) {
       std::fwrite(bytes.data(), 1, bytes.size(), log_.get());
+      std::fflush(log_.get());  // whoever follows the log sees what the console shows
     }
     judge_.feed(bytes, Clock::now());
     return true;
@@ -169,6 +170,7 @@ RunOutcome run_target(Target& target, const ConsoleScript& script, const RunOpti
   outcome.verdict = session.run();
   outcome.seconds = Seconds(Clock::now() - start).count();
   outcome.last_lines = session.last_lines();
+  outcome.trouble = target.trouble();
   return outcome;
 }
 
@@ -191,6 +193,9 @@ ExitCode report_outcome(const Console& console, const ConsoleScript& script, con
   }
   console.error(message);
   std::fprintf(stderr, "the last %zu lines of the console:\n%s", kReportedLines, outcome.last_lines.c_str());
+  if (!outcome.trouble.empty()) {
+    std::fprintf(stderr, "what the emulator says:\n%s", outcome.trouble.c_str());
+  }
   const bool late = outcome.verdict.kind == Verdict::Kind::Timeout;
   return late && !script.expect_failure ? ExitCode::Timeout : ExitCode::Failure;
 }

@@ -20,6 +20,7 @@ struct RunOutcome {
   Verdict verdict;
   double seconds = 0;
   std::string last_lines;  ///< of the console, for a report
+  std::string trouble;     ///< what the emulator itself complains about
 };
 
 /// Runs to the verdict; the target is stopped before this returns or throws. Throws Failure(Interrupted) on an ending signal.

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "tools/xtask/core/process.hpp"
 #include "tools/xtask/run/run_config.hpp"
@@ -18,6 +19,8 @@ class Target {
   virtual std::optional<int> poll_status() = 0;
   /// Ends it; nothing that it started is left. Idempotent.
   virtual void stop() = 0;
+  /// What the emulator itself complains about, for the report of a failed run.
+  virtual std::string trouble() const { return {}; }
 };
 
 /// An emulator whose console is its terminal (-nographic).
@@ -38,6 +41,7 @@ class EmulatorTarget : public Target {
 struct BootFiles {
   std::filesystem::path elf;
   std::filesystem::path bin;  ///< may be empty
+  std::filesystem::path iso;  ///< may be empty
 };
 
 enum class Debugger { None, Wait };  ///< Wait: listens for gdb on port 1234 and stops before the first instruction

@@ -5,7 +5,7 @@
 
 namespace ax::arch {
 
-/// The same functions as the real Tlb; see kernel/arch/aarch64/arch/tlb.hpp.
+/// The same functions as the real Tlb; see kernel/arch/*/arch/tlb.hpp.
 struct Tlb {
   static void dsb_ishst() { fake::record("dsb ishst"); }
   static void dsb_ish() { fake::record("dsb ish"); }
@@ -19,6 +19,10 @@ struct Tlb {
   static void tlbi_vmalls12e1is() { fake::record("tlbi vmalls12e1is"); }
   static void tlbi_alle1is() { fake::record("tlbi alle1is"); }
   static void ic_ialluis() { fake::record("ic ialluis"); }
+
+  // x86
+  static void invlpg(Hva address) { fake::record("invlpg", address.value()); }
+  static void reload_cr3() { fake::record("mov cr3"); }
 
   static u64 vttbr_el2() { return fake::vttbr_el2; }
   static void set_vttbr_el2(u64 value) {

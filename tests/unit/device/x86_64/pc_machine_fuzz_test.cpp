@@ -141,34 +141,29 @@ TEST_P(PcMachineFuzzTest, AnIdleGuestCannotKeepTheHostBusy) {
   }
 }
 
-/// The vCPU that finds nothing pending sleeps: whatever becomes pending for it later must have kicked it.
+/// A vCPU for which nothing was pending is kicked when something is, also by its own accesses. The 8259's request may
+/// move between vCPUs unasked when an interrupt is taken, which is when the one that took it asks again.
 TEST_P(PcMachineFuzzTest, NothingBecomesPendingWithoutAKick) {
+  unsigned appeared = 0;
   for (unsigned round = 0; round < kRounds; ++round) {
-    const unsigned sleeper = some_vcpu();
-    for (u32 gsi = 0; gsi < 24; ++gsi) pc.set_line(gsi, false);
-    for (unsigned i = 0; i < 300 && pc.pending_vector(sleeper); ++i) {
-      pc.acknowledge(sleeper);
-      (void)pc.mmio_write(sleeper, Gpa{0xfee0'00b0}, 4, 0);
-      (void)pc.apic_msr_write(sleeper, 0x80b, 0);
-      pc.port_write(sleeper, 0x20, 1, 0x20);
-      pc.port_write(sleeper, 0xa0, 1, 0x20);
-      pc.port_write(sleeper, 0x21, 1, 0xff);
-    }
-    if (pc.pending_vector(sleeper)) continue;  // a level-triggered line of a device inside
+    std::array<bool, kVcpus> before{};
+    for (unsigned cpu = 0; cpu < kVcpus; ++cpu) before[cpu] = pc.pending_vector(cpu).has_value();
     host.kicked = 0;
-    for (unsigned i = 0; i < 5; ++i) {
-      const unsigned other = (sleeper + 1 + static_cast<unsigned>(below(kVcpus - 1))) % kVcpus;
-      (void)pc.mmio_write(other, some_address(), 4, some_value());
-      pc.port_write(other, some_port(), 1, static_cast<u32>(some_value()));
-      pc.set_line(static_cast<u32>(below(24)), below(2) == 0);
-      host.time += below(200'000);
-      for (unsigned cpu = 0; cpu < kVcpus; ++cpu) pc.run_timers(cpu, host.time);
+    access();
+    host.time += below(20'000);
+    for (unsigned cpu = 0; cpu < kVcpus; ++cpu) pc.run_timers(cpu, host.time);
+    for (unsigned cpu = 0; cpu < kVcpus; ++cpu) {
+      if (before[cpu] || !pc.pending_vector(cpu)) continue;
+      ++appeared;
+      ASSERT_NE(host.kicked >> cpu & 1, 0u) << "vCPU " << cpu << " in round " << round;
     }
-    ASSERT_TRUE(!pc.pending_vector(sleeper) || (host.kicked >> sleeper & 1) != 0) << round;
+    const unsigned taker = some_vcpu();
+    for (unsigned i = 0; i < 4; ++i) enter(taker);
+    pc.port_write(taker, 0x20, 1, 0x20);
     host.events.clear();
     host.output.clear();
-    access();
   }
+  EXPECT_GT(appeared, 100u) << "the accesses hardly ever cause an interrupt";
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, PcMachineFuzzTest, testing::Values(1, 2, 3));

@@ -1,0 +1,87 @@
+#include "hypervisor/vcpu/x86_64/arch_vcpu.hpp"
+
+#include "hypervisor/vcpu/x86_64/architecture.hpp"
+#include "hypervisor/vcpu/x86_64/exits.hpp"
+#include "hypervisor/vcpu/x86_64/xstate.hpp"
+
+namespace hv {
+
+Result<void> ArchVcpu::create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings,
+                              u64 xcr0) {
+  supported_xcr0_ = xcr0;
+  physical_address_bits_ = static_cast<u8>(machine.nested().physical_bits);
+  floating_point_.emplace(TRY(FloatingPointState::create(xcr0, frames)));
+  backend_ = TRY(machine.create_vcpu(heap, frames, settings));
+  return {};
+}
+
+void ArchVcpu::reset(const StartState& state) {
+  start(*backend_, registers, state);
+  floating_point_->reset();
+  nmi_.store(false, std::memory_order_relaxed);
+  window_requested_ = false;
+  halted_ = false;
+  interrupts_changed();
+}
+
+void ArchVcpu::load(unsigned cpu) {
+  floating_point_->load();
+  backend_->load(cpu);
+}
+
+void ArchVcpu::put() {
+  backend_->put();
+  floating_point_->put();
+}
+
+bool ArchVcpu::set_xcr0(u64 value) {
+  if (!is_valid_xcr0(value, supported_xcr0_)) return false;
+  floating_point_->set_xcr0(value);
+  return true;
+}
+
+bool ArchVcpu::has_deliverable() {
+  if (nmi_.load(std::memory_order_acquire)) return true;
+  return (registers.rflags & x86::Rflags::kIf) != 0 && vm_.interrupt_pending(owner_);
+}
+
+void ArchVcpu::run_guest(Cpu& cpu) {
+  if (halted_) {
+    if (!has_deliverable()) return vm_.wait(owner_);
+    halted_ = false;
+  }
+  if (nmi_.load(std::memory_order_relaxed)) [[unlikely]] deliver_nmi();
+  if (look_for_interrupt_.load(std::memory_order_relaxed) || window_requested_) deliver_interrupts();
+
+  const VmExit& exit = backend_->enter(registers);
+  if (exit.reason == ExitReason::Interrupt) return vm_.handle_interrupts(cpu);
+  handle_exit(*this, exit);
+}
+
+// The flag is cleared before the question is asked, so that what comes in between is not missed.
+void ArchVcpu::deliver_interrupts() {
+  look_for_interrupt_.store(false, std::memory_order_relaxed);
+  if (!backend_->can_take_interrupt(registers)) {
+    if (window_requested_ || !vm_.interrupt_pending(owner_)) return;
+    backend_->request_interrupt_window();
+    window_requested_ = true;
+    return;
+  }
+  window_requested_ = false;
+  const std::optional<u8> vector = vm_.take_interrupt(owner_);
+  if (!vector) return;
+  backend_->inject_interrupt(*vector);
+  look_for_interrupt_.store(true, std::memory_order_relaxed);  // another one may be behind it
+}
+
+void ArchVcpu::deliver_nmi() {
+  if (!backend_->can_take_nmi(registers)) return backend_->request_nmi_window();
+  nmi_.store(false, std::memory_order_relaxed);
+  backend_->inject_nmi();
+}
+
+void ArchVcpu::inject(u8 vector, std::optional<u32> error_code) {
+  if (!backend_->inject_exception(vector, error_code)) crash(*this, describe(ExitReason::Shutdown));
+}
+
+}  // namespace hv

@@ -1,0 +1,68 @@
+// The aarch64 half of a VM at run time.
+#include "hypervisor/vm/aarch64/arch_vm.hpp"
+
+#include <arch/cpu.hpp>
+
+#include "hypervisor/main/hypervisor.hpp"
+#include "hypervisor/vm/vm.hpp"
+
+namespace hv {
+
+ArchVm::ArchVm(Vm& owner) : vm_(owner), terminal_(owner.output(), uart_line_) {}
+
+StartState ArchVm::start_state() const { return {vm_.config().entry_point, layout_.fdt.base.value()}; }
+
+u8 ArchVm::gic_version() const { return vm_.hypervisor().machine().gic.version; }
+
+void ArchVm::load_translation() {
+  arch::VTCR_EL2::write(stage2_->vtcr());
+  arch::VTTBR_EL2::write(stage2_->vttbr());
+  arch::isb();
+}
+
+const ArchVm::MmioRegion* ArchVm::find_device(Gpa address, u32 size) const {
+  for (const MmioRegion& region : mmio_)
+    if (region.range.contains(GpaRange{address, size})) return &region;
+  return nullptr;
+}
+
+std::optional<u64> ArchVm::mmio_read(Vcpu& vcpu, Gpa address, u32 size) {
+  const MmioRegion* region = find_device(address, size);
+  if (region == nullptr) return std::nullopt;
+  const MmioAccess access{address - region->range.base, size, vcpu.index};
+  if (region->device != nullptr) return interrupts_->read(*region->device, access);
+  const auto terminal = terminal_.lock();
+  const auto value = terminal->uart.read(access);
+  terminal->feed();
+  if (++terminal->reads == kPollsThatMeanWaiting) vm_.output().flush();
+  return value;
+}
+
+bool ArchVm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
+  const MmioRegion* region = find_device(address, size);
+  if (region == nullptr) return false;
+  const MmioAccess access{address - region->range.base, size, vcpu.index};
+  if (region->device != nullptr) return interrupts_->write(*region->device, access, value);
+  const auto terminal = terminal_.lock();
+  terminal->reads = 0;
+  return terminal->uart.write(access, value);
+}
+
+void ArchVm::console_input(char c) {
+  const auto terminal = terminal_.lock();
+  terminal->type(c);
+  terminal->feed();
+}
+
+void ArchVm::Terminal::feed() {
+  while (!typed.empty() && uart.can_receive()) {
+    uart.receive(typed[0]);
+    typed.erase(0);
+  }
+}
+
+void ArchVm::UartInterrupt::set(bool asserted) {
+  if (vm_.uart_interrupt_ != 0) vm_.interrupts_->set_line(vm_.uart_interrupt_, asserted);
+}
+
+}  // namespace hv

@@ -1,0 +1,117 @@
+// The aarch64 half of a VM: stage 2, interrupt controller, PL011, boot images and device tree.
+#pragma once
+
+#include <optional>
+
+#include "hypervisor/config/vm_config.hpp"
+#include "hypervisor/device/mmio.hpp"
+#include "hypervisor/device/vpl011.hpp"
+#include "hypervisor/vcpu/aarch64/arch_vcpu.hpp"
+#include "hypervisor/vcpu/aarch64/virtual_interrupts.hpp"
+#include "hypervisor/vm/boot_layout.hpp"
+#include "hypervisor/vm/stage2.hpp"
+#include "kernel/base/static_vector.hpp"
+#include "kernel/drivers/gic.hpp"
+#include "kernel/fdt/reader.hpp"
+#include "platforms/machine_info.hpp"
+
+namespace hv {
+
+class Vcpu;
+class Vm;
+struct DeviceSelection;
+struct NodeRecord;
+struct PassthroughResources;
+
+inline constexpr usize kMaxVcpus = kMaxVgicVcpus;
+
+class ArchVm {
+ public:
+  explicit ArchVm(Vm& owner);
+
+  // Called by Vm in this order, on the manager's thread; each logs why it fails.
+  /// An address space that reaches all of the VM's memory and devices; empty.
+  Result<void> create_translation();
+  /// Errors: those of mm::PageTable::map().
+  Result<void> map(GpaRange range, Hpa target, mm::PageAttributes attributes) { return stage2_->map(range, target, attributes); }
+  /// What the guest knows vCPU `index` by: MPIDR_EL1 affinity.
+  static u64 guest_id(const VmConfig& config, unsigned index);
+  /// A vCPU that was just made.
+  Result<void> prepare(Vcpu&) { return {}; }
+  /// vCPUs exist.
+  Result<void> create_devices();
+  Result<void> load_images();
+  /// Passthrough, then the device tree.
+  Result<void> give_devices();
+  StartState start_state() const;
+  Gpa entry() const { return start_state().entry; }
+  /// The guest's time begins; vCPUs take it from Vm::time_offset() when they are loaded.
+  void begin_time() {}
+  /// Address space and tables go; nothing runs any more.
+  void destroy_translation() { stage2_.reset(); }
+
+  /// Part of the host's own interrupt controller.
+  static bool belongs_to_host(const MachineInfo& machine, HpaRange range);
+
+  /// Points the calling CPU's stage 2 at this VM.
+  void load_translation();
+  VirtualInterrupts& interrupts() { return *interrupts_; }
+  u8 gic_version() const;
+
+  /// A trapped access of `vcpu` to guest-physical `address`; `size` is 1, 2, 4 or 8. Nothing / false: nobody answers there.
+  std::optional<u64> mmio_read(Vcpu& vcpu, Gpa address, u32 size);
+  bool mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value);
+
+  /// A character for the guest's UART. Any CPU, interrupts masked.
+  void console_input(char c);
+
+ private:
+  struct MmioRegion {
+    GpaRange range{};
+    MmioDevice* device = nullptr;  ///< nullptr: the terminal's UART
+  };
+
+  /// The UART's interrupt line.
+  class UartInterrupt final : public InterruptLine {
+   public:
+    explicit UartInterrupt(ArchVm& owner) : vm_(owner) {}
+    void set(bool asserted) override;
+
+   private:
+    ArchVm& vm_;
+  };
+
+  /// A guest that polls its UART this often without sending anything waits for input.
+  static constexpr unsigned kPollsThatMeanWaiting = 16;
+
+  /// The UART and what was typed but did not fit into its FIFO yet.
+  struct Terminal {
+    Terminal(ConsoleSink& sink, InterruptLine& line) : uart(sink, line) {}
+    /// Input beyond the queue's capacity is lost, as on a real line without flow control.
+    void type(char c) { static_cast<void>(typed.push_back(c)); }
+    void feed();
+    VPl011 uart;
+    unsigned reads = 0;  ///< register reads since the last write
+    StaticVector<char, 1024> typed{};
+  };
+
+  const MmioRegion* find_device(Gpa address, u32 size) const;
+  GpaRange console_range() const;
+  Result<void> add_device(GpaRange range, MmioDevice* device);
+  Result<void> select(const fdt::Fdt& host, std::span<NodeRecord> scratch, DeviceSelection& selection);
+  Result<void> map_resources(const PassthroughResources& resources);
+  Result<void> map_configured_ranges();
+  Result<void> give_interrupt(u32 intid, drivers::Trigger trigger);
+  Result<void> write_device_tree(const DeviceSelection& selection);
+
+  Vm& vm_;
+  std::optional<Stage2> stage2_;
+  std::optional<VirtualInterrupts> interrupts_;
+  StaticVector<MmioRegion, 8> mmio_{};
+  UartInterrupt uart_line_{*this};
+  Locked<Terminal, LockRank::VirtualDevice> terminal_;
+  u32 uart_interrupt_ = 0;  ///< 0: none
+  BootLayout layout_;
+};
+
+}  // namespace hv

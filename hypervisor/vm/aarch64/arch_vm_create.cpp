@@ -1,0 +1,232 @@
+// How the aarch64 half of a VM comes into being: stage 2, interrupt controller, boot images, device tree.
+#include <algorithm>
+#include <arch/sysreg.hpp>
+#include <board_config.hpp>
+
+#include "hypervisor/main/hypervisor.hpp"
+#include "hypervisor/vm/boot_layout.hpp"
+#include "hypervisor/vm/device_selection.hpp"
+#include "hypervisor/vm/guest_fdt.hpp"
+#include "hypervisor/vm/vm.hpp"
+#include "kernel/log/log.hpp"
+
+namespace hv {
+namespace {
+
+// Guests get room for what their tree has beyond the host's: memory, boot arguments, nodes of their own.
+constexpr usize kFdtGrowth = 16_KiB;
+constexpr GpaRange kDefaultConsole{Gpa(0x0900'0000), 4_KiB};
+constexpr u64 kGicVirtualInterfaceSize = 8_KiB;
+constexpr usize kMinNodeBytes = 16;  // begin and end tokens, an empty name, and a property at least
+constexpr u32 kAffinityBitsPerLevel = 8;
+constexpr usize kMaxNamedDevices = 64;
+
+// ICC_SGI1R and GICR_TYPER have the four affinity levels in one word; MPIDR_EL1 has a gap before the highest.
+constexpr u32 packed_affinity(u64 mpidr) {
+  constexpr unsigned kAff3Shift = 32;
+  return static_cast<u32>((mpidr & 0xff'ffff) | (mpidr >> kAff3Shift & 0xff) << (3 * kAffinityBitsPerLevel));
+}
+
+bool is_wildcard(const PassthroughDevice& device) { return device.by_path && device.name == "/"; }
+
+bool has_wildcard(const VmConfig& config) { return std::ranges::any_of(config.passthrough_devices, is_wildcard); }
+
+}  // namespace
+
+// The guest sees the affinity of the CPU it was given, so that a device tree of its own fits; vCPUs that share a CPU are told
+// apart by their index.
+u64 ArchVm::guest_id(const VmConfig& config, unsigned index) {
+  const auto ids = config.phys_cpu_ids;
+  const bool unique = ids.size() >= config.cpu_count && std::ranges::all_of(ids, [&](u64 id) { return std::ranges::count(ids, id) == 1; });
+  return unique ? ids[index] : index;
+}
+
+GpaRange ArchVm::console_range() const {
+  const ConsoleInfo& console = vm_.hypervisor().machine().console;
+  if (console.kind == ConsoleInfo::Kind::None) return kDefaultConsole;
+  return {Gpa(console.registers.base.value()).align_down(kPageSize), kPageSize};
+}
+
+Result<void> ArchVm::create_translation() {
+  u64 highest = 0;
+  for (const GuestRegion& region : vm_.regions()) highest = std::max(highest, region.gpa.end().value() - 1);
+  // Emulated devices need not be mapped, but an access to them must reach stage 2 and not the end of the address size.
+  for (const GpaRange& range : {console_range(), GpaRange{Gpa(vm_.hypervisor().machine().gic.distributor.base.value()), 64_KiB}})
+    highest = std::max(highest, range.end().value() - 1);
+
+  constexpr unsigned kLevels = board::kFeatureEptLevel4 ? 4 : 3;
+  const u64 pa_range = arch::ID_AA64MMFR0_EL1::pa_range(arch::ID_AA64MMFR0_EL1::read());
+  auto stage2 = Stage2::create(Gpa(highest), static_cast<unsigned>(pa_range), kLevels, static_cast<u8>(vm_.number() + 1), vm_.frames());
+  if (!stage2) return vm_.reject(stage2.error(), "has memory or devices beyond what this CPU can translate");
+  stage2_.emplace(std::move(*stage2));
+  return {};
+}
+
+Result<void> ArchVm::add_device(GpaRange range, MmioDevice* device) {
+  for (const GuestRegion& region : vm_.regions())
+    if (region.gpa.overlaps(range)) return vm_.reject(Error::Overlap, "has memory where its interrupt controller or console is");
+  TRY(mmio_.push_back({range, device}));
+  return {};
+}
+
+Result<void> ArchVm::create_devices() {
+  const MachineInfo& machine = vm_.hypervisor().machine();
+  const GicInfo& gic = machine.gic;
+  const auto& hardware = vm_.hypervisor().interrupts().virtual_interface();
+
+  VgicConfig config;
+  config.version = gic.version;
+  config.vcpu_count = static_cast<u8>(vm_.vcpu_count());
+  config.spi_count = static_cast<u16>(std::min(vm_.hypervisor().interrupts().gic().interrupt_count() - kFirstSpi, kMaxSpis));
+  config.list_registers = static_cast<u8>(hardware.list_register_count());
+  config.priority_bits = static_cast<u8>(hardware.priority_bits());
+  config.can_trap_deactivate = hardware.can_trap_deactivate();
+  for (unsigned i = 0; i < vm_.vcpu_count(); ++i) config.affinity[i] = packed_affinity(vm_.vcpu(i)->guest_id);
+  if (const auto valid = config.check(); !valid) return vm_.reject(valid.error(), "does not fit the machine's interrupt controller");
+  interrupts_.emplace(vm_, vm_.hypervisor().interrupts(), config, machine.timer.virtual_interrupt, machine.timer.physical_interrupt);
+
+  const Gpa distributor(gic.distributor.base.value());
+  if (gic.version == 2) {
+    TRY(add_device({distributor, 4_KiB}, &interrupts_->distributor()));
+    const Gpa cpu_interface(gic.cpu_interface.base.value());
+    TRY(stage2_->map({cpu_interface, kGicVirtualInterfaceSize}, gic.virtual_cpu_interface.base, mm::kDeviceReadWrite));
+  } else {
+    TRY(add_device({distributor, 64_KiB}, &interrupts_->distributor()));
+    const HpaRange& region = gic.redistributors[0];
+    const u64 size = vm_.vcpu_count() * VgicRedistributors::kStride;
+    if (region.size < size) return vm_.reject(Error::OutOfRange, "has more vCPUs than the machine's first redistributor region");
+    TRY(add_device({Gpa(region.base.value()), size}, &interrupts_->redistributors()));
+  }
+  uart_interrupt_ = machine.console.interrupt;
+  TRY(add_device(console_range(), nullptr));
+  return {};
+}
+
+Result<void> ArchVm::load_images() {
+  const VmConfig& config = vm_.config();
+  if (config.bios.present()) return vm_.reject(Error::NotSupported, "has a BIOS image, which this architecture does not use");
+  StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
+  for (const GuestRegion& region : vm_.regions()) TRY(ram.push_back(region.gpa));
+  const auto layout = plan_boot(config, ram,
+                                {.kernel_size = config.kernel.bytes().size(),
+                                 .kernel_header = Arm64Image::parse(config.kernel.bytes()),
+                                 .ramdisk_size = config.ramdisk.present() ? config.ramdisk.bytes().size() : 0});
+  if (!layout) return vm_.reject(layout.error().error, layout.error().what);
+  layout_ = *layout;
+  TRY(vm_.memory().write(layout_.kernel.base, config.kernel.bytes()));
+  if (!layout_.ramdisk.empty()) TRY(vm_.memory().write(layout_.ramdisk.base, config.ramdisk.bytes()));
+  return {};
+}
+
+// What other VMs name is theirs; of several wildcards the first VM's wins, so a later one counts for nothing.
+Result<void> ArchVm::select(const fdt::Fdt& host, std::span<NodeRecord> scratch, DeviceSelection& selection) {
+  StaticVector<std::string_view, kMaxNamedDevices> taken;
+  StaticVector<PassthroughDevice, kMaxNamedDevices> mine;
+  bool earlier = true;
+  bool wildcard_taken = false;
+  for (const VmConfig& other : kStaticVmConfigs) {
+    if (other.name == vm_.name()) {
+      earlier = false;
+      continue;
+    }
+    wildcard_taken |= earlier && has_wildcard(other);
+    for (const PassthroughDevice& device : other.passthrough_devices)
+      if (device.by_path && !is_wildcard(device)) TRY(taken.push_back(device.name));
+  }
+  for (const PassthroughDevice& device : vm_.config().passthrough_devices)
+    if (!(is_wildcard(device) && wildcard_taken)) TRY(mine.push_back(device));
+
+  VmConfig effective = vm_.config();
+  effective.passthrough_devices = mine;
+  const auto others = TRY(mm::make_box<DeviceOwners::Ranges>(vm_.hypervisor().heap()));
+  vm_.hypervisor().device_owners().of_others(vm_.number(), *others);
+  return select_devices(host, vm_.hypervisor().machine(), effective, {.paths = taken, .pages = *others}, scratch, selection);
+}
+
+Result<void> ArchVm::give_devices() {
+  const MachineInfo& machine = vm_.hypervisor().machine();
+  const fdt::Fdt host = TRY(fdt::Fdt::parse(machine.fdt));
+  auto selection = TRY(mm::make_box<DeviceSelection>(vm_.hypervisor().heap()));
+  const usize records = machine.fdt.size() / kMinNodeBytes + 1;
+  const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), records * sizeof(NodeRecord)));
+  TRY(select(host, {reinterpret_cast<NodeRecord*>(scratch.bytes().data()), records}, *selection));
+  for (const SelectionNote& note : selection->notes) log::warn("VM {}: {}: {}", vm_.name(), note.path, note.what);
+  TRY(map_resources(selection->resources));
+  TRY(map_configured_ranges());
+  return write_device_tree(*selection);
+}
+
+Result<void> ArchVm::map_resources(const PassthroughResources& resources) {
+  for (const HpaRange& range : resources.mmio) TRY(vm_.map_device("a device", Gpa(range.base.value()), range));
+  for (const HpaRange& range : resources.memory) {
+    TRY(stage2_->map({Gpa(range.base.value()), range.size}, range.base, mm::kReadWrite));
+  }
+  for (u32 intid = kFirstSpi; intid < kInterruptLimit; ++intid) {
+    if (!resources.interrupts.test(intid)) continue;
+    const auto trigger = resources.edge_triggered.test(intid) ? drivers::Trigger::Edge : drivers::Trigger::Level;
+    TRY(give_interrupt(intid, trigger));
+  }
+  return {};
+}
+
+Result<void> ArchVm::give_interrupt(u32 intid, drivers::Trigger trigger) {
+  TRY(interrupts_->map_hardware(intid, intid));
+  if (const auto given = vm_.hypervisor().interrupts().give_to_vm(intid, vm_, intid, trigger); !given) {
+    log::error("VM {}: interrupt {} cannot be given to it: {}", vm_.name(), intid, given.error());
+    return given;
+  }
+  return {};
+}
+
+bool ArchVm::belongs_to_host(const MachineInfo& machine, HpaRange range) {
+  const GicInfo& gic = machine.gic;
+  const auto overlaps = [&](const HpaRange& other) { return range.overlaps(other); };
+  return overlaps(machine.console.registers) || std::ranges::any_of(gic.redistributors, overlaps) || overlaps(gic.distributor) || overlaps(gic.cpu_interface) ||
+         overlaps(gic.hypervisor_interface) || overlaps(gic.virtual_cpu_interface);
+}
+
+Result<void> ArchVm::map_configured_ranges() {
+  for (const PassthroughDevice& device : vm_.config().passthrough_devices) {
+    if (device.by_path) continue;
+    TRY(vm_.map_passthrough(device.name, device.gpa, {device.hpa, device.size}));
+    if (device.irq >= kFirstSpi) TRY(give_interrupt(device.irq, drivers::Trigger::Level));
+  }
+  for (const PassthroughRange& range : vm_.config().passthrough_ranges)
+    TRY(vm_.map_passthrough("passthrough_addresses", range.gpa, {Hpa(range.gpa.value()), range.size}));
+  return {};
+}
+
+Result<void> ArchVm::write_device_tree(const DeviceSelection& selection) {
+  const MachineInfo& machine = vm_.hypervisor().machine();
+  StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
+  StaticVector<GuestCpu, kMaxVcpus> cpus;
+  for (const GuestRegion& region : vm_.regions()) TRY(ram.push_back(region.gpa));
+  for (unsigned i = 0; i < vm_.vcpu_count(); ++i) TRY(cpus.push_back({vm_.vcpu(i)->guest_id, machine.cpus[vm_.vcpu(i)->cpu].hardware_id}));
+
+  GuestMachine guest;
+  guest.ram = ram;
+  guest.cpus = cpus;
+  guest.gic_version = machine.gic.version;
+  guest.distributor = mmio_[0].range;
+  if (machine.gic.version == 2) {
+    guest.cpu_interface = {Gpa(machine.gic.cpu_interface.base.value()), kGicVirtualInterfaceSize};
+  } else {
+    guest.redistributors = mmio_[1].range;
+  }
+  guest.timer = machine.timer;
+  guest.console = console_range();
+  guest.console_interrupt = uart_interrupt_;
+  guest.initrd = layout_.ramdisk;
+  guest.command_line = vm_.config().command_line;
+
+  const usize room = std::min<usize>(layout_.fdt.size, machine.fdt.size() + vm_.config().dtb.bytes().size() + kFdtGrowth);
+  const mm::Scratch buffer = TRY(mm::Scratch::create(vm_.hypervisor().heap(), room));
+  const std::span<std::byte> out = buffer.bytes();
+  const auto size = vm_.config().dtb.present() ? adapt_guest_fdt(TRY(fdt::Fdt::parse(vm_.config().dtb.bytes())), guest, out)
+                                          : write_guest_fdt(selection, guest, out);
+  if (!size) return vm_.reject(size.error(), "does not get a device tree");
+  TRY(vm_.memory().write(layout_.fdt.base, out.first(*size)));
+  return {};
+}
+
+}  // namespace hv

@@ -1,0 +1,46 @@
+// Who has which device registers: every page belongs to one VM at most.
+#pragma once
+
+#include "kernel/base/result.hpp"
+#include "kernel/base/static_vector.hpp"
+#include "kernel/base/types.hpp"
+
+namespace hv {
+
+using namespace ax;
+
+/// Manager thread only. VMs go by their number.
+class DeviceOwners {
+ public:
+  static constexpr usize kMaxRanges = 512;
+  using Ranges = StaticVector<HpaRange, kMaxRanges>;
+
+  /// `pages` is `vm`'s from now on; what it has already counts as free. Errors: Busy (another VM has a part), OutOfMemory.
+  Result<void> claim(u16 vm, HpaRange pages) {
+    for (const Claim& other : claims_)
+      if (other.vm != vm && other.pages.overlaps(pages)) return fail(Error::Busy);
+    TRY(claims_.push_back({pages, vm}));
+    return {};
+  }
+
+  /// Everything that `vm` had is free.
+  void release(u16 vm) {
+    for (usize i = claims_.size(); i-- > 0;)
+      if (claims_[i].vm == vm) claims_.erase(i);
+  }
+
+  /// Appends what VMs other than `vm` have.
+  void of_others(u16 vm, Ranges& ranges) const {
+    for (const Claim& claim : claims_)
+      if (claim.vm != vm) static_cast<void>(ranges.push_back(claim.pages));
+  }
+
+ private:
+  struct Claim {
+    HpaRange pages{};
+    u16 vm = 0;
+  };
+  StaticVector<Claim, kMaxRanges> claims_{};
+};
+
+}  // namespace hv

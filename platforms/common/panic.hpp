@@ -1,0 +1,26 @@
+// The report of a panic: what is the same on every platform, and what each brings.
+#pragma once
+
+#include "kernel/base/types.hpp"
+
+namespace ax::platform {
+
+/// What panic() does before and after it prints: the first panic of the machine returns and owns the console; any other
+/// call halts its CPU.
+void begin_panic();
+[[noreturn]] void end_panic(const char* message);
+
+/// Prints the call chain that starts at `pc` with frame pointer `frame`, innermost first: `pc`, then the calls. Each
+/// address is printed as the ELF file knows it. Memory is touched only where the live tables allow it.
+void print_back_trace(u64 pc, u64 frame);
+
+// ---- provided by each platform, in its exceptions.cpp ----
+
+/// Whether the host may read the eight bytes at `address`.
+bool is_readable(u64 address);
+/// One line with the control registers of this CPU.
+void print_control_registers();
+/// Bytes from a return address back into the call before it.
+extern const u64 kCallSize;
+
+}  // namespace ax::platform

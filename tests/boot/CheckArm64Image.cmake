@@ -1,0 +1,63 @@
+# Script: an arm64 boot image is what a boot loader expects, and needs no linker any more.
+#   cmake -DELF=FILE -DBIN=FILE -DLOAD_ADDRESS=0x... -DOBJDUMP=... -DNM=... -P CheckArm64Image.cmake
+cmake_minimum_required(VERSION 3.25)
+
+function(tool out)
+  execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE output COMMAND_ERROR_IS_FATAL ANY)
+  set(${out} "${output}" PARENT_SCOPE)
+endfunction()
+
+# Little-endian number at an offset of the flat image.
+function(number out offset size)
+  file(READ ${BIN} bytes OFFSET ${offset} LIMIT ${size} HEX)
+  string(REGEX MATCHALL ".." bytes "${bytes}")
+  list(REVERSE bytes)
+  list(JOIN bytes "" digits)
+  math(EXPR value "0x${digits}")
+  set(${out} ${value} PARENT_SCOPE)
+endfunction()
+
+# Linux Documentation/arm64/booting.rst, "Call the kernel image".
+number(magic 56 4)
+if(NOT magic EQUAL 0x644d5241)
+  message(FATAL_ERROR "${BIN} has no arm64 Image header")
+endif()
+number(text_offset 8 8)
+number(image_size 16 8)
+number(flags 24 8)
+file(SIZE ${BIN} file_size)
+if(NOT text_offset EQUAL 0)
+  message(FATAL_ERROR "text_offset is ${text_offset}: a loader would not put the image on a 2 MiB boundary")
+endif()
+if(image_size LESS file_size)
+  message(FATAL_ERROR "image_size is ${image_size}, less than the file's ${file_size} bytes")
+endif()
+math(EXPR placement "${flags} & 9")  # bit 0: big-endian, bit 3: anywhere in RAM
+if(NOT placement EQUAL 8)
+  message(FATAL_ERROR "flags are ${flags}: the image must be little-endian and may be anywhere in RAM")
+endif()
+
+tool(headers ${OBJDUMP} -p ${ELF})
+if(NOT headers MATCHES "LOAD[ ]+off[ ]+0x[0-9a-f]+ vaddr 0x([0-9a-f]+) paddr 0x([0-9a-f]+)")
+  message(FATAL_ERROR "${ELF} has no segment to load")
+endif()
+math(EXPR virtual "0x${CMAKE_MATCH_1}")
+math(EXPR physical "0x${CMAKE_MATCH_2}")
+math(EXPR wanted "${LOAD_ADDRESS}")
+if(NOT virtual EQUAL wanted OR NOT physical EQUAL wanted)
+  message(FATAL_ERROR "the first segment is at 0x${CMAKE_MATCH_1}, the board's load_address is ${LOAD_ADDRESS}")
+endif()
+
+tool(undefined ${NM} -u ${ELF})
+string(STRIP "${undefined}" undefined)
+if(undefined)
+  message(FATAL_ERROR "undefined symbols:\n${undefined}")
+endif()
+tool(relocations ${OBJDUMP} -R ${ELF})
+string(REGEX MATCHALL "R_AARCH64_[A-Z0-9_]+" kinds "${relocations}")
+list(REMOVE_DUPLICATES kinds)
+if(NOT kinds STREQUAL "R_AARCH64_RELATIVE")
+  message(FATAL_ERROR "the image applies R_AARCH64_RELATIVE only, and has ${kinds}")
+endif()
+
+message(STATUS "image_size ${image_size}, file ${file_size} bytes")
