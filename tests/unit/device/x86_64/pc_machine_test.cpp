@@ -15,7 +15,9 @@ class PcMachineTest : public testing::Test {
  protected:
   u32 in(u16 port, u32 size = 1) { return pc.port_read(0, port, size); }
   void out(u16 port, u32 value, u32 size = 1) { pc.port_write(0, port, size, value); }
-  u32 apic(unsigned cpu, u32 offset) { return static_cast<u32>(pc.mmio_read(cpu, kApic + offset, 4).value()); }
+  u32 apic(unsigned cpu, u32 offset) {
+    return static_cast<u32>(pc.mmio_read(cpu, kApic + offset, 4).value_or(~u64{0}));
+  }
   void apic(unsigned cpu, u32 offset, u32 value) { EXPECT_TRUE(pc.mmio_write(cpu, kApic + offset, 4, value)); }
   void redirect(unsigned pin, u32 low) {
     EXPECT_TRUE(pc.mmio_write(0, kIoApic, 4, 0x10 + pin * 2));
@@ -129,6 +131,18 @@ TEST_F(PcMachineTest, PitThroughThe8259WithTheApicOff) {
   set_up_8259(1);
   start_pit(1000);
   advance(2'000'000);
+  EXPECT_EQ(take(0), 0x30u);
+}
+
+TEST_F(PcMachineTest, TurningTheApicOffLetsTheWaiting8259Through) {
+  apic(0, 0x350, 0x700 | kMasked);
+  set_up_8259(1);
+  start_pit(1000);
+  advance(2'000'000);
+  EXPECT_FALSE(pc.pending_vector(0).has_value());
+  host.take_kicks();
+  ASSERT_TRUE(pc.set_apic_base(0, 0xfee0'0000));
+  EXPECT_EQ(host.take_kicks(), 1u);
   EXPECT_EQ(take(0), 0x30u);
 }
 

@@ -294,7 +294,7 @@ TEST_F(VLocalApicTest, DivideConfigurations) {
   for (const auto& [value, divisor] : divisors) {
     write(0, kDivide, value);
     write(0, kInitial, 1000);
-    EXPECT_EQ(bus[0].deadline(), host.time + 1000 * divisor) << value;
+    EXPECT_EQ(bus[0].deadline(), host.time + u64{1000} * divisor) << value;
   }
 }
 

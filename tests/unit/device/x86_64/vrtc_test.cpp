@@ -56,7 +56,7 @@ TEST_F(VRtcTest, TellsTheTimeInBinaryAnd12Hours) {
   EXPECT_EQ(read(4), 0x91) << "11 p.m.";
   advance(2 * kSecond);
   EXPECT_EQ(read(4), 0x12) << "midnight is 12 a.m.";
-  advance(12 * 3600 * kSecond);
+  advance(u64{12} * 3600 * kSecond);
   EXPECT_EQ(read(4), 0x92);
 }
 
