@@ -128,7 +128,9 @@ template <class T, class... Args>
 class Scratch {
  public:
   /// Error: OutOfMemory.
-  static Result<Scratch> create(ObjectAllocator& heap, usize size) { return Scratch(heap, TRY(heap.allocate(size, alignof(u64))), size); }
+  static Result<Scratch> create(ObjectAllocator& heap, usize size) {
+    return Scratch(heap, TRY(heap.allocate(size, alignof(u64))), size);
+  }
   Scratch(Scratch&& other) noexcept : heap_(other.heap_), data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
   Scratch& operator=(Scratch&&) = delete;
   ~Scratch() {

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "hypervisor/vcpu/x86_64/backend.hpp"
+#include "hypervisor/vcpu/x86_64/decoder.hpp"
 #include "hypervisor/vcpu/x86_64/hardware_state.hpp"
 #include "hypervisor/vcpu/x86_64/start_state.hpp"
 #include "hypervisor/vcpu/x86_64/vm_services.hpp"
@@ -19,7 +20,8 @@ class ArchVcpu {
 
   /// Before any other function. `xcr0`: what any guest may enable there; 0 on a CPU without XSAVE. Manager thread, interrupts
   /// masked. Errors: OutOfMemory.
-  Result<void> create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings, u64 xcr0);
+  Result<void> create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings,
+                      u64 xcr0);
 
   /// Takes the state that a start-up IPI or a boot protocol asks for. Not while loaded.
   void reset(const StartState& state);
@@ -48,6 +50,7 @@ class ArchVcpu {
   void post_nmi() { nmi_.store(true, std::memory_order_release); }
 
   GuestRegisters registers;
+  DecodeCache decoded;  ///< instructions that were emulated for it
   VcpuBackend& backend() { return *backend_; }
   Vcpu& owner() { return owner_; }
   VmServices& vm() { return vm_; }

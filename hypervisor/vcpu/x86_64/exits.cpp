@@ -162,11 +162,11 @@ void crash(ArchVcpu& vcpu, std::string_view why) {
   const GuestRegisters& r = vcpu.registers;
   const VcpuBackend& cpu = vcpu.backend();
   const VmExit& exit = vcpu.backend().last_exit();
-  log::print_line("axvisor: VM {}, vCPU {}: {} (exit {:#x}, guest-physical {:#x})", vcpu.vm().name(), vcpu.index(), why, exit.code,
-                  exit.fault.address.value());
+  log::print_line("axvisor: VM {}, vCPU {}: {} (exit {:#x}, guest-physical {:#x})", vcpu.vm().name(), vcpu.index(), why,
+                  exit.code, exit.fault.address.value());
   log::print_line("  rip {:#x}  rflags {:#x}  cr0 {:#x}  cr2 {:#x}  cr3 {:#x}  cr4 {:#x}  efer {:#x}", r.rip, r.rflags,
-                  cpu.read(GuestRegister::Cr0), cpu.read(GuestRegister::Cr2), cpu.read(GuestRegister::Cr3), cpu.read(GuestRegister::Cr4),
-                  cpu.read(GuestRegister::Efer));
+                  cpu.read(GuestRegister::Cr0), cpu.read(GuestRegister::Cr2), cpu.read(GuestRegister::Cr3),
+                  cpu.read(GuestRegister::Cr4), cpu.read(GuestRegister::Efer));
   constexpr std::string_view kNames[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
   for (usize i = 0; i < r.gpr.size(); i += 4) {

@@ -37,7 +37,8 @@ bool has_wildcard(const VmConfig& config) { return std::ranges::any_of(config.pa
 // apart by their index.
 u64 ArchVm::guest_id(const VmConfig& config, unsigned index) {
   const auto ids = config.phys_cpu_ids;
-  const bool unique = ids.size() >= config.cpu_count && std::ranges::all_of(ids, [&](u64 id) { return std::ranges::count(ids, id) == 1; });
+  const bool unique =
+      ids.size() >= config.cpu_count && std::ranges::all_of(ids, [&](u64 id) { return std::ranges::count(ids, id) == 1; });
   return unique ? ids[index] : index;
 }
 
@@ -56,7 +57,8 @@ Result<void> ArchVm::create_translation() {
 
   constexpr unsigned kLevels = board::kFeatureEptLevel4 ? 4 : 3;
   const u64 pa_range = arch::ID_AA64MMFR0_EL1::pa_range(arch::ID_AA64MMFR0_EL1::read());
-  auto stage2 = Stage2::create(Gpa(highest), static_cast<unsigned>(pa_range), kLevels, static_cast<u8>(vm_.number() + 1), vm_.frames());
+  auto stage2 =
+      Stage2::create(Gpa(highest), static_cast<unsigned>(pa_range), kLevels, static_cast<u8>(vm_.number() + 1), vm_.frames());
   if (!stage2) return vm_.reject(stage2.error(), "has memory or devices beyond what this CPU can translate");
   stage2_.emplace(std::move(*stage2));
   return {};
@@ -82,8 +84,10 @@ Result<void> ArchVm::create_devices() {
   config.priority_bits = static_cast<u8>(hardware.priority_bits());
   config.can_trap_deactivate = hardware.can_trap_deactivate();
   for (unsigned i = 0; i < vm_.vcpu_count(); ++i) config.affinity[i] = packed_affinity(vm_.vcpu(i)->guest_id);
-  if (const auto valid = config.check(); !valid) return vm_.reject(valid.error(), "does not fit the machine's interrupt controller");
-  interrupts_.emplace(vm_, vm_.hypervisor().interrupts(), config, machine.timer.virtual_interrupt, machine.timer.physical_interrupt);
+  if (const auto valid = config.check(); !valid)
+    return vm_.reject(valid.error(), "does not fit the machine's interrupt controller");
+  interrupts_.emplace(vm_, vm_.hypervisor().interrupts(), config, machine.timer.virtual_interrupt,
+                      machine.timer.physical_interrupt);
 
   const Gpa distributor(gic.distributor.base.value());
   if (gic.version == 2) {
@@ -181,8 +185,8 @@ Result<void> ArchVm::give_interrupt(u32 intid, drivers::Trigger trigger) {
 bool ArchVm::belongs_to_host(const MachineInfo& machine, HpaRange range) {
   const GicInfo& gic = machine.gic;
   const auto overlaps = [&](const HpaRange& other) { return range.overlaps(other); };
-  return overlaps(machine.console.registers) || std::ranges::any_of(gic.redistributors, overlaps) || overlaps(gic.distributor) || overlaps(gic.cpu_interface) ||
-         overlaps(gic.hypervisor_interface) || overlaps(gic.virtual_cpu_interface);
+  return overlaps(machine.console.registers) || std::ranges::any_of(gic.redistributors, overlaps) || overlaps(gic.distributor) ||
+         overlaps(gic.cpu_interface) || overlaps(gic.hypervisor_interface) || overlaps(gic.virtual_cpu_interface);
 }
 
 Result<void> ArchVm::map_configured_ranges() {
@@ -201,7 +205,8 @@ Result<void> ArchVm::write_device_tree(const DeviceSelection& selection) {
   StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
   StaticVector<GuestCpu, kMaxVcpus> cpus;
   for (const GuestRegion& region : vm_.regions()) TRY(ram.push_back(region.gpa));
-  for (unsigned i = 0; i < vm_.vcpu_count(); ++i) TRY(cpus.push_back({vm_.vcpu(i)->guest_id, machine.cpus[vm_.vcpu(i)->cpu].hardware_id}));
+  for (unsigned i = 0; i < vm_.vcpu_count(); ++i)
+    TRY(cpus.push_back({vm_.vcpu(i)->guest_id, machine.cpus[vm_.vcpu(i)->cpu].hardware_id}));
 
   GuestMachine guest;
   guest.ram = ram;

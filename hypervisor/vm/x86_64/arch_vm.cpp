@@ -7,6 +7,7 @@
 #include <bit>
 #include <utility>
 
+#include "hypervisor/device/x86_64/kvmclock.hpp"
 #include "hypervisor/main/hypervisor.hpp"
 #include "hypervisor/vcpu/x86_64/architecture.hpp"
 #include "hypervisor/vm/vm.hpp"
@@ -42,6 +43,7 @@ class ArchVm::Msrs final : public MsrHost {
   void write_tsc(u64 value) override {
     adjust() = value - vm_.now();
     backend().set_tsc_offset(adjust() - vm_.vm_.time_offset());
+    vm_.update_clock(vcpu_, msr::kKvmSystemTime);
   }
   std::optional<u64> read_apic(u32 index) override {
     return vm_.with_machine([&](PcMachine& machine) -> std::optional<u64> {
@@ -207,6 +209,22 @@ void ArchVm::line_ended(u32 gsi) { vm_.hypervisor().interrupts().line_ended(vm_,
 /// Ticks of the VM's own time: 0 at its start.
 u64 ArchVm::now() { return drivers::host_timer::now() - vm_.time_offset(); }
 
+// A record that a guest wants outside its memory is not written: what it reads there is its own business.
+void ArchVm::update_clock(Vcpu& vcpu, u32 index) {
+  const MsrState& state = msrs_[vcpu.index];
+  GuestMemory& memory = vm_.memory();
+  if (index == msr::kKvmWallClock) {
+    // The same time of day as the RTC has at the start.
+    static_cast<void>(write_wall_clock(memory, clock_record(state.kvm_wall_clock), PcConfig{}.wall_clock * kNanosecondsPerSecond));
+  } else if (index == msr::kKvmSystemTime && clock_enabled(state.kvm_system_time)) {
+    const ClockScale scale = ClockScale::of(drivers::host_timer::frequency());
+    const u64 ticks = now();
+    static_cast<void>(write_system_time(memory, clock_record(state.kvm_system_time), ticks + tsc_adjust_[vcpu.index], scale.nanoseconds(ticks), scale));
+  } else if (index == msr::kKvmStealTime && clock_enabled(state.kvm_steal_time)) {
+    static_cast<void>(write_steal_time(memory, clock_record(state.kvm_steal_time), 0, false));
+  }
+}
+
 // A deadline is armed on the CPU of the vCPU that it belongs to.
 void ArchVm::set_changed_timers(PcMachine& machine) {
   for (u32 left = std::exchange(changed_timers_, 0); left != 0; left &= left - 1) {
@@ -242,4 +260,3 @@ void ArchVm::timer_due(Deadline& deadline) {
 }
 
 }  // namespace hv
-namespace hv { void ArchVm::update_clock(Vcpu&, u32) {} }

@@ -30,7 +30,9 @@ class ArchVm final : public VmServices, private PcHost {
   /// An address space that reaches all of the VM's memory; empty.
   Result<void> create_translation();
   /// Errors: those of mm::PageTable::map().
-  Result<void> map(GpaRange range, Hpa target, mm::PageAttributes attributes) { return translation_->map(range, target, attributes); }
+  Result<void> map(GpaRange range, Hpa target, mm::PageAttributes attributes) {
+    return translation_->map(range, target, attributes);
+  }
   /// What the guest knows vCPU `index` by: its APIC id.
   static u64 guest_id(const VmConfig&, unsigned index) { return index; }
   /// A vCPU that was just made.
@@ -110,7 +112,10 @@ class ArchVm final : public VmServices, private PcHost {
   void feed(PcMachine& machine);
   void set_changed_timers(PcMachine& machine);
   void arm(PcMachine& machine, unsigned vcpu);
+  /// Writes the record of the paravirtual clock that the MSR `index` of `vcpu` points to, on its CPU.
   void update_clock(Vcpu& vcpu, u32 index);
+  /// Returns the address of their root pointer.
+  Result<Gpa> load_firmware_tables();
 
   Vm& vm_;
   std::optional<NestedPaging> translation_;

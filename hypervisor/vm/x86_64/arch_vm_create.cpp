@@ -5,6 +5,7 @@
 #include "hypervisor/main/hypervisor.hpp"
 #include "hypervisor/vm/vm.hpp"
 #include "hypervisor/vm/x86_64/boot_plan.hpp"
+#include "hypervisor/vm/x86_64/guest_acpi.hpp"
 #include "kernel/base/memory.hpp"
 #include "kernel/log/log.hpp"
 #include "platforms/platform.hpp"
@@ -59,6 +60,15 @@ Result<void> ArchVm::create_devices() {
   return {};
 }
 
+Result<Gpa> ArchVm::load_firmware_tables() {
+  const GuestAcpi tables{.cpu_count = vm_.vcpu_count()};
+  const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), guest_acpi_size(tables.cpu_count)));
+  const usize size = TRY(write_guest_acpi(tables, scratch.bytes()));
+  if (const auto written = vm_.memory().write(tables.base, scratch.bytes().first(size)); !written)
+    return vm_.reject(written.error(), "has no memory for the ACPI tables at 0xe0000");
+  return tables.base;
+}
+
 Result<void> ArchVm::load_images() {
   const VmConfig& config = vm_.config();
   StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
@@ -72,6 +82,7 @@ Result<void> ArchVm::load_images() {
                                    .kernel = config.kernel.bytes(),
                                    .ramdisk = bytes_of(config.ramdisk),
                                    .bios = bytes_of(config.bios),
+                                   .rsdp = TRY(load_firmware_tables()),
                                    .scratch = scratch.bytes()});
   if (!plan) return vm_.reject(plan.error().error, plan.error().what);
   for (const BootPiece& piece : plan->pieces) TRY(vm_.memory().write(piece.to, piece.bytes));
@@ -82,7 +93,8 @@ Result<void> ArchVm::load_images() {
 Result<void> ArchVm::give_devices() {
   const VmConfig& config = vm_.config();
   for (const PassthroughDevice& device : config.passthrough_devices) {
-    if (device.by_path) return vm_.reject(Error::NotSupported, "names a device by its place in a device tree, which PCs do not have");
+    if (device.by_path)
+      return vm_.reject(Error::NotSupported, "names a device by its place in a device tree, which PCs do not have");
     TRY(vm_.map_passthrough(device.name, device.gpa, {device.hpa, device.size}));
   }
   for (const PassthroughRange& range : config.passthrough_ranges)
@@ -97,11 +109,18 @@ Result<void> ArchVm::give_ports() {
   constexpr u32 kConsolePorts = 8;
   const struct {
     u32 first, count;
-  } kept[] = {{0x20, 2}, {0x40, 4}, {0x61, 1}, {0xa0, 2}, {0x4d0, 2}, {0xcf8, 8}, {console, machine.console.is_port ? kConsolePorts : 0},
+  } kept[] = {{0x20, 2},
+              {0x40, 4},
+              {0x61, 1},
+              {0xa0, 2},
+              {0x4d0, 2},
+              {0xcf8, 8},
+              {console, machine.console.is_port ? kConsolePorts : 0},
               {machine.pc.power.pm1a_control_port, 2}};
   for (const PassthroughRange& range : vm_.config().passthrough_ports) {
     const u64 first = range.gpa.value();
-    const bool taken = std::ranges::any_of(kept, [&](const auto& k) { return first < k.first + k.count && k.first < first + range.size; });
+    const bool taken =
+        std::ranges::any_of(kept, [&](const auto& k) { return first < k.first + k.count && k.first < first + range.size; });
     if (taken) {
       log::error("VM {}: ports {:#x} to {:#x} belong to the host", vm_.name(), first, first + range.size - 1);
       return fail(Error::PermissionDenied);

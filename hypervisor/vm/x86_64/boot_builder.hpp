@@ -51,4 +51,7 @@ BootStatus plan_flat_multiboot(BootBuilder& builder);
 /// A kernel of any kind behind a 16-bit stub.
 BootStatus plan_bios(BootBuilder& builder);
 
+/// The last step where a kernel may want Multiboot information: EAX, EBX and the boot area. The RAM disk is placed.
+BootStatus describe_for_multiboot(BootBuilder& builder);
+
 }  // namespace hv

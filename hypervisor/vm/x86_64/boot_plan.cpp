@@ -4,6 +4,7 @@
 
 #include "hypervisor/config/kernel_format.hpp"
 #include "hypervisor/vm/x86_64/boot_builder.hpp"
+#include "hypervisor/vm/x86_64/multiboot_header.hpp"
 
 namespace hv {
 namespace {
@@ -67,7 +68,8 @@ BootStatus BootBuilder::add_command_line(usize limit) {
 BootStatus BootBuilder::add_boot_area() {
   const GpaRange area{boot_area::kBase, boot_area::kSize};
   if (bank_of(request.ram, area) == nullptr) return reject(Error::OutOfRange, "an x86 guest needs memory at address 0");
-  (void)plan.pieces.push_back({area.base, request.scratch.first(boot_area::kSize)});
+  if (!plan.pieces.push_back({area.base, request.scratch.first(boot_area::kSize)}))
+    return reject(Error::OutOfMemory, "the kernel has too many segments");
   return {};
 }
 
@@ -83,7 +85,8 @@ BootStatus plan_bios(BootBuilder& builder) {
   builder.plan.start = {.mode = StartState::Mode::Real16,
                         .rip = entry % kSegmentSize,
                         .real_segment = static_cast<u16>(align_down(entry, kSegmentSize) >> 4)};
-  return {};
+  // A stub that keeps EAX and EBX starts a Multiboot kernel.
+  return describe_for_multiboot(builder);
 }
 
 std::expected<BootPlan, LayoutError> plan_x86_boot(const BootRequest& request) {
@@ -94,10 +97,10 @@ std::expected<BootPlan, LayoutError> plan_x86_boot(const BootRequest& request) {
     if (!request.bios.empty()) return plan_bios(builder);
     if (format == KernelFormat::Elf) return plan_elf(builder);
     if (format == KernelFormat::BzImage && !multiboot) return plan_bzimage(builder);
-    if (format == KernelFormat::Flat && multiboot) return plan_flat_multiboot(builder);
+    if (format == KernelFormat::Flat && (multiboot || MultibootHeader::find(request.kernel))) return plan_flat_multiboot(builder);
     if (format == KernelFormat::Arm64Image) return reject(Error::NotSupported, "the kernel is an arm64 Image");
     if (format == KernelFormat::BzImage) return reject(Error::NotSupported, "a bzImage is no Multiboot kernel");
-    return reject(Error::NotSupported, "the kernel is neither a bzImage nor an ELF file, and has no bios_path");
+    return reject(Error::NotSupported, "the kernel is neither a bzImage nor an ELF file, and has neither a Multiboot header nor a bios_path");
   };
   if (const BootStatus status = run(); !status) return std::unexpected(status.error());
   return builder.plan;

@@ -3,15 +3,12 @@
 
 #include "hypervisor/vm/x86_64/boot_builder.hpp"
 #include "hypervisor/vm/x86_64/elf_image.hpp"
+#include "hypervisor/vm/x86_64/multiboot_header.hpp"
 
 namespace hv {
 namespace {
 
 constexpr Gpa kEnd32{4_GiB};
-
-void enter_protected(StartState& start, u64 entry, u64 rax, u64 rbx) {
-  start = {.mode = StartState::Mode::Protected32, .rip = entry, .rax = rax, .rbx = rbx};
-}
 
 // ---- PVH --------------------------------------------------------------------------------------------------------------
 
@@ -61,8 +58,7 @@ void build_start_info(BootBuilder& builder) {
 
 // ---- Multiboot --------------------------------------------------------------------------------------------------------
 
-constexpr u32 kHeaderMagic = 0x1bad'b002, kLoaderMagic = 0x2bad'b002;
-constexpr usize kHeaderSearch = 8192, kHeaderSize = 12;
+constexpr u32 kLoaderMagic = 0x2bad'b002;
 // Bits 0 to 15 of the header's flags must be understood: aligned modules, memory information, video mode (a wish).
 constexpr u32 kMandatory = 0xffff, kKnown = 1 << 0 | 1 << 1 | 1 << 2;
 
@@ -103,13 +99,8 @@ constexpr usize kLoaderName = 0xc0;
 
 /// The flags of the header, if there is one.
 std::optional<u32> multiboot_flags(std::span<const std::byte> file) {
-  const usize end = std::min(file.size(), kHeaderSearch);
-  for (usize at = 0; at + kHeaderSize <= end; at += sizeof(u32)) {
-    if (little_endian(file, at, 4) != kHeaderMagic) continue;
-    const u32 flags = static_cast<u32>(little_endian(file, at + 4, 4));
-    if (static_cast<u32>(kHeaderMagic + flags + little_endian(file, at + 8, 4)) == 0) return flags;
-  }
-  return std::nullopt;
+  const auto header = MultibootHeader::find(file);
+  return header ? std::optional(header->flags) : std::nullopt;
 }
 
 void build_multiboot_info(BootBuilder& builder) {
@@ -141,17 +132,21 @@ void build_multiboot_info(BootBuilder& builder) {
   builder.put(boot_area::kInformation, info);
 }
 
+BootStatus describe_for_pvh(BootBuilder& builder) {
+  if (auto status = builder.add_command_line(boot_area::kMaxCommandLine); !status) return status;
+  build_start_info(builder);
+  builder.plan.start.rbx = builder.address_of(boot_area::kInformation).value();
+  return builder.add_boot_area();
+}
+
 /// What both formats have in common once the kernel itself is placed.
 BootStatus finish(BootBuilder& builder, bool pvh, u64 entry) {
   if (entry >= kEnd32.value()) return reject(Error::OutOfRange, "the kernel's entry point is above 4 GiB");
   if (bank_of(builder.request.ram, {Gpa(entry), 1}) == nullptr)
     return reject(Error::OutOfRange, "the kernel's entry point is not in the memory");
   if (auto status = builder.add_ramdisk(kEnd32); !status) return status;
-  if (auto status = builder.add_command_line(boot_area::kMaxCommandLine); !status) return status;
-  if (pvh) build_start_info(builder);
-  else build_multiboot_info(builder);
-  enter_protected(builder.plan.start, entry, pvh ? 0 : kLoaderMagic, builder.address_of(boot_area::kInformation).value());
-  return builder.add_boot_area();
+  builder.plan.start = {.mode = StartState::Mode::Protected32, .rip = entry};
+  return pvh ? describe_for_pvh(builder) : describe_for_multiboot(builder);
 }
 
 BootStatus check_flags(std::optional<u32> flags) {
@@ -160,7 +155,27 @@ BootStatus check_flags(std::optional<u32> flags) {
   return {};
 }
 
+std::optional<MultibootHeader> header_with_addresses(std::span<const std::byte> file) {
+  const auto header = MultibootHeader::find(file);
+  return header && header->has_addresses() ? header : std::nullopt;
+}
+
+BootStatus plan_by_header(BootBuilder& builder, const MultibootHeader& header) {
+  const auto placement = header.placement(builder.request.kernel);
+  if (!placement) return std::unexpected(placement.error());
+  if (auto status = builder.add_image(placement->load, placement->bytes, placement->memory_size); !status) return status;
+  return finish(builder, false, placement->entry);
+}
+
 }  // namespace
+
+BootStatus describe_for_multiboot(BootBuilder& builder) {
+  if (auto status = builder.add_command_line(boot_area::kMaxCommandLine); !status) return status;
+  build_multiboot_info(builder);
+  builder.plan.start.rax = kLoaderMagic;
+  builder.plan.start.rbx = builder.address_of(boot_area::kInformation).value();
+  return builder.add_boot_area();
+}
 
 BootStatus plan_elf(BootBuilder& builder) {
   const BootRequest& request = builder.request;
@@ -168,22 +183,24 @@ BootStatus plan_elf(BootBuilder& builder) {
   if (!image) return std::unexpected(image.error());
   const std::optional<u32> flags = multiboot_flags(request.kernel);
   const bool wants_multiboot = request.config.boot_protocol == BootProtocol::Multiboot;
-  const bool pvh = image->pvh_entry && !wants_multiboot;
+  const std::optional<u32> pvh = wants_multiboot ? std::nullopt : image->pvh_entry;
   if (!pvh && !wants_multiboot && !flags) {
     return reject(Error::NotSupported, "the kernel is an ELF file without a PVH note or a Multiboot header");
   }
   if (!pvh) {
     if (auto status = check_flags(flags); !status) return status;
+    if (const auto header = header_with_addresses(request.kernel)) return plan_by_header(builder, *header);
   }
   for (const ElfSegment& segment : image->segments) {
     if (auto status = builder.add_image(segment.address, segment.bytes, segment.memory_size); !status) return status;
   }
-  return finish(builder, pvh, pvh ? *image->pvh_entry : image->entry);
+  return finish(builder, pvh.has_value(), pvh ? *pvh : image->entry);
 }
 
 BootStatus plan_flat_multiboot(BootBuilder& builder) {
   const BootRequest& request = builder.request;
   if (auto status = check_flags(multiboot_flags(request.kernel)); !status) return status;
+  if (const auto header = header_with_addresses(request.kernel)) return plan_by_header(builder, *header);
   if (auto status = builder.add_image(request.config.kernel.load_address, request.kernel, 0); !status) return status;
   return finish(builder, false, request.config.entry_point.value());
 }

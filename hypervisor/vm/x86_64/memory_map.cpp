@@ -6,20 +6,18 @@
 namespace hv {
 
 MemoryMap::MemoryMap(std::span<const GpaRange> ram) {
-  bool tables = false;
+  bool room = true, tables = false;
   for (const GpaRange& range : ram) {
-    add(range.base, std::min(range.end(), kVideoHole), MemoryType::Usable);
+    room = room && add(range.base, std::min(range.end(), kVideoHole), MemoryType::Usable);
     if (!tables && range.end() > kFirmwareTables.base) {
-      add(kFirmwareTables.base, kFirmwareTables.end(), MemoryType::Reserved);
+      room = room && add(kFirmwareTables.base, kFirmwareTables.end(), MemoryType::Reserved);
       tables = true;
     }
-    add(std::max(range.base, kHighMemory), range.end(), MemoryType::Usable);
+    room = room && add(std::max(range.base, kHighMemory), range.end(), MemoryType::Usable);
   }
 }
 
-void MemoryMap::add(Gpa from, Gpa to, MemoryType type) {
-  if (from < to && !entries_.full()) (void)entries_.push_back({{from, to - from}, type});
-}
+bool MemoryMap::add(Gpa from, Gpa to, MemoryType type) { return from >= to || entries_.push_back({{from, to - from}, type}); }
 
 u32 MemoryMap::kib_at(Gpa base) const {
   for (const MemoryMapEntry& entry : entries_) {

@@ -37,7 +37,7 @@ class MemoryMap {
   u32 upper_kib() const { return kib_at(kHighMemory); }
 
  private:
-  void add(Gpa from, Gpa to, MemoryType type);
+  bool add(Gpa from, Gpa to, MemoryType type);
   u32 kib_at(Gpa base) const;
   StaticVector<MemoryMapEntry, kMaxEntries> entries_{};
 };

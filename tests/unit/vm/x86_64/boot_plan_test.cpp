@@ -98,6 +98,18 @@ Bytes with_multiboot_header(u32 flags = 3) {
   return bytes;
 }
 
+/// A flat kernel of 256 bytes, linked at `load`, whose header says so; entered at its byte 0x40.
+Bytes with_addresses(u32 load, u32 load_end = 0, u32 bss_end = 0) {
+  Bytes bytes = with_multiboot_header(1 << 16);
+  put<u32>(bytes, 28, load + 16);
+  put<u32>(bytes, 32, load);
+  put<u32>(bytes, 36, load_end);
+  put<u32>(bytes, 40, bss_end);
+  put<u32>(bytes, 44, load + 0x40);
+  bytes.resize(256);
+  return bytes;
+}
+
 class X86Boot : public ::testing::Test {
  protected:
   X86Boot() : scratch(boot_area::kSize) {
@@ -421,12 +433,82 @@ TEST_F(X86Boot, StartsAFlatKernelThroughItsBios) {
   EXPECT_EQ(result->start.rip, 0x8000u);
   EXPECT_EQ(piece_at(*result, 0x8000)->bytes.size(), 512u);
   EXPECT_EQ(piece_at(*result, 0x20'0000)->bytes.data(), kernel.data());
-  EXPECT_EQ(result->pieces.size(), 2u);
   config.entry_point = Gpa(0x2'8010);
   EXPECT_EQ(plan(kernel)->start.real_segment, 0x2000);
   EXPECT_EQ(plan(kernel)->start.rip, 0x8010u);
   config.entry_point = Gpa(0x10'0000);
   EXPECT_EQ(error(kernel), "entry_point cannot be reached in real mode");
+}
+
+TEST_F(X86Boot, TellsABiosStubWhatAMultibootKernelWants) {
+  config.kernel_places_itself = false;
+  config.kernel.load_address = Gpa(0x20'0000);
+  config.bios.load_address = config.entry_point = Gpa(0x8000);
+  bios.resize(512);
+  ramdisk.resize(100);
+  const auto result = plan(Bytes(1000));
+  ASSERT_TRUE(result) << result.error().what;
+  EXPECT_EQ(result->start.mode, StartState::Mode::Real16);
+  EXPECT_EQ(result->start.rax, 0x2bad'b002u);
+  const u64 info = result->start.rbx;
+  EXPECT_EQ(at<u32>(*result, info), 0x24du);
+  EXPECT_EQ(text_at(*result, at<u32>(*result, info + 16)), "console=ttyS0 quiet");
+  EXPECT_EQ(at<u32>(*result, at<u32>(*result, info + 24)), 512_MiB - 4096);
+}
+
+TEST_F(X86Boot, PlacesAFlatKernelByTheAddressesOfItsMultibootHeader) {
+  config.kernel_places_itself = false;
+  config.kernel.load_address = config.entry_point = Gpa(0x20'0000);
+  ramdisk.resize(100);
+  config.ramdisk.load_address = Gpa(0x50'0000);
+  Bytes kernel = with_addresses(0x40'0000);
+  const auto result = plan(kernel);
+  ASSERT_TRUE(result) << result.error().what;
+  EXPECT_EQ(result->start.rip, 0x40'0040u);
+  EXPECT_EQ(result->start.rax, 0x2bad'b002u);
+  EXPECT_EQ(piece_at(*result, 0x40'0000)->bytes.size(), 256u);
+  kernel = with_addresses(0x40'0000, 0x40'0080, 0x50'0001);
+  EXPECT_EQ(error(kernel), "two images overlap") << "the bss counts";
+  config.ramdisk.load_address = Gpa(0x50'1000);
+  EXPECT_EQ(piece_at(*plan(kernel), 0x40'0000)->bytes.size(), 0x80u);
+}
+
+TEST_F(X86Boot, TheAddressesOfAMultibootHeaderCountMoreThanAnElfHeader) {
+  const Bytes kernel = elf(true, 0x20'0000, {{0x20'0000, with_addresses(0x40'0000), 4096}});
+  const auto result = plan(kernel);
+  ASSERT_TRUE(result) << result.error().what;
+  EXPECT_EQ(result->start.rip, 0x40'0040u);
+  const BootPiece* piece = piece_at(*result, 0x40'0000);
+  ASSERT_NE(piece, nullptr);
+  EXPECT_EQ(piece->bytes.data(), kernel.data() + 64 + 56) << "behind the ELF and program headers";
+}
+
+TEST_F(X86Boot, RefusesImpossibleAddressesInAMultibootHeader) {
+  config.kernel_places_itself = false;
+  constexpr std::string_view kDamaged = "the addresses in the kernel's Multiboot header are impossible";
+  const struct {
+    usize field;
+    u32 value;
+    const char* why;
+  } damages[] = {
+      {28, 0x40'0011, "the file does not begin that far before the header"},
+      {28, 0x3f'ffff, "the header is not loaded"},
+      {36, 0x40'0101, "the file ends before that"},
+      {36, 0x3f'ffff, "ends before it begins"},
+      {40, 0x40'00ff, "the bss ends in what is loaded"},
+      {40, 0x3f'ffff, "the bss ends before the kernel"},
+      {44, 0x40'0100, "enters behind the kernel"},
+      {44, 0x3f'ffff, "enters before the kernel"},
+  };
+  for (const auto& damage : damages) {
+    Bytes kernel = with_addresses(0x40'0000);
+    put<u32>(kernel, damage.field, damage.value);
+    EXPECT_EQ(error(kernel), kDamaged) << damage.why;
+  }
+  Bytes kernel = with_addresses(0x40'0000);
+  kernel.resize(16 + 31);
+  EXPECT_EQ(error(kernel), kDamaged) << "half a header";
+  EXPECT_EQ(error(with_addresses(0x2000'0000)), "an image does not fit into the memory at its address");
 }
 
 TEST_F(X86Boot, GivesAFlatKernelMultibootInformation) {
@@ -442,7 +524,7 @@ TEST_F(X86Boot, GivesAFlatKernelMultibootInformation) {
 }
 
 TEST_F(X86Boot, RefusesWhatNothingStarts) {
-  EXPECT_EQ(error(Bytes(1000)), "the kernel is neither a bzImage nor an ELF file, and has no bios_path");
+  EXPECT_EQ(error(Bytes(1000)), "the kernel is neither a bzImage nor an ELF file, and has neither a Multiboot header nor a bios_path");
   Bytes image(100);
   std::memcpy(image.data() + 56, "ARM\x64", 4);
   EXPECT_EQ(error(image), "the kernel is an arm64 Image");
@@ -451,11 +533,14 @@ TEST_F(X86Boot, RefusesWhatNothingStarts) {
 TEST_F(X86Boot, DamageDoesNoHarm) {
   std::mt19937 random(4);
   const Bytes seeds[] = {bzimage(), elf(true, 0x20'0000, {{0x20'0000, with_multiboot_header(), 4096}}, 0x20'0040),
-                         elf(false, 0x20'0000, {{0x20'0000, with_multiboot_header(), 4096}}, 0x20'0040)};
+                         elf(false, 0x20'0000, {{0x20'0000, with_multiboot_header(), 4096}}, 0x20'0040),
+                         with_addresses(0x40'0000, 0x40'00c0, 0x40'1000)};
+  config.kernel_places_itself = false;
+  config.kernel.load_address = Gpa(0x100'0000);
   constexpr u32 kInteresting[] = {0, 1, 4, 0xff, 0x7fff'ffff, 0x8000'0000, 0xffff'fff0, 0xffff'ffff};
   ramdisk.resize(5000);
-  for (unsigned round = 0; round < 9000; ++round) {
-    Bytes kernel = seeds[round % 3];
+  for (unsigned round = 0; round < 12000; ++round) {
+    Bytes kernel = seeds[round % std::size(seeds)];
     for (unsigned hits = 1 + random() % 3; hits > 0; --hits)
       put<u32>(kernel, random() % 0x270 % (kernel.size() - 4), kInteresting[random() % 8]);
     if (random() % 8 == 0) kernel.resize(random() % kernel.size());
