@@ -23,7 +23,8 @@ class PcHost {
   /// PcMachine::next_deadline(vcpu) has changed.
   virtual void deadline_changed(unsigned vcpu) = 0;
 
-  /// PcMachine::pending_vector(vcpu) has got something new: wake or interrupt the vCPU.
+  /// PcMachine::pending_vector(vcpu) may have got something new, be it by what the vCPU itself does: wake or interrupt
+  /// it. Without a kick, a vCPU for which nothing was pending need not ask again.
   virtual void kick(unsigned vcpu) = 0;
   /// A non-maskable interrupt arrives; several before the first is taken are one.
   virtual void nmi(unsigned vcpu) = 0;

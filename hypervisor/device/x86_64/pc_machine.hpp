@@ -36,12 +36,12 @@ struct PcConfig {
 class PcMachine {
  public:
   /// `config` has passed check(); `host` outlives the machine and is not called before the first call into it.
-  PcMachine(const PcConfig& config, PcHost& host);
+  [[gnu::cold]] PcMachine(const PcConfig& config, PcHost& host);
   PcMachine(const PcMachine&) = delete;
   PcMachine& operator=(const PcMachine&) = delete;
 
   /// The state after power-on, apart from the time and the CMOS memory. All vCPUs but 0 wait for a SIPI.
-  void power_on();
+  [[gnu::cold]] void power_on();
 
   // ---- what a vCPU does ----
 
@@ -134,7 +134,7 @@ class PcMachine {
     void (PcMachine::*write)(unsigned offset, u32 size, u32 value);
   };
   struct Tables;
-  static const Ports* find(u32 port);
+  [[gnu::noinline]] static const Ports* find(u32 port);
   static bool whole(const Ports* ports, u32 port, u32 size);
 
   bool takes_8259(unsigned vcpu) const { return apics_[vcpu].takes_8259() || io_apic_.takes_8259(vcpu); }

@@ -62,7 +62,7 @@ struct VLocalApic::Tables {
       {kDivide, kBoth, 0xb, &A::write_divide},
       {kSpurious, kBoth, 0x1ff, &A::write_spurious},
       {kErrorStatus, kBoth, 0, &A::write_error_status},
-      {kLogicalDestination, kOld, 0xff00'0000, &A::store},
+      {kLogicalDestination, kOld, 0xff00'0000, &A::write_logical_destination},
       {kDestinationFormat, kOld, 0xf000'0000, &A::write_destination_format},
   };
   /// Read-only: a write is dropped (xAPIC).
@@ -189,7 +189,16 @@ void VLocalApic::write_task_priority(unsigned, u32 value) {
   update();
 }
 
-void VLocalApic::write_destination_format(unsigned, u32 value) { regs_[kDestinationFormat] = value | 0x0fff'ffff; }
+// Pin 0 of the I/O APIC may pass the 8259's request on to the new logical destination.
+void VLocalApic::write_logical_destination(unsigned, u32 value) {
+  regs_[kLogicalDestination] = value;
+  bus_->host_.kick(index_);
+}
+
+void VLocalApic::write_destination_format(unsigned, u32 value) {
+  regs_[kDestinationFormat] = value | 0x0fff'ffff;
+  bus_->host_.kick(index_);
+}
 
 void VLocalApic::write_spurious(unsigned, u32 value) {
   regs_[kSpurious] = value;
@@ -301,7 +310,11 @@ void VLocalApic::update() {
   const u32 priority = task >> 4 >= service >> 4 ? task : service & 0xf0;
   regs_[kProcessorPriority] = priority;
   const unsigned request = highest(kRequest);
-  pending_ = request >> 4 > priority >> 4 ? static_cast<u8>(request) : 0;
+  const u8 pending = request >> 4 > priority >> 4 ? static_cast<u8>(request) : 0;
+  // Also when the vCPU's own EOI or lower task priority lets it through: nobody asks again without a kick.
+  const bool kick = pending != 0 && pending != pending_;
+  pending_ = pending;
+  if (kick) bus_->host_.kick(index_);
 }
 
 void VLocalApic::accept(u8 vector, bool level) {
@@ -313,7 +326,6 @@ void VLocalApic::accept(u8 vector, bool level) {
   regs_[kRequest + word] |= mask;
   regs_[kTriggerMode + word] = (regs_[kTriggerMode + word] & ~mask) | (level ? mask : 0);
   update();
-  if (pending_ == vector) bus_->host_.kick(index_);
 }
 
 void VLocalApic::acknowledge() {

@@ -35,6 +35,7 @@ class LocalApicBus;
 
 /// One local APIC. Its APIC id is the vCPU's number, in both modes, and read-only. Version 0x14, six LVT entries, no
 /// suppression of EOI broadcasts. The timer's bus clock is the TSC itself (CPUID leaf 0x15: crystal = TSC frequency).
+/// The spurious vector is kept and never delivered: no request goes away between pending() and acknowledge().
 /// Context: under the VM's device lock; MMIO and MSR accesses only for the vCPU that owns it.
 class VLocalApic {
  public:
@@ -44,10 +45,10 @@ class VLocalApic {
 
   void attach(LocalApicBus& bus, unsigned index);
   /// The state after power-on. vCPU 0 is as firmware leaves it: software-enabled, LINT0 = ExtINT ("virtual wire").
-  void power_on();
+  [[gnu::cold]] void power_on();
 
   /// IA32_APIC_BASE. False: #GP (reserved bits, a forbidden change of mode).
-  bool set_base(u64 value);
+  [[gnu::cold]] bool set_base(u64 value);
   u64 base() const { return base_; }
   /// False: the guest turned the APIC off; CPUID leaf 1 no longer reports it, INTR comes straight from the 8259.
   bool enabled() const { return (base_ & kBaseEnable) != 0; }
@@ -80,7 +81,7 @@ class VLocalApic {
 
   /// When run_timer() has something to do, in TSC ticks.
   u64 deadline() const { return (regs_[kLvtTimer] & kLvtMasked) != 0 ? kNoDeadline : expiry_; }
-  void run_timer(u64 now);
+  [[gnu::noinline]] void run_timer(u64 now);
 
   bool matches(const ApicMessage& message) const;
   void receive(const ApicMessage& message);
@@ -143,31 +144,32 @@ class VLocalApic {
     void (VLocalApic::*write)(unsigned index, u32 value);
   };
   struct Tables;
-  static const Register* find(unsigned index, unsigned mode);
+  [[gnu::noinline]] static const Register* find(unsigned index, unsigned mode);
 
   unsigned mode() const { return base_ >> 10 & 3; }
   bool software_enabled() const { return (regs_[kSpurious] & 1u << 8) != 0; }
-  void reset_registers();
-  void enter_mode();
+  [[gnu::cold]] void reset_registers();
+  [[gnu::cold]] void enter_mode();
 
   u32 read_register(unsigned index) {
     if (index < kRegisters && (kStoredXapic >> index & 1) != 0) [[likely]]
       return regs_[index];
     return read_special(index);
   }
-  u32 read_special(unsigned index);
+  [[gnu::cold]] u32 read_special(unsigned index);
   void write_register(unsigned index, u32 value);
   void store(unsigned index, u32 value) { regs_[index] = value; }
   void write_task_priority(unsigned, u32 value);
   void write_end_of_interrupt(unsigned, u32);
+  void write_logical_destination(unsigned, u32 value);
   void write_destination_format(unsigned, u32 value);
-  void write_spurious(unsigned, u32 value);
+  [[gnu::cold]] void write_spurious(unsigned, u32 value);
   void write_error_status(unsigned, u32);
   void write_command(unsigned, u32 value);
   void write_lvt(unsigned index, u32 value);
-  void write_lvt_timer(unsigned, u32 value);
+  [[gnu::cold]] void write_lvt_timer(unsigned, u32 value);
   void write_initial_count(unsigned, u32 value);
-  void write_divide(unsigned, u32 value);
+  [[gnu::cold]] void write_divide(unsigned, u32 value);
   void write_self_ipi(unsigned, u32 value);
   void send_command(u32 command, u32 destination);
 
@@ -175,12 +177,12 @@ class VLocalApic {
   void update();
   void accept(u8 vector, bool level);
   void error(u32 bit);
-  void initialise();
+  [[gnu::cold]] void initialise();
 
   u32 timer_mode() const { return regs_[kLvtTimer] >> 17 & 3; }
   unsigned divide_shift() const;
-  u32 current_count(u64 now) const;
-  void start_count(u64 now, u32 remaining);
+  [[gnu::noinline]] u32 current_count(u64 now) const;
+  [[gnu::noinline]] void start_count(u64 now, u32 remaining);
   void set_expiry(u64 expiry);
 
   std::array<u32, kRegisters> regs_{};
@@ -199,7 +201,7 @@ class VLocalApic {
 class LocalApicBus {
  public:
   /// `vcpus`: 1 to kMaxPcVcpus. `host` and `listener` outlive the bus.
-  LocalApicBus(PcHost& host, EndOfInterruptListener& listener, unsigned vcpus, u64 tsc_hz);
+  [[gnu::cold]] LocalApicBus(PcHost& host, EndOfInterruptListener& listener, unsigned vcpus, u64 tsc_hz);
   LocalApicBus(const LocalApicBus&) = delete;
   LocalApicBus& operator=(const LocalApicBus&) = delete;
 

@@ -146,7 +146,8 @@ u64 VRtc::from_fields(const Fields& from) const {
   const u64 year = decode(from[kCenturyField]) * 100u + decode(from[kYear]);
   const u64 month = std::clamp(decode(from[kMonth]), 1u, 12u);
   const u64 days = days_from_civil(std::max<u64>(year, 1970), month, std::max(decode(from[kDay]), 1u));
-  return days * kDaySeconds + decode_hour(from[kHour]) * 3600u + decode(from[kMinute]) * 60u + decode(from[kSecond]);
+  const u64 minutes = u64{decode_hour(from[kHour])} * 60 + decode(from[kMinute]);
+  return days * kDaySeconds + minutes * 60 + decode(from[kSecond]);
 }
 
 // ---- flags and deadlines ----

@@ -111,6 +111,19 @@ TEST_F(VLocalApicTest, TaskPriorityMasksItsClassAndBelow) {
   EXPECT_EQ(bus[0].pending(), 0x4f);
 }
 
+TEST_F(VLocalApicTest, KicksWhenTheVcpuItselfLetsAnInterruptThrough) {
+  send(1, 0, 0x50);
+  bus[0].acknowledge();
+  send(1, 0, 0x40);
+  host.take_kicks();
+  write(0, kEoi, 0);
+  EXPECT_EQ(host.take_kicks(), 1u) << "the end of a higher priority";
+  write(0, kTpr, 0x80);
+  EXPECT_EQ(host.take_kicks(), 0u);
+  write(0, kTpr, 0);
+  EXPECT_EQ(host.take_kicks(), 1u) << "a lower task priority";
+}
+
 TEST_F(VLocalApicTest, SoftwareDisabledAcceptsNothingAndMasksTheTable) {
   write(0, kLvtTimer, 0x40);
   write(0, kSvr, 0xff);
@@ -281,7 +294,7 @@ TEST_F(VLocalApicTest, DivideConfigurations) {
   for (const auto& [value, divisor] : divisors) {
     write(0, kDivide, value);
     write(0, kInitial, 1000);
-    EXPECT_EQ(bus[0].deadline(), host.time + 1000 * divisor) << value;
+    EXPECT_EQ(bus[0].deadline(), host.time + u64{1000} * divisor) << value;
   }
 }
 
