@@ -1,4 +1,4 @@
-# Targets for people: qemu, qemu-gdb, size, symbols, disasm, and the merged compile_commands.json.
+# Targets for people: qemu, qemu-gdb, size, symbols, disasm, iso, and the merged compile_commands.json.
 include_guard(GLOBAL)
 
 set(axvisor_run ${AXVISOR_XTASK} run --config ${PROJECT_SOURCE_DIR}/configs/qemu/qemu-${AXVISOR_ARCH}.toml
@@ -27,6 +27,19 @@ add_custom_target(disasm
   COMMAND ${AXVISOR_OBJDUMP} -d -C --section=.text $<TARGET_FILE:axvisor> > ${PROJECT_BINARY_DIR}/axvisor.asm
   COMMAND ${CMAKE_COMMAND} -E echo ${PROJECT_BINARY_DIR}/axvisor.asm
   DEPENDS axvisor VERBATIM)
+
+# A CD image that boots through GRUB on a PC's BIOS and on UEFI.
+if(AXVISOR_ARCH STREQUAL "x86_64")
+  set(iso ${PROJECT_BINARY_DIR}/axvisor.iso)
+  set(folder ${PROJECT_BINARY_DIR}/iso)
+  file(CONFIGURE OUTPUT ${folder}/boot/grub/grub.cfg CONTENT "set timeout=0\nmenuentry axvisor {\n  multiboot2 /boot/axvisor\n}\n")
+  add_custom_command(OUTPUT ${iso}
+    COMMAND ${CMAKE_COMMAND} -E copy $<TARGET_FILE:axvisor> ${folder}/boot/axvisor
+    COMMAND grub-mkrescue -o ${iso} ${folder}
+    DEPENDS axvisor ${folder}/boot/grub/grub.cfg
+    COMMENT "CD image axvisor.iso (grub-common, grub-pc-bin, grub-efi-amd64-bin, xorriso, mtools)" VERBATIM)
+  add_custom_target(iso DEPENDS ${iso})
+endif()
 
 # One compile_commands.json at the top of the tree for clangd: this board's commands first (they win for files that both
 # builds compile), then those of the host tools and tests.

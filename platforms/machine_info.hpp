@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernel/acpi/description.hpp"
 #include "kernel/base/static_vector.hpp"
 #include "kernel/base/types.hpp"
 
@@ -18,7 +19,6 @@ inline constexpr usize kMaxModules = 16;
 
 struct CpuInfo {
   u64 hardware_id = 0;  ///< MPIDR_EL1 affinity fields (bits 39:32, 23:0), or APIC id
-  u32 acpi_id = 0;      ///< x86: processor UID of the MADT
   bool online = false;  ///< set by the CPU itself when it has entered its idle loop
 };
 
@@ -53,54 +53,24 @@ struct TimerInfo {
   u64 frequency_hz = 0;
 };
 
-/// x86: where a register is that ACPI names.
-struct AcpiRegister {
-  enum class Space : u8 { None, Memory, Port, PciConfig };
-  Space space = Space::None;
-  u64 address = 0;  ///< PciConfig: device in bits 47:32, function in 31:16, offset in 15:0, on bus 0
-};
-
-struct IoApicInfo {
-  u8 id = 0;
-  HpaRange registers{};
-  u32 gsi_base = 0;  ///< global system interrupt of its first pin
-};
-
-/// An ISA interrupt that is not the global system interrupt of the same number, active high, edge-triggered.
-struct InterruptOverride {
-  u8 isa_interrupt = 0;
-  u32 gsi = 0;
-  bool active_low = false;
-  bool level = false;
-};
-
-/// Configuration space of PCI buses as memory: one MiB per bus.
-struct PciSegment {
-  HpaRange registers{};  ///< of `first_bus` and those that follow
-  u16 segment = 0;
-  u8 first_bus = 0;
-  u8 last_bus = 0;
-};
-
 /// x86: what ACPI says besides CPUs.
 struct PcInfo {
-  Hpa rsdp{};                                          ///< 0: no ACPI
-  HpaRange local_apic{Hpa(0xfee0'0000), kPageSize};    ///< registers in xAPIC mode
+  HpaRange local_apic{Hpa(0xfee0'0000), kPageSize};     ///< registers in xAPIC mode
   bool has_8259 = true;
-  StaticVector<IoApicInfo, 8> io_apics{};
-  StaticVector<InterruptOverride, 16> overrides{};
-  StaticVector<PciSegment, 4> pci{};
-  Hpa hpet{};                                          ///< registers; 0: none
-  u16 pm_timer_port = 0;                               ///< 0: none
-  u16 pm1a_control_port = 0;                           ///< 0: no power-off
-  u16 pm1b_control_port = 0;                           ///< 0: none
-  std::optional<u8> s5_sleep_type_a{};                 ///< SLP_TYP of power-off for each
-  u8 s5_sleep_type_b = 0;
-  u32 sci_interrupt = 9;                               ///< ISA interrupt or GSI
-  u16 smi_command_port = 0;                            ///< 0: always in ACPI mode
-  u8 acpi_enable = 0;                                  ///< what switches to ACPI mode, written to smi_command_port
-  AcpiRegister reset{};
-  u8 reset_value = 0;
+  StaticVector<acpi::IoApic, 8> io_apics{};
+  StaticVector<acpi::InterruptOverride, 16> overrides{};
+  StaticVector<acpi::PciSegment, 4> pci{};
+  Hpa hpet{};                                           ///< registers; 0: none
+  acpi::PowerManagement power{};
+  std::optional<acpi::SleepType> soft_off{};            ///< S5
+
+  /// How an ISA interrupt arrives at the I/O APICs.
+  acpi::InterruptOverride route(u8 isa_interrupt) const {
+    for (const acpi::InterruptOverride& entry : overrides) {
+      if (entry.isa_interrupt == isa_interrupt) return entry;
+    }
+    return {.isa_interrupt = isa_interrupt, .gsi = isa_interrupt};
+  }
 };
 
 enum class PsciConduit : u8 { None, Smc, Hvc };

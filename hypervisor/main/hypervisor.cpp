@@ -36,15 +36,23 @@ void Hypervisor::print_banner() const {
   log::print_line("axvisor {} on {} ({}), log {}", AXVISOR_VERSION, board::kName, machine_.model, log::name(log::kCompiledLevel));
   log::print_line("axvisor: features: {}", board::kFeatures.empty() ? std::string_view("none") : board::kFeatures);
   if (!board::kFeaturesNotBuilt.empty()) log::print_line("axvisor: not built yet, without effect: {}", board::kFeaturesNotBuilt);
+}
+
+void Hypervisor::print_machine() const {
   u64 ram = 0;
   for (const HpaRange& range : machine_.ram) ram += range.size;
-  log::print_line("axvisor: {} CPUs, {} MiB of RAM, {}, {} virtual machines", machine_.cpus.size(), ram >> 20, interrupts_.name(),
-                  kStaticVmConfigs.size());
+  log::print_line("axvisor: {} CPUs, {} MiB of RAM, {}, {}, {} virtual machines", machine_.cpus.size(), ram >> 20,
+                  guest_execution_.name(), interrupts_.name(), kStaticVmConfigs.size());
 }
 
 void Hypervisor::run_boot_cpu() {
   print_banner();
   if (const auto ready = interrupts_.init(); !ready) platform::panic("the interrupt controller cannot be used");
+  if (const auto ready = guest_execution_.init(heap_); !ready) {
+    log::print_line("axvisor: done: 0 stopped, {} failed: this machine cannot run guests", kStaticVmConfigs.size());
+    platform::power_off();
+  }
+  print_machine();
   create_cpu(0);
   percpu::this_cpu().program = cpus_[0];
   if (!interrupts_.init_cpu(0)) platform::panic("the boot CPU has no interrupt controller interface");
@@ -58,7 +66,7 @@ void Hypervisor::create_cpu(unsigned index) { cpus_[index] = new (cpu_storage[in
 
 void Hypervisor::run_cpu(unsigned index) {
   percpu::this_cpu().program = cpus_[index];
-  if (const auto ready = init_guest_execution(); !ready) platform::panic("a CPU cannot run guests");
+  if (const auto ready = guest_execution_.init_cpu(index); !ready) platform::panic("a CPU cannot run guests");
   machine_.cpus[index].online = true;
   online_.fetch_add(1, std::memory_order_release);
   log::debug("CPU {} ({:#x}) is online", index, machine_.cpus[index].hardware_id);

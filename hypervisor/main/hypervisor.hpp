@@ -8,6 +8,7 @@
 #include "hypervisor/main/locked_heap.hpp"
 #include "hypervisor/main/vm_manager.hpp"
 #include "hypervisor/sched/cpu.hpp"
+#include "hypervisor/vcpu/guest_execution.hpp"
 #include "hypervisor/vcpu/physical_interrupts.hpp"
 #include "hypervisor/vm/device_owners.hpp"
 #include "kernel/mm/heap.hpp"
@@ -32,6 +33,7 @@ class Hypervisor {
   Result<unsigned> cpu_with_id(u64 hardware_id) const;
 
   const MachineInfo& machine() const { return machine_; }
+  GuestExecution& guest_execution() { return guest_execution_; }
   PhysicalInterrupts& interrupts() { return interrupts_; }
   GuestConsole& console() { return console_; }
   VmManager& vms() { return vms_; }
@@ -44,12 +46,14 @@ class Hypervisor {
 
  private:
   void print_banner() const;
+  void print_machine() const;
   void start_secondary_cpus();
   void create_cpu(unsigned index);
   void quiesce();
 
   MachineInfo& machine_;
   LockedHeap heap_{platform::frames()};
+  GuestExecution guest_execution_;
   PhysicalInterrupts interrupts_;
   GuestConsole console_;
   VmManager vms_;

@@ -49,7 +49,10 @@ class Cpu {
   Vcpu* loaded = nullptr;  ///< whose registers, stage 2 and virtual interrupts are in the hardware
   bool reschedule = false;
   std::atomic<u64> rounds{0};  ///< times the inbox was emptied: what was posted before a change has been handled
-  std::atomic<u64> exits{0};  ///< guest exits, for reports; read by anyone
+
+  /// Guest exits, for reports. Read by anyone.
+  u64 exits() const { return exits_.load(std::memory_order_relaxed); }
+  void count_exit() { exits_.store(exits() + 1, std::memory_order_relaxed); }
 
  private:
   void drain_inbox();
@@ -64,6 +67,7 @@ class Cpu {
     Cpu& cpu;
   };
 
+  std::atomic<u64> exits_{0};  ///< written by this CPU only
   RunQueue run_queue_;
   Inbox inbox_;  ///< written by every CPU
   DeadlineQueue deadlines_;

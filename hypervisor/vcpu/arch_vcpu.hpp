@@ -1,4 +1,4 @@
-// The architecture's half of a vCPU: `StartState`, `ArchVcpu`, init_guest_execution().
+// The architecture's half of a vCPU: `StartState`, `ArchVcpu`.
 #pragma once
 
 #if defined(__aarch64__)

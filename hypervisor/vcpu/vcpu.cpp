@@ -11,10 +11,10 @@ constexpr u32 bit_of(VcpuRequest r) { return static_cast<u32>(r); }
 }  // namespace
 
 Vcpu::Vcpu(Vm& owner, unsigned vcpu_index, unsigned cpu_index, u64 id)
-    : Task(Kind::Vcpu, cpu_index), vm(owner), index(vcpu_index), guest_id(id), arch(*this) {}
+    : Task(Kind::Vcpu, cpu_index), vm(owner), index(vcpu_index), guest_id(id), arch(*this, owner.arch) {}
 
-void Vcpu::request(VcpuRequest what) {
-  requests_.fetch_or(bit_of(what), std::memory_order_release);
+void Vcpu::request(u32 bits) {
+  requests_.fetch_or(bits, std::memory_order_release);
   Cpu::current().notify(*this);
 }
 
@@ -35,6 +35,7 @@ void Vcpu::run(Cpu& cpu) {
     }
     if (cpu.loaded != this) load(cpu);
     arch.run_guest(cpu);
+    cpu.count_exit();
     if (state != State::Running) return;
     if (cpu.reschedule) {
       state = State::Ready;
@@ -48,7 +49,7 @@ bool Vcpu::serve_requests(Cpu& cpu) {
   if ((asked & (bit_of(VcpuRequest::Stop) | bit_of(VcpuRequest::Start))) != 0) {
     // Whatever of it is in the registers belongs to its life before.
     if (cpu.loaded == this) put(cpu);
-    arch.cancel_timers(cpu);
+    arch.cancel_timers();
   }
   if ((asked & bit_of(VcpuRequest::Stop)) != 0) {
     power_.store(VcpuPower::Off, std::memory_order_release);
@@ -78,11 +79,11 @@ void Vcpu::wait() {
 void Vcpu::load(Cpu& cpu) {
   if (cpu.loaded != nullptr) cpu.loaded->put(cpu);
   cpu.loaded = this;
-  arch.load(cpu);
+  arch.load(cpu.index);
 }
 
 void Vcpu::put(Cpu& cpu) {
-  arch.put(cpu);
+  arch.put();
   cpu.loaded = nullptr;
 }
 

@@ -32,7 +32,8 @@ class Vcpu : public Task {
   void run(Cpu& cpu);
 
   /// Posts a request and makes the vCPU look at it. Any CPU, interrupts masked.
-  void request(VcpuRequest what);
+  void request(VcpuRequest what) { request(static_cast<u32>(what)); }
+  void request(u32 bits);
 
   /// Starts it if it is off. Any CPU. False: it is on, or being started.
   bool start(const StartState& state);

@@ -15,6 +15,7 @@ std::string_view describe(StopReason reason) {
 
 void Vm::start() {
   time_offset_ = drivers::host_timer::now();
+  arch.begin_time();
   const u64 flags = arch::irq_save();
   boot_vcpu()->start(arch.start_state());
   arch::irq_restore(flags);

@@ -9,6 +9,7 @@ namespace ax {
 enum class LockRank : u8 {
   VirtualDevice,      ///< one emulated device
   VirtualInterrupts,  ///< one VM's interrupt controller
+  HostInterrupts,     ///< interrupt controllers whose registers are reached in two steps
   HostPageTable,      ///< the host's own address space
   Frames,             ///< page frames, their owners, and the heap made of them
   Console,            ///< log ring and console: taken last, so that everybody may log

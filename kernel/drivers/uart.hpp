@@ -60,7 +60,7 @@ class Pl011 final : public Uart {
 /// What every 16550 has in common, however its registers are reached.
 class Uart16550Registers : public Uart {
  public:
-  void init() final;
+  void init() override;
   std::optional<char> get() final;
   void enable_receive_interrupt() final;
   void acknowledge_interrupt() final;
@@ -91,11 +91,12 @@ class Uart16550 final : public Uart16550Registers {
   u8 width_ = 1;
 };
 
-/// A 16550 behind I/O ports, as PCs have it. x86 only.
+/// A 16550 behind I/O ports, as PCs have it. init() also sets the line to 115200 8N1: PC firmware need not have. x86 only.
 class Uart16550Ports final : public Uart16550Registers {
  public:
   constexpr Uart16550Ports() = default;
   explicit constexpr Uart16550Ports(u16 first_port) : first_port_(first_port) {}
+  void init() override;
 
  private:
   u8 read(u16 number) const override;

@@ -12,7 +12,7 @@
   .section .head.text, "ax"
   .balign 8
 multiboot1_header:
-  .long MULTIBOOT1_HEADER_MAGIC
+  .long ax_multiboot1_magic
   .long MULTIBOOT1_FLAGS
   .long -(MULTIBOOT1_HEADER_MAGIC + MULTIBOOT1_FLAGS)
   .long multiboot1_header
@@ -166,12 +166,19 @@ ax_trampoline_end:
 start_secondary_cpu:
   movq ax_root_table, %rax
   movq %rax, %cr3
-  movq ax_secondary_block, %rdi
+  xorl %edi, %edi
+  xchgq %rdi, ax_secondary_block
+  testq %rdi, %rdi
+  jz nothing_to_start
   movq PER_CPU_STACK_TOP(%rdi), %rsp
   call load_data_segments
   xorl %ebp, %ebp
   pushq $0
   jmp ax_start_secondary_cpu
+
+nothing_to_start:
+  hlt
+  jmp nothing_to_start
 
 // u64 ax_link_address()
   .global ax_link_address

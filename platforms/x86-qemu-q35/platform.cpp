@@ -2,16 +2,41 @@
 #include "platforms/platform.hpp"
 
 #include <arch/cpu.hpp>
+#include <arch/timer.hpp>
 
 #include "kernel/percpu/per_cpu.hpp"
 #include "platforms/x86-qemu-q35/boot_layout.h"
 #include "platforms/x86-qemu-q35/cpu_calls.hpp"
 #include "platforms/x86-qemu-q35/root.hpp"
 
+/// Who is to start next; whoever comes out of the trampoline takes it.
+extern "C" {
+constinit std::atomic<ax::percpu::PerCpu*> ax_secondary_block{nullptr};
+}
+
 namespace ax::platform {
 namespace {
 
+namespace timer = drivers::host_timer;
+
 constinit Root root;
+
+constexpr u64 kMicro = 1'000'000;
+/// A CPU that an emulator runs may take long to begin.
+constexpr u64 kStartPatience = 5 * kMicro;
+/// Between INIT and start-up IPI, and before a second one (SDM vol. 3 8.4.4.1; CPUs of this century need no 10 ms).
+constexpr u64 kAfterInit = 10, kAfterStartup = 1000;
+
+/// Waits until `condition`, at most so many microseconds; returns it.
+template <class Condition>
+bool wait(u64 microseconds, Condition condition) {
+  const u64 deadline = timer::now() + timer::frequency() * microseconds / kMicro;
+  while (!condition()) {
+    if (timer::now() >= deadline) return condition();
+    arch::cpu_relax();
+  }
+  return true;
+}
 
 /// Sends NMIs to every CPU of `cpus` but the calling one.
 void send_nmis(u64 cpus) {
@@ -20,6 +45,20 @@ void send_nmis(u64 cpus) {
     const unsigned index = static_cast<unsigned>(std::countr_zero(cpus));
     root.apic.send_nmi(static_cast<u32>(root.machine.cpus[index].hardware_id));
   }
+}
+
+/// The three stacks of a CPU that has none yet. Error: OutOfMemory; what was allocated is kept for the next attempt.
+Result<void> prepare_cpu(percpu::PerCpu& cpu, unsigned index) {
+  const auto allocate = [](u64& top, u64 size) -> Result<void> {
+    if (top == 0) top = TRY(allocate_stack(size)).value();
+    return {};
+  };
+  cpu.index = index;
+  cpu.hardware_id = root.machine.cpus[index].hardware_id;
+  cpu.stack_size = kCpuStackSize;
+  TRY(allocate(cpu.stack_top, kCpuStackSize));
+  TRY(allocate(cpu.emergency_stack_top, EMERGENCY_STACK_SIZE));
+  return allocate(root.nmi_stacks[index], NMI_STACK_SIZE);
 }
 
 }  // namespace
@@ -34,6 +73,25 @@ Result<void> map_device(HpaRange range) { return root.space.map_identity(root.fr
 Result<void> map_memory(HpaRange range) { return root.space.map_identity(root.frames, range, mm::kReadWrite); }
 Result<Hva> allocate_stack(u64 size) { return root.space.allocate_stack(root.frames, size); }
 void free_stack(Hva top, u64 size) { root.space.free_stack(root.frames, top, size); }
+
+Result<void> start_cpu(unsigned index) {
+  percpu::PerCpu* cpu = percpu::of(index);
+  if (cpu == nullptr || index >= root.machine.cpus.size() || index == 0) return fail(Error::InvalidArgument);
+  if ((root.running.load() >> index & 1) != 0) return fail(Error::AlreadyExists);
+  if (root.trampoline == Hpa(0)) return fail(Error::NotSupported);
+  TRY(prepare_cpu(*cpu, index));
+  const u32 apic_id = static_cast<u32>(cpu->hardware_id);
+  const auto is_taken = [] { return ax_secondary_block.load() == nullptr; };
+  ax_secondary_block = cpu;
+  root.apic.send_init(apic_id);
+  wait(kAfterInit, [] { return false; });
+  root.apic.send_startup(apic_id, root.trampoline);
+  if (wait(kAfterStartup, is_taken)) return {};
+  root.apic.send_startup(apic_id, root.trampoline);
+  if (wait(kStartPatience, is_taken)) return {};
+  // Should it come after all, it finds nothing to start and halts.
+  return ax_secondary_block.exchange(nullptr) == nullptr ? Result<void>{} : fail(Error::TimedOut);
+}
 
 void handle_cpu_call() {
   stop_if_panicking();

@@ -13,7 +13,7 @@ namespace {
 
 constexpr Target kTargets[] = {
     {"aarch64-unknown-none-softfloat", "aarch64", "aarch64-dyn", 0x4020'0000, true},
-    {"x86_64-unknown-none", "x86_64", "x86-qemu-q35", 0x20'0000, true},
+    {"x86_64-unknown-none", "x86_64", "x86-qemu-q35", 0x100'0000, true},
     {"riscv64gc-unknown-none-elf", "riscv64", "riscv64-qemu-virt", 0x8020'0000, false},
 };
 

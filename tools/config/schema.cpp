@@ -119,7 +119,7 @@ constexpr Key kBoardKeys[] = {
          "Where the ELF file is linked, and loaded by loaders that obey it. A multiple of 2 MiB. The image itself runs "
          "anywhere.",
      .unit = Unit::Address,
-     .default_doc = "0x4020_0000 on aarch64, 0x20_0000 on x86_64, 0x8020_0000 on riscv64",
+     .default_doc = "0x4020_0000 on aarch64, 0x100_0000 on x86_64, 0x8020_0000 on riscv64",
      .max = hv::kAddressLimit - 1,
      .origin = Origin::Ours},
     {.name = "vm_configs",

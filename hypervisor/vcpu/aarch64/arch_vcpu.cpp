@@ -27,35 +27,35 @@ void ArchVcpu::reset(const StartState& start) {
 }
 
 void ArchVcpu::run_guest(Cpu& cpu) {
-  vcpu_.vm.arch.interrupts().flush(vcpu_);
+  vm_.interrupts().flush(vcpu_);
   const ExitVector vector = ax_enter_guest(&registers);
-  cpu.exits.fetch_add(1, std::memory_order_relaxed);
   handle_exit(cpu, vcpu_, vector);
 }
 
-void ArchVcpu::load(Cpu& cpu) {
-  cpu.cancel(virtual_timer_wake_);
-  vcpu_.vm.arch.load_translation();
+void ArchVcpu::load(unsigned) {
+  Cpu::current().cancel(virtual_timer_wake_);
+  vm_.load_translation();
   load_system_registers(system_, vcpu_.guest_id, vcpu_.vm.time_offset());
   ax_restore_fp(&fp_);
-  vcpu_.vm.arch.interrupts().load(vcpu_);
+  vm_.interrupts().load(vcpu_);
 }
 
-void ArchVcpu::put(Cpu& cpu) {
-  vcpu_.vm.arch.interrupts().put(vcpu_);
+void ArchVcpu::put() {
+  vm_.interrupts().put(vcpu_);
   ax_save_fp(&fp_);
   save_system_registers(system_);
   // Its timer runs on without the hardware: somebody has to wake it when it is due.
-  if (timer_can_fire(system_.cntv_ctl_el0)) cpu.arm(virtual_timer_wake_, system_.cntv_cval_el0 + vcpu_.vm.time_offset());
+  if (timer_can_fire(system_.cntv_ctl_el0)) Cpu::current().arm(virtual_timer_wake_, system_.cntv_cval_el0 + vcpu_.vm.time_offset());
 }
 
-void ArchVcpu::cancel_timers(Cpu& cpu) {
+void ArchVcpu::cancel_timers() {
+  Cpu& cpu = Cpu::current();
   cpu.cancel(virtual_timer_wake_);
   cpu.cancel(physical_timer_);
   physical_timer_.control = 0;
 }
 
-bool ArchVcpu::has_deliverable() { return vcpu_.vm.arch.interrupts().has_deliverable(vcpu_); }
+bool ArchVcpu::has_deliverable() { return vm_.interrupts().has_deliverable(vcpu_); }
 
 void ArchVcpu::wake_for_timer(Deadline& deadline) {
   // Once it is loaded the hardware timer raises its interrupt by itself.
@@ -63,7 +63,7 @@ void ArchVcpu::wake_for_timer(Deadline& deadline) {
 }
 
 void ArchVcpu::virtual_timer_fired() {
-  VirtualInterrupts& interrupts = vcpu_.vm.arch.interrupts();
+  VirtualInterrupts& interrupts = vm_.interrupts();
   interrupts.hardware_interrupt(vcpu_, interrupts.virtual_timer_id());
   Cpu::current().notify(vcpu_);
 }
@@ -74,7 +74,7 @@ void ArchVcpu::set_physical_timer(u64 control, u64 compare_value) {
   physical_timer_.compare = compare_value;
   const bool enabled = timer_can_fire(control);
   const bool due = enabled && compare_value <= cpu.now();
-  vcpu_.vm.arch.interrupts().set_physical_timer_line(vcpu_, due);
+  vm_.interrupts().set_physical_timer_line(vcpu_, due);
   if (enabled && !due) {
     cpu.arm(physical_timer_, compare_value);
   } else {

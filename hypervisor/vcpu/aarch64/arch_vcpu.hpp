@@ -8,6 +8,7 @@
 
 namespace hv {
 
+class ArchVm;
 class Cpu;
 class Vcpu;
 
@@ -20,19 +21,19 @@ struct StartState {
 /// All functions: the vCPU's own CPU, interrupts masked.
 class ArchVcpu {
  public:
-  explicit ArchVcpu(Vcpu& owner) : vcpu_(owner) {}
+  ArchVcpu(Vcpu& owner, ArchVm& vm) : vcpu_(owner), vm_(vm) {}
 
   /// The architectural state after reset. Not loaded.
   void reset(const StartState& start);
   /// Moves the state into the hardware registers, stage 2 and list registers included, and back.
-  void load(Cpu& cpu);
-  void put(Cpu& cpu);
+  void load(unsigned cpu);
+  void put();
   /// One stay in the guest: enters with the interrupts that are due, returns when its exit has been answered. Loaded.
   void run_guest(Cpu& cpu);
   /// No request belongs to this architecture alone.
   void serve(u32) {}
   /// Its timers fire no more until they are set again.
-  void cancel_timers(Cpu& cpu);
+  void cancel_timers();
   /// An interrupt would end a WFI.
   bool has_deliverable();
 
@@ -59,6 +60,7 @@ class ArchVcpu {
   };
 
   Vcpu& vcpu_;
+  ArchVm& vm_;
   GuestSystemRegisters system_;
   GuestFpRegisters fp_;
   Timer virtual_timer_wake_{&wake_for_timer, vcpu_};  ///< armed while its CNTV runs and it is not loaded

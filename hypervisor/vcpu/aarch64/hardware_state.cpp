@@ -19,7 +19,7 @@ constexpr u64 kMdcr = MDCR_EL2::TPMCR | MDCR_EL2::TPM | MDCR_EL2::TDA | MDCR_EL2
 
 }  // namespace
 
-Result<void> init_guest_execution() {
+void init_guest_execution() {
   HCR_EL2::write(kHcr);
   MDCR_EL2::write(kMdcr);
   HSTR_EL2::write(0);
@@ -29,7 +29,6 @@ Result<void> init_guest_execution() {
   CNTHCTL_EL2::write(CNTHCTL_EL2::EL1PCTEN);
   VPIDR_EL2::write(MIDR_EL1::read());
   isb();
-  return {};
 }
 
 void load_system_registers(const GuestSystemRegisters& s, u64 mpidr, u64 time_offset) {

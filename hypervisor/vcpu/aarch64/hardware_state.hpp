@@ -4,12 +4,11 @@
 #include <arch/cpu.hpp>
 
 #include "hypervisor/vcpu/aarch64/context.hpp"
-#include "kernel/base/result.hpp"
 
 namespace hv {
 
-/// Control bits of EL2 that hold while any guest runs; written once per CPU. Interrupts masked. Never fails.
-Result<void> init_guest_execution();
+/// Control bits of EL2 that hold while any guest runs; written once per CPU. Interrupts masked.
+void init_guest_execution();
 
 /// `mpidr`: affinity fields for the guest; `time_offset`: counter ticks that CNTVCT lags behind CNTPCT.
 void load_system_registers(const GuestSystemRegisters& s, u64 mpidr, u64 time_offset);

@@ -9,6 +9,7 @@ namespace hv {
 Result<void> ArchVcpu::create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings,
                               u64 xcr0) {
   supported_xcr0_ = xcr0;
+  physical_address_bits_ = static_cast<u8>(machine.nested().physical_bits);
   floating_point_.emplace(TRY(FloatingPointState::create(xcr0, frames)));
   backend_ = TRY(machine.create_vcpu(heap, frames, settings));
   return {};
@@ -44,7 +45,7 @@ bool ArchVcpu::has_deliverable() {
   return (registers.rflags & x86::Rflags::kIf) != 0 && vm_.interrupt_pending(owner_);
 }
 
-void ArchVcpu::run_once(Cpu& cpu) {
+void ArchVcpu::run_guest(Cpu& cpu) {
   if (halted_) {
     if (!has_deliverable()) return vm_.wait(owner_);
     halted_ = false;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "hypervisor/vcpu/x86_64/backend.hpp"
+#include "hypervisor/vcpu/x86_64/decoder.hpp"
 #include "hypervisor/vcpu/x86_64/hardware_state.hpp"
 #include "hypervisor/vcpu/x86_64/start_state.hpp"
 #include "hypervisor/vcpu/x86_64/vm_services.hpp"
@@ -14,12 +15,13 @@ namespace hv {
 /// Members are for the vCPU's own CPU, interrupts masked, unless they say otherwise.
 class ArchVcpu {
  public:
-  /// `owner`: what the services are told. `index`: for reports. All outlive it.
-  ArchVcpu(Vcpu& owner, unsigned index, VmServices& vm) : owner_(owner), index_(index), vm_(vm) {}
+  /// `owner`: what the services are told. Both outlive it.
+  ArchVcpu(Vcpu& owner, VmServices& vm) : owner_(owner), vm_(vm) {}
 
   /// Before any other function. `xcr0`: what any guest may enable there; 0 on a CPU without XSAVE. Manager thread, interrupts
   /// masked. Errors: OutOfMemory.
-  Result<void> create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings, u64 xcr0);
+  Result<void> create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings,
+                      u64 xcr0);
 
   /// Takes the state that a start-up IPI or a boot protocol asks for. Not while loaded.
   void reset(const StartState& state);
@@ -30,7 +32,14 @@ class ArchVcpu {
 
   /// Delivers interrupts, enters the guest and answers the exit. Loaded. A vCPU that has halted and has nothing to wake up for
   /// asks its VM to wait instead.
-  void run_once(Cpu& cpu);
+  void run_guest(Cpu& cpu);
+
+  /// Requests of this architecture (VcpuRequest).
+  static constexpr u32 kArmTimer = 1 << 8;  ///< a deadline of its devices has changed
+  void serve(u32 asked) {
+    if ((asked & kArmTimer) != 0) vm_.arm_timer(owner_);
+  }
+  void cancel_timers() { vm_.cancel_timer(owner_); }
 
   /// Whether a halted vCPU has a reason to go on.
   bool has_deliverable();
@@ -41,16 +50,18 @@ class ArchVcpu {
   void post_nmi() { nmi_.store(true, std::memory_order_release); }
 
   GuestRegisters registers;
+  DecodeCache decoded;  ///< instructions that were emulated for it
   VcpuBackend& backend() { return *backend_; }
   Vcpu& owner() { return owner_; }
   VmServices& vm() { return vm_; }
-  unsigned index() const { return index_; }
+  unsigned index() const { return vm_.index_of(owner_); }
 
+  u8 physical_address_bits() const { return physical_address_bits_; }
   u64 xcr0() const { return floating_point_->xcr0(); }
   /// XSETBV. False: #GP.
   bool set_xcr0(u64 value);
 
-  /// HLT: the next run_once() waits.
+  /// HLT: the next run_guest() waits.
   void halt() { halted_ = true; }
   /// Both end in the guest or, when the architecture says so, in a shutdown of the VM.
   void inject(u8 vector, std::optional<u32> error_code = {});
@@ -61,11 +72,11 @@ class ArchVcpu {
   void deliver_nmi();
 
   Vcpu& owner_;
-  const unsigned index_;
   VmServices& vm_;
   mm::Box<VcpuBackend> backend_;
   std::optional<FloatingPointState> floating_point_;
   u64 supported_xcr0_ = 0;
+  u8 physical_address_bits_ = 0;
   std::atomic<bool> look_for_interrupt_{false};
   std::atomic<bool> nmi_{false};
   bool window_requested_ = false;

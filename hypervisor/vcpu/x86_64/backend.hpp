@@ -20,6 +20,7 @@ enum class ExitReason : u8 {
   Nmi,                   ///< a physical NMI: the host has taken it when enter() returns
   InterruptWindow,       ///< the guest can take an interrupt now
   NmiWindow,             ///< the guest can take an NMI now
+  LostShadow,            ///< an InterruptWindow in front of an instruction that still has an interrupt shadow
   Cpuid,
   Hlt,
   Hypercall,             ///< VMMCALL, VMCALL
@@ -97,6 +98,7 @@ class VcpuBackend {
 
   /// Runs the guest until it is left. The answer is valid until the next call. FP registers are the guest's, before and after.
   virtual const VmExit& enter(GuestRegisters& registers) = 0;
+  const VmExit& last_exit() const { return exit_; }
 
   /// Steps over an emulated instruction of `length` bytes: its interrupt shadow ends, and a guest that single-steps traps.
   virtual void complete_instruction(GuestRegisters& registers, unsigned length) = 0;
@@ -130,6 +132,8 @@ class VcpuBackend {
 
  protected:
   VcpuBackend() = default;
+
+  VmExit exit_{};
 };
 
 /// The machine's virtualisation extension.
@@ -152,6 +156,8 @@ Result<mm::Box<Virtualization>> create_virtualization(mm::ObjectAllocator& heap,
 
 /// Where a model-specific register that is part of a guest's state is kept; nothing for all others.
 std::optional<GuestRegister> register_of_msr(u32 index);
+/// The other way round. `which` is one of them.
+u32 msr_of_register(GuestRegister which);
 
 /// The ports that one VM reaches without an exit: none, until they are allowed.
 class PortPermissions {

@@ -25,7 +25,7 @@ struct GuestRegisters {
 };
 static_assert(offsetof(GuestRegisters, gpr) == 0 && offsetof(GuestRegisters, rip) == 128, "entry.S knows these offsets");
 
-/// SegmentRegister registers by the number that instructions encode, then the two of the system.
+/// Segment registers by the number that instructions encode, then the two of the system.
 enum class SegmentRegister : u8 { Es, Cs, Ss, Ds, Fs, Gs, Ldtr, Tr };
 
 /// A segment register with its hidden part.

@@ -96,4 +96,46 @@ ax_svm_enter:
     ret
     .size ax_svm_enter, . - ax_svm_enter
 
+// bool ax_vmx_enter(GuestRegisters* registers, bool launched)
+//
+// Interrupts stay masked: with external-interrupt exiting the host's flag does not matter to a guest.
+    .set    VMCS_HOST_RSP, 0x6c14
+
+    .balign 64
+    .global ax_vmx_enter
+    .type ax_vmx_enter, @function
+ax_vmx_enter:
+    PUSH_CALLEE_SAVED
+    pushq   %rdi
+    movl    $VMCS_HOST_RSP, %eax
+    vmwrite %rsp, %rax
+    testb   %sil, %sil
+    LOAD_GUEST
+    movq    RAX(%rdi), %rax
+    movq    RDI(%rdi), %rdi
+    jnz     1f
+    vmlaunch
+    jmp     2f
+1:  vmresume
+2:  popq    %rdi
+    POP_CALLEE_SAVED
+    xorl    %eax, %eax
+    ret
+    .size ax_vmx_enter, . - ax_vmx_enter
+
+    .balign 64
+    .global ax_vmx_exit
+    .type ax_vmx_exit, @function
+ax_vmx_exit:
+    pushq   %rdi
+    movq    8(%rsp), %rdi
+    STORE_GUEST
+    movq    %rax, RAX(%rdi)
+    popq    RDI(%rdi)
+    popq    %rdi
+    POP_CALLEE_SAVED
+    movl    $1, %eax
+    ret
+    .size ax_vmx_exit, . - ax_vmx_exit
+
     .section .note.GNU-stack, "", %progbits

@@ -7,6 +7,8 @@
 
 namespace hv {
 
+using namespace ax;
+
 /// An interrupt or exception as SVM and VMX both encode it (APM vol. 2 15.20, SDM vol. 3 25.8.3), the error code above it.
 class Event {
  public:
@@ -14,17 +16,17 @@ class Event {
 
   constexpr Event() = default;
   explicit constexpr Event(u64 encoded) : encoded_(encoded) {}
-  static constexpr Event of(Type type, u8 vector, std::optional<ax::u32> error_code = {}) {
-    return Event(kValid | ax::u64{static_cast<u8>(type)} << kTypeShift | vector |
-                 (error_code ? kHasErrorCode | ax::u64{*error_code} << kErrorCodeShift : 0));
+  static constexpr Event of(Type type, u8 vector, std::optional<u32> error_code = {}) {
+    return Event(kValid | u64{static_cast<u8>(type)} << kTypeShift | vector |
+                 (error_code ? kHasErrorCode | u64{*error_code} << kErrorCodeShift : 0));
   }
 
   constexpr bool valid() const { return (encoded_ & kValid) != 0; }
   constexpr u8 vector() const { return encoded_ & 0xff; }
   constexpr Type type() const { return static_cast<Type>(encoded_ >> kTypeShift & 7); }
   constexpr bool has_error_code() const { return (encoded_ & kHasErrorCode) != 0; }
-  constexpr ax::u32 error_code() const { return static_cast<ax::u32>(encoded_ >> kErrorCodeShift); }
-  constexpr ax::u64 encoded() const { return encoded_; }
+  constexpr u32 error_code() const { return static_cast<u32>(encoded_ >> kErrorCodeShift); }
+  constexpr u64 encoded() const { return encoded_; }
 
   /// Of an event whose delivery was cut short: whether it is lost unless it is injected again. One that an instruction causes
   /// comes again by itself, because RIP is still at the instruction.
@@ -44,7 +46,7 @@ class Event {
 
 /// The exception that `second` becomes when it arises in the delivery of `first` (SDM vol. 3 table 6-5). Nothing: shutdown.
 constexpr std::optional<Event> combine(Event first, Event second) {
-  constexpr ax::u32 kContributory = 1 << 0 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13;  // #DE #TS #NP #SS #GP
+  constexpr u32 kContributory = 1 << 0 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13;  // #DE #TS #NP #SS #GP
   const auto is_contributory = [](Event e) { return e.vector() < 32 && (kContributory >> e.vector() & 1) != 0; };
   const auto is_page_fault = [](Event e) { return e.vector() == x86::Vector::kPageFault; };
   if (!first.valid() || first.type() != Event::Type::Exception) return second;

@@ -79,7 +79,7 @@ void handle_protected(ArchVcpu& vcpu, const VmExit&) { vcpu.inject(Vector::kGene
 
 void handle_port(ArchVcpu& vcpu, const VmExit& exit) {
   const PortAccess& access = exit.port;
-  if (access.string) return emulate_string_port(vcpu, exit);
+  if (access.string) return emulate_instruction(vcpu, exit);
   u64& rax = vcpu.registers[Gpr::Rax];
   const u32 mask = static_cast<u32>((u64{1} << access.size * 8) - 1);
   if (access.in) {
@@ -96,12 +96,12 @@ void handle_port(ArchVcpu& vcpu, const VmExit& exit) {
 void handle_nested_fault(ArchVcpu& vcpu, const VmExit& exit) {
   if (exit.during_delivery) return crash(vcpu, "an event could not be delivered: its tables or its stack are not in its memory");
   if (exit.fault.on_walk) return crash(vcpu, "its page tables are not in its memory");
-  emulate_access(vcpu, exit);
+  emulate_instruction(vcpu, exit);
 }
 
 void handle_task_priority(ArchVcpu& vcpu, const VmExit& exit) {
-  const auto access = complete_task_priority(vcpu, exit);
-  if (!access) return crash(vcpu, "an access to CR8 could not be decoded");
+  const auto access = task_priority_move(vcpu, exit);
+  if (!access) return;  // another CPU of the guest changed the code: it runs again
   GuestRegisters& r = vcpu.registers;
   constexpr u64 kMaxPriority = 15;
   if (!access->write) {
@@ -119,6 +119,18 @@ void handle_task_priority(ArchVcpu& vcpu, const VmExit& exit) {
 
 void handle_nothing(ArchVcpu&, const VmExit&) {}
 void handle_window(ArchVcpu& vcpu, const VmExit&) { vcpu.interrupts_changed(); }
+
+// STI and HLT are a pair: an interrupt between them would leave the guest waiting for the next one. Any other instruction does
+// as well behind the interrupt as before it.
+void handle_lost_shadow(ArchVcpu& vcpu, const VmExit& exit) {
+  if (stands_at_halt(vcpu)) {
+    constexpr unsigned kHaltLength = 1;
+    vcpu.complete(kHaltLength);
+    vcpu.halt();
+  }
+  handle_window(vcpu, exit);
+}
+
 void handle_fatal(ArchVcpu& vcpu, const VmExit& exit) { crash(vcpu, describe(exit.reason)); }
 
 // ---- dispatch ---------------------------------------------------------------------------------------------------------
@@ -133,6 +145,7 @@ constexpr auto kHandlers = [] {
   set(ExitReason::Nmi, &handle_nothing);
   set(ExitReason::InterruptWindow, &handle_window);
   set(ExitReason::NmiWindow, &handle_nothing);
+  set(ExitReason::LostShadow, &handle_lost_shadow);
   set(ExitReason::Cpuid, &handle_cpuid);
   set(ExitReason::Hlt, &handle_halt);
   set(ExitReason::Hypercall, &handle_hypercall);
@@ -161,12 +174,12 @@ void handle_exit(ArchVcpu& vcpu, const VmExit& exit) { kHandlers[static_cast<usi
 void crash(ArchVcpu& vcpu, std::string_view why) {
   const GuestRegisters& r = vcpu.registers;
   const VcpuBackend& cpu = vcpu.backend();
-  const VmExit& exit = vcpu.last_exit();
-  log::print_line("axvisor: VM {}, vCPU {}: {} (exit {:#x}, guest-physical {:#x})", vcpu.vm().name(), vcpu.index(), why, exit.code,
-                  exit.fault.address.value());
+  const VmExit& exit = vcpu.backend().last_exit();
+  log::print_line("axvisor: VM {}, vCPU {}: {} (exit {:#x}, guest-physical {:#x})", vcpu.vm().name(), vcpu.index(), why,
+                  exit.code, exit.fault.address.value());
   log::print_line("  rip {:#x}  rflags {:#x}  cr0 {:#x}  cr2 {:#x}  cr3 {:#x}  cr4 {:#x}  efer {:#x}", r.rip, r.rflags,
-                  cpu.read(GuestRegister::Cr0), cpu.read(GuestRegister::Cr2), cpu.read(GuestRegister::Cr3), cpu.read(GuestRegister::Cr4),
-                  cpu.read(GuestRegister::Efer));
+                  cpu.read(GuestRegister::Cr0), cpu.read(GuestRegister::Cr2), cpu.read(GuestRegister::Cr3),
+                  cpu.read(GuestRegister::Cr4), cpu.read(GuestRegister::Efer));
   constexpr std::string_view kNames[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
   for (usize i = 0; i < r.gpr.size(); i += 4) {

@@ -4,6 +4,8 @@
 #include <arch/sysreg.hpp>
 #include <utility>
 
+#include "hypervisor/vcpu/x86_64/backend.hpp"
+
 namespace hv {
 
 using namespace ax::arch;
@@ -43,6 +45,65 @@ void save_breakpoints(BreakpointAddresses& a) {
 
 u64 read_guest_msr(u32 index) { return read_msr(index); }
 void write_guest_msr(u32 index, u64 value) { write_msr(index, value); }
+
+u64 read_hardware(GuestRegister which) {
+  u64 value;
+  switch (which) {
+    case GuestRegister::Cr2: return CR2::read();
+    case GuestRegister::Dr6: asm volatile("movq %%dr6, %0" : "=r"(value)); return value;
+    default: return read_msr(msr_of_register(which));
+  }
+}
+
+void write_hardware(GuestRegister which, u64 value) {
+  switch (which) {
+    case GuestRegister::Cr2: return CR2::write(value);
+    case GuestRegister::Dr6: asm volatile("movq %0, %%dr6" : : "r"(value)); return;
+    default: return write_msr(msr_of_register(which), value);
+  }
+}
+
+// ---- the host ---------------------------------------------------------------------------------------------------------
+
+namespace {
+
+struct [[gnu::packed]] TableRegister {
+  u16 limit;
+  u64 base;
+};
+
+// The base of a system segment is in four pieces (SDM vol. 3 figure 8-4).
+u64 system_segment_base(u64 gdt, u16 selector) {
+  const u64* descriptor = reinterpret_cast<const u64*>(gdt + (selector & ~u64{7}));
+  return (descriptor[0] >> 16 & 0xff'ffff) | (descriptor[0] >> 56 & 0xff) << 24 | (descriptor[1] & 0xffff'ffff) << 32;
+}
+
+}  // namespace
+
+HostState host_state() {
+  HostState h{.cr0 = CR0::read(), .cr3 = CR3::read(), .cr4 = CR4::read(), .efer = IA32_EFER::read(), .pat = IA32_PAT::read()};
+  asm("movw %%es, %0" : "=rm"(h.es));
+  asm("movw %%cs, %0" : "=rm"(h.cs));
+  asm("movw %%ss, %0" : "=rm"(h.ss));
+  asm("movw %%ds, %0" : "=rm"(h.ds));
+  asm("movw %%fs, %0" : "=rm"(h.fs));
+  asm("movw %%gs, %0" : "=rm"(h.gs));
+  asm("str %0" : "=rm"(h.tr));
+  TableRegister table;
+  asm("sgdt %0" : "=m"(table));
+  h.gdtr_base = table.base;
+  asm("sidt %0" : "=m"(table));
+  h.idtr_base = table.base;
+  h.fs_base = IA32_FS_BASE::read();
+  h.gs_base = IA32_GS_BASE::read();
+  h.tr_base = system_segment_base(h.gdtr_base, h.tr);
+  return h;
+}
+
+extern "C" void ax_host_interrupt(u64 vector);  // the platform's, as its IDT calls it
+
+void take_host_interrupt(u8 vector) { ax_host_interrupt(vector); }
+void take_host_nmi() { asm volatile("int $2"); }
 
 bool has_tsc_aux() {
   constexpr u32 kExtendedFeatures = 0x8000'0001;

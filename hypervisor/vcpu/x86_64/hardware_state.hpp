@@ -18,6 +18,22 @@ void save_breakpoints(BreakpointAddresses& addresses);
 u64 read_guest_msr(u32 index);
 void write_guest_msr(u32 index, u64 value);
 
+/// CR2, DR6, or one that read_guest_msr() reads: VMX leaves them to software.
+u64 read_hardware(GuestRegister which);
+void write_hardware(GuestRegister which, u64 value);
+
+/// What the host runs with on this CPU, for a VMCS. Fixed from the time a CPU enters its first guest.
+struct HostState {
+  u64 cr0 = 0, cr3 = 0, cr4 = 0, efer = 0, pat = 0;
+  u16 es = 0, cs = 0, ss = 0, ds = 0, fs = 0, gs = 0, tr = 0;
+  u64 fs_base = 0, gs_base = 0, tr_base = 0, gdtr_base = 0, idtr_base = 0;
+};
+HostState host_state();
+
+/// Does what the CPU does for a physical interrupt that a VM exit has acknowledged already, or for an NMI that caused it.
+void take_host_interrupt(u8 vector);
+void take_host_nmi();
+
 /// Whether this CPU has RDTSCP, and with it IA32_TSC_AUX.
 bool has_tsc_aux();
 

@@ -29,13 +29,14 @@ constexpr u16 kPausesBeforeExit = 3000;
 // ---- what an exit means -----------------------------------------------------------------------------------------------
 
 struct ExitKind {
-  ExitReason reason = ExitReason::Unexpected;
-  u8 length = 0;
+  ExitReason reason;
+  u8 length;
 };
 
 constexpr usize kExitCodes = 0x90;
 constexpr auto kExitKinds = [] {
-  std::array<ExitKind, kExitCodes> table{};
+  std::array<ExitKind, kExitCodes> table;
+  table.fill({ExitReason::Unexpected, 0});
   const auto set = [&](u64 code, ExitReason reason, u8 length) { table[code] = {reason, length}; };
   set(ExitCode::kCr8Read, ExitReason::TaskPriority, 0);
   set(ExitCode::kCr8Write, ExitReason::TaskPriority, 0);
@@ -149,17 +150,12 @@ void SvmVcpu::put() {
 void SvmVcpu::renew_asid() {
   ControlArea& c = vmcb_.control;
   epoch_ = settings_.translation.epoch();
-  if (generation_ == cpu_->generation && machine_.features.flush_by_asid) {
+  if (cpu_->asids.is_current(asid_) && machine_.features.flush_by_asid) {
     c.tlb_control = TlbControl::kFlushThisAsid;
     return;
   }
-  if (cpu_->next_asid >= cpu_->asid_count) {
-    ++cpu_->generation;
-    cpu_->next_asid = 1;
-    c.tlb_control = TlbControl::kFlushAll;
-  }
-  generation_ = cpu_->generation;
-  c.asid = cpu_->next_asid++;
+  if (cpu_->asids.renew(asid_)) c.tlb_control = TlbControl::kFlushAll;
+  c.asid = asid_.number;
   c.clean &= ~Clean::kAsid;
 }
 
@@ -168,7 +164,7 @@ void SvmVcpu::renew_asid() {
 const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
   ControlArea& c = vmcb_.control;
   SaveArea& s = vmcb_.save;
-  if (epoch_ != settings_.translation.epoch() || generation_ != cpu_->generation) [[unlikely]] renew_asid();
+  if (epoch_ != settings_.translation.epoch() || !cpu_->asids.is_current(asid_)) [[unlikely]] renew_asid();
   s.rax = registers[Gpr::Rax];
   s.rsp = registers[Gpr::Rsp];
   s.rip = registers.rip;
@@ -185,6 +181,11 @@ const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
   const Event interrupted(c.exit_interrupt_info);
   exit_.during_delivery = interrupted.valid();
   c.event_injection = interrupted.must_be_repeated() ? interrupted.encoded() : 0;
+  if ((c.interrupt_shadow & kInShadow) != 0) {
+    shadowed_ = registers.rip;
+  } else if (shadowed_ != registers.rip) {
+    shadowed_ = kNothingShadowed;
+  }
   classify(registers);
   return exit_;
 }
@@ -210,7 +211,11 @@ void SvmVcpu::classify(GuestRegisters& registers) {
       if (c.exit_info_1 != 0) exit_.reason = ExitReason::MsrWrite;
       break;
     case ExitReason::PortIo: return describe_port(registers);
-    case ExitReason::InterruptWindow: return close_window();
+    case ExitReason::InterruptWindow:
+      close_window();
+      if (shadowed_ == registers.rip) exit_.reason = ExitReason::LostShadow;
+      shadowed_ = kNothingShadowed;
+      break;
     case ExitReason::TaskPriority:
       exit_.task_priority.write = code == ExitCode::kCr8Write;
       exit_.task_priority.which.reset();
@@ -223,7 +228,7 @@ void SvmVcpu::classify(GuestRegisters& registers) {
       nmi_return_ = registers.rip;
       exit_.reason = ExitReason::Handled;
       break;
-    case ExitReason::Unexpected: return classify_exception(registers);
+    case ExitReason::Unexpected: return classify_exception();
     default: break;
   }
 }
@@ -249,7 +254,7 @@ void SvmVcpu::describe_fault() {
 }
 
 // The guest takes an intercepted exception all the same: it was only to be seen.
-void SvmVcpu::classify_exception(GuestRegisters&) {
+void SvmVcpu::classify_exception() {
   const ControlArea& c = vmcb_.control;
   const u64 vector = c.exit_code - ExitCode::kFirstException;
   if (vector != Vector::kDebug && vector != Vector::kAlignmentCheck) return;
@@ -261,6 +266,7 @@ void SvmVcpu::classify_exception(GuestRegisters&) {
 void SvmVcpu::complete_instruction(GuestRegisters& registers, unsigned length) {
   registers.rip += length;
   vmcb_.control.interrupt_shadow = 0;
+  shadowed_ = kNothingShadowed;
   if ((registers.rflags & Rflags::kTf) != 0) [[unlikely]] {
     write(GuestRegister::Dr6, vmcb_.save.dr6 | kDr6SingleStep);
     static_cast<void>(inject_exception(Vector::kDebug, {}));  // nothing is pending that it could double
@@ -330,6 +336,7 @@ void SvmVcpu::set_intercept(u64 exit_code, bool on) {
 }
 
 bool SvmVcpu::inject_exception(u8 vector, std::optional<u32> error_code) {
+  if ((vmcb_.save.cr0 & Cr0::kPe) == 0) error_code.reset();  // real mode knows none
   const auto event = combine(Event(vmcb_.control.event_injection), Event::of(Event::Type::Exception, vector, error_code));
   vmcb_.control.event_injection = event ? event->encoded() : 0;
   return event.has_value();
@@ -348,7 +355,8 @@ void SvmVcpu::inject_nmi() {
 
 bool SvmVcpu::can_take_interrupt(const GuestRegisters& registers) const {
   const ControlArea& c = vmcb_.control;
-  return (registers.rflags & Rflags::kIf) != 0 && (c.interrupt_shadow & 1) == 0 && !Event(c.event_injection).valid();
+  return (registers.rflags & Rflags::kIf) != 0 && (c.interrupt_shadow & kInShadow) == 0 && shadowed_ != registers.rip &&
+         !Event(c.event_injection).valid();
 }
 
 bool SvmVcpu::can_take_nmi(const GuestRegisters& registers) const {
@@ -375,6 +383,7 @@ void SvmVcpu::close_window() {
 void SvmVcpu::reset_events() {
   vmcb_.control.event_injection = 0;
   vmcb_.control.interrupt_shadow = 0;
+  shadowed_ = kNothingShadowed;
   nmi_ = NmiState::Open;
   set_intercept(ExitCode::kIret, false);
   close_window();

@@ -1,6 +1,7 @@
 // AMD SVM: one vCPU (APM vol. 2 chapter 15).
 #pragma once
 
+#include "hypervisor/vcpu/x86_64/address_tags.hpp"
 #include "hypervisor/vcpu/x86_64/backend.hpp"
 #include "hypervisor/vcpu/x86_64/events.hpp"
 #include "hypervisor/vcpu/x86_64/hardware_state.hpp"
@@ -17,13 +18,10 @@ struct Features {
   bool tsc_aux = false;
 };
 
-/// One CPU's part in running guests. Address space identifiers are handed out in turn; when they are used up a new generation
-/// begins with an empty TLB, and every vCPU takes a new one. ASID 0 is the host's.
+/// One CPU's part in running guests.
 struct SvmCpu {
   Hpa host_state{};    ///< a VMCB for VMSAVE of the host's FS, GS, TR and system-call registers
-  u32 asid_count = 0;  ///< CPUID Fn8000_000A EBX
-  u32 next_asid = 1;
-  u64 generation = 1;
+  AddressTags asids{};
 };
 
 /// Shared by all vCPUs of the machine.
@@ -72,7 +70,7 @@ class SvmVcpu final : public VcpuBackend {
   void close_window();
   void set_intercept(u64 exit_code, bool on);
   void classify(GuestRegisters& registers);
-  void classify_exception(GuestRegisters& registers);
+  void classify_exception();
   void describe_port(const GuestRegisters& registers);
   void describe_fault();
 
@@ -82,11 +80,15 @@ class SvmVcpu final : public VcpuBackend {
   const Hpa address_;  ///< of the VMCB
   VmFrames& frames_;
   SvmCpu* cpu_ = nullptr;  ///< nullptr: not loaded
-  u64 generation_ = 0;     ///< of the ASID
+  AddressTag asid_{};
   u64 epoch_ = 0;          ///< of the translation, at the last entry
+  /// An instruction that may not be interrupted, behind STI or a load of SS. Emulators save the shadow at an exit and do not
+  /// restore it at the entry, so it is remembered here.
+  static constexpr u64 kNothingShadowed = ~u64{0};
+  static constexpr u64 kInShadow = 1;
+  u64 shadowed_ = kNothingShadowed;
   NmiState nmi_ = NmiState::Open;
   u64 nmi_return_ = 0;     ///< RIP of the IRET in state Returning
-  VmExit exit_{};
   BreakpointAddresses breakpoints_{};
   u64 tsc_aux_ = 0;
 };

@@ -84,11 +84,12 @@ Result<void> SvmMachine::init_cpu(unsigned cpu) {
     return fail(Error::NotSupported);
   }
   SvmCpu& state = cpus_[cpu];
-  state.asid_count = cpuid(kSvmLeaf).ebx;
-  if (state.asid_count < kMinimumAsids) {
-    log::error("CPU {} offers {} address space identifiers for guests", cpu, state.asid_count);
+  const u32 asids = cpuid(kSvmLeaf).ebx;
+  if (asids < kMinimumAsids) {
+    log::error("CPU {} has no address space identifiers for guests", cpu);
     return fail(Error::NotSupported);
   }
+  state.asids = AddressTags(asids);
   const HpaRange pages = TRY(frames_.allocate(2 * kPageSize, kPageSize));
   __builtin_memset(reinterpret_cast<void*>(pages.base.value()), 0, pages.size);
   state.host_state = pages.base + kPageSize;

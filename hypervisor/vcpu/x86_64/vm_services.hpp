@@ -17,6 +17,7 @@ class Vcpu;
 class VmServices {
  public:
   virtual std::string_view name() const = 0;
+  virtual unsigned index_of(const Vcpu& vcpu) const = 0;
   virtual GuestMemory& memory() = 0;
 
   virtual CpuidResult cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) = 0;
@@ -37,6 +38,10 @@ class VmServices {
   virtual bool interrupt_pending(Vcpu& vcpu) = 0;
   /// Acknowledges it; it is in service from now on.
   virtual std::optional<u8> take_interrupt(Vcpu& vcpu) = 0;
+
+  /// Sets the timer for what the vCPU's devices have due next, or for nothing.
+  virtual void arm_timer(Vcpu& vcpu) = 0;
+  virtual void cancel_timer(Vcpu& vcpu) = 0;
 
   /// The vCPU sleeps until it is notified. The callee looks first whether that has happened (ArchVcpu::has_deliverable()).
   virtual void wait(Vcpu& vcpu) = 0;

@@ -36,12 +36,17 @@ class ArchVm {
   Result<void> map(GpaRange range, Hpa target, mm::PageAttributes attributes) { return stage2_->map(range, target, attributes); }
   /// What the guest knows vCPU `index` by: MPIDR_EL1 affinity.
   static u64 guest_id(const VmConfig& config, unsigned index);
+  /// A vCPU that was just made.
+  Result<void> prepare(Vcpu&) { return {}; }
   /// vCPUs exist.
   Result<void> create_devices();
   Result<void> load_images();
   /// Passthrough, then the device tree.
   Result<void> give_devices();
   StartState start_state() const;
+  Gpa entry() const { return start_state().entry; }
+  /// The guest's time begins; vCPUs take it from Vm::time_offset() when they are loaded.
+  void begin_time() {}
   /// Address space and tables go; nothing runs any more.
   void destroy_translation() { stage2_.reset(); }
 

@@ -13,4 +13,8 @@ inline void dsb_nsh() { fake::record("dsb nsh"); }
 inline void dmb_ish() { fake::record("dmb ish"); }
 inline void dmb_sy() { fake::record("dmb sy"); }
 
+// x86
+inline void mfence() { fake::record("mfence"); }
+inline void lfence() { fake::record("lfence"); }
+
 }  // namespace ax::arch

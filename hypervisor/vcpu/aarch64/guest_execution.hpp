@@ -1,0 +1,24 @@
+// What lets this machine's CPUs run guests: EL2.
+#pragma once
+
+#include <string_view>
+
+#include "hypervisor/vcpu/aarch64/hardware_state.hpp"
+#include "kernel/base/result.hpp"
+#include "kernel/mm/heap.hpp"
+
+namespace hv {
+
+class GuestExecution {
+ public:
+  /// Boot CPU, once, before init_cpu(). Never fails: the platform has started us at EL2.
+  Result<void> init(mm::ObjectAllocator&) { return {}; }
+  /// Each CPU, interrupts masked.
+  Result<void> init_cpu(unsigned) {
+    init_guest_execution();
+    return {};
+  }
+  std::string_view name() const { return "EL2"; }
+};
+
+}  // namespace hv

@@ -1,0 +1,262 @@
+// The x86 half of a VM at run time.
+#include "hypervisor/vm/x86_64/arch_vm.hpp"
+
+#include <arch/cpu.hpp>
+#include <arch/msr.hpp>
+#include <arch/timer.hpp>
+#include <bit>
+#include <utility>
+
+#include "hypervisor/device/x86_64/kvmclock.hpp"
+#include "hypervisor/main/hypervisor.hpp"
+#include "hypervisor/vcpu/x86_64/architecture.hpp"
+#include "hypervisor/vm/vm.hpp"
+#include "kernel/log/log.hpp"
+
+namespace hv {
+
+using namespace x86;
+
+namespace {
+
+constexpr u64 kApicEnabled = 1 << 11;  // IA32_APIC_BASE.EN
+
+}  // namespace
+
+template <class Action>
+auto ArchVm::with_machine(Action action) {
+  const auto machine = machine_->lock();
+  const auto result = action(*machine);
+  if (changed_timers_ != 0) [[unlikely]] set_changed_timers(*machine);
+  return result;
+}
+
+/// What MSR emulation asks, for the time of one access by `vcpu`, on its CPU.
+class ArchVm::Msrs final : public MsrHost {
+ public:
+  Msrs(ArchVm& vm, Vcpu& vcpu) : vm_(vm), vcpu_(vcpu) {}
+
+  u64 read_register(u32 index) override { return backend().read(*register_of_msr(index)); }
+  void write_register(u32 index, u64 value) override { backend().write(*register_of_msr(index), value); }
+  bool paging_enabled() override { return (backend().read(GuestRegister::Cr0) & Cr0::kPg) != 0; }
+  u64 read_tsc() override { return vm_.now() + adjust(); }
+  void write_tsc(u64 value) override {
+    adjust() = value - vm_.now();
+    backend().set_tsc_offset(adjust() - vm_.vm_.time_offset());
+    vm_.update_clock(vcpu_, msr::kKvmSystemTime);
+  }
+  std::optional<u64> read_apic(u32 index) override {
+    return vm_.with_machine([&](PcMachine& machine) -> std::optional<u64> {
+      if (index == msr::kApicBase) return machine.apic_base(vcpu_.index);
+      if (index != msr::kTscDeadline) return machine.apic_msr_read(vcpu_.index, index);
+      const u64 deadline = machine.tsc_deadline(vcpu_.index);
+      return deadline == 0 ? 0 : deadline + adjust();
+    });
+  }
+  bool write_apic(u32 index, u64 value) override {
+    return vm_.with_machine([&](PcMachine& machine) {
+      if (index == msr::kApicBase) return machine.set_apic_base(vcpu_.index, value);
+      if (index != msr::kTscDeadline) return machine.apic_msr_write(vcpu_.index, index, value);
+      machine.set_tsc_deadline(vcpu_.index, value == 0 ? 0 : value - adjust());
+      return true;
+    });
+  }
+  u64 host_arch_capabilities() override { return arch::read_msr(msr::kArchCapabilities); }
+  void clock_changed(u32 index) override { vm_.update_clock(vcpu_, index); }
+
+ private:
+  VcpuBackend& backend() { return vcpu_.arch.backend(); }
+  u64& adjust() { return vm_.tsc_adjust_[vcpu_.index]; }
+
+  ArchVm& vm_;
+  Vcpu& vcpu_;
+};
+
+// ---- what vCPUs ask ---------------------------------------------------------------------------------------------------
+
+std::string_view ArchVm::name() const { return vm_.name(); }
+unsigned ArchVm::index_of(const Vcpu& vcpu) const { return vcpu.index; }
+GuestMemory& ArchVm::memory() { return vm_.memory(); }
+
+CpuidResult ArchVm::cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) {
+  CpuidGuest guest;
+  guest.apic_id = vcpu.index;
+  guest.cpu_count = vm_.vcpu_count();
+  guest.xcr0 = vcpu.arch.xcr0();
+  guest.os_xsave = (vcpu.arch.backend().read(GuestRegister::Cr4) & Cr4::kOsxsave) != 0;
+  guest.apic_enabled = (machine_->without_lock().apic_base(vcpu.index) & kApicEnabled) != 0;
+  guest.tsc_hz = guest.apic_timer_hz = drivers::host_timer::frequency();
+  return guest_cpuid(host_cpuid(), guest, leaf, subleaf);
+}
+
+Result<u64> ArchVm::msr_read(Vcpu& vcpu, u32 index) {
+  Msrs host(*this, vcpu);
+  const auto value = read_msr({host, msrs_[vcpu.index], vm_.hypervisor().guest_execution().facts()}, index);
+  if (!value) return fail(Error::NotFound);
+  return *value;
+}
+
+bool ArchVm::msr_write(Vcpu& vcpu, u32 index, u64 value) {
+  Msrs host(*this, vcpu);
+  return write_msr({host, msrs_[vcpu.index], vm_.hypervisor().guest_execution().facts()}, index, value);
+}
+
+u32 ArchVm::port_in(Vcpu& vcpu, u16 port, u32 size) {
+  return with_machine([&](PcMachine& machine) {
+    const u32 value = machine.port_read(vcpu.index, port, size);
+    if (!typed_.empty()) feed(machine);
+    if (++port_reads_ == kReadsThatMeanWaiting) vm_.output().flush();
+    return value;
+  });
+}
+void ArchVm::port_out(Vcpu& vcpu, u16 port, u32 size, u32 value) {
+  with_machine([&](PcMachine& machine) {
+    port_reads_ = 0;
+    machine.port_write(vcpu.index, port, size, value);
+    return true;
+  });
+}
+
+std::optional<u64> ArchVm::mmio_read(Vcpu& vcpu, Gpa address, u32 size) {
+  return with_machine([&](PcMachine& machine) { return machine.mmio_read(vcpu.index, address, size); });
+}
+bool ArchVm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
+  return with_machine([&](PcMachine& machine) { return machine.mmio_write(vcpu.index, address, size, value); });
+}
+
+u8 ArchVm::task_priority(Vcpu& vcpu) { return machine_->lock()->cr8(vcpu.index); }
+void ArchVm::set_task_priority(Vcpu& vcpu, u8 priority) { machine_->lock()->set_cr8(vcpu.index, priority); }
+bool ArchVm::interrupt_pending(Vcpu& vcpu) { return machine_->lock()->pending_vector(vcpu.index).has_value(); }
+std::optional<u8> ArchVm::take_interrupt(Vcpu& vcpu) {
+  return with_machine([&](PcMachine& machine) {
+    const std::optional<u8> vector = machine.pending_vector(vcpu.index);
+    if (vector) machine.acknowledge(vcpu.index);
+    return vector;
+  });
+}
+
+void ArchVm::wait(Vcpu& vcpu) { vcpu.wait(); }
+void ArchVm::yield(Vcpu&) { Cpu::current().reschedule = true; }
+void ArchVm::crashed(Vcpu&) { vm_.request_stop(StopReason::Crash); }
+void ArchVm::handle_interrupts(Cpu& cpu) { cpu.handle_interrupts(); }
+
+// ---- from outside -----------------------------------------------------------------------------------------------------
+
+void ArchVm::begin_time() {
+  for (unsigned i = 0; i < vm_.vcpu_count(); ++i) vm_.vcpu(i)->arch.backend().set_tsc_offset(-vm_.time_offset());
+}
+
+void ArchVm::console_input(char c) {
+  with_machine([&](PcMachine& machine) {
+    // Input beyond the queue's capacity is lost, as on a real line without flow control.
+    static_cast<void>(typed_.push_back(c));
+    feed(machine);
+    return true;
+  });
+}
+
+void ArchVm::feed(PcMachine& machine) {
+  while (!typed_.empty() && machine.can_receive()) {
+    machine.receive(typed_[0]);
+    typed_.erase(0);
+  }
+}
+
+// An edge is over at once; a level lasts until the guest has ended the interrupt, when the host looks at the line again.
+void ArchVm::hardware_interrupt(u32 pin, bool level) {
+  with_machine([&](PcMachine& machine) {
+    machine.set_line(pin, true);
+    if (!level) machine.set_line(pin, false);
+    return true;
+  });
+}
+
+// ---- what the machine tells -------------------------------------------------------------------------------------------
+
+void ArchVm::kick(unsigned index) {
+  Vcpu& vcpu = *vm_.vcpu(index);
+  vcpu.arch.interrupts_changed();
+  // The one that runs here looks before its next entry anyway.
+  if (Cpu::current().running == &vcpu && vcpu.state == Task::State::Running) return;
+  vcpu.request(VcpuRequest::Interrupt);
+}
+
+void ArchVm::nmi(unsigned index) {
+  vm_.vcpu(index)->arch.post_nmi();
+  vm_.vcpu(index)->request(VcpuRequest::Interrupt);
+}
+
+void ArchVm::init(unsigned index) { vm_.vcpu(index)->power_off(); }
+
+void ArchVm::start(unsigned index, u8 vector) {
+  constexpr unsigned kVectorShift = 8;  // page number to segment
+  static_cast<void>(vm_.vcpu(index)->start({.real_segment = static_cast<u16>(vector << kVectorShift)}));
+}
+
+void ArchVm::console_output(char c) { vm_.output().put(c); }
+void ArchVm::power_off() { vm_.request_stop(StopReason::PowerOff); }
+void ArchVm::reset() { vm_.request_stop(StopReason::Reset); }
+
+void ArchVm::debug_exit(u32 code) {
+  log::info("VM {} wrote {} to its debug-exit port", vm_.name(), code);
+  vm_.request_stop(StopReason::PowerOff);
+}
+
+void ArchVm::line_ended(u32 gsi) { vm_.hypervisor().interrupts().line_ended(vm_, gsi); }
+
+// ---- time -------------------------------------------------------------------------------------------------------------
+
+/// Ticks of the VM's own time: 0 at its start.
+u64 ArchVm::now() { return drivers::host_timer::now() - vm_.time_offset(); }
+
+// A record that a guest wants outside its memory is not written: what it reads there is its own business.
+void ArchVm::update_clock(Vcpu& vcpu, u32 index) {
+  const MsrState& state = msrs_[vcpu.index];
+  GuestMemory& memory = vm_.memory();
+  if (index == msr::kKvmWallClock) {
+    // The same time of day as the RTC has at the start.
+    static_cast<void>(write_wall_clock(memory, clock_record(state.kvm_wall_clock), PcConfig{}.wall_clock * kNanosecondsPerSecond));
+  } else if (index == msr::kKvmSystemTime && clock_enabled(state.kvm_system_time)) {
+    const ClockScale scale = ClockScale::of(drivers::host_timer::frequency());
+    const u64 ticks = now();
+    static_cast<void>(write_system_time(memory, clock_record(state.kvm_system_time), ticks + tsc_adjust_[vcpu.index], scale.nanoseconds(ticks), scale));
+  } else if (index == msr::kKvmStealTime && clock_enabled(state.kvm_steal_time)) {
+    static_cast<void>(write_steal_time(memory, clock_record(state.kvm_steal_time), 0, false));
+  }
+}
+
+// A deadline is armed on the CPU of the vCPU that it belongs to.
+void ArchVm::set_changed_timers(PcMachine& machine) {
+  for (u32 left = std::exchange(changed_timers_, 0); left != 0; left &= left - 1) {
+    const auto index = static_cast<unsigned>(std::countr_zero(left));
+    Vcpu& vcpu = *vm_.vcpu(index);
+    if (vcpu.cpu == Cpu::current().index) {
+      arm(machine, index);
+    } else {
+      vcpu.request(ArchVcpu::kArmTimer);
+    }
+  }
+}
+
+void ArchVm::arm(PcMachine& machine, unsigned index) {
+  const u64 next = machine.next_deadline(index);
+  if (next == kNoDeadline) {
+    Cpu::current().cancel(timers_[index]);
+  } else {
+    Cpu::current().arm(timers_[index], next + vm_.time_offset());
+  }
+}
+
+void ArchVm::arm_timer(Vcpu& vcpu) { arm(*machine_->lock(), vcpu.index); }
+void ArchVm::cancel_timer(Vcpu& vcpu) { Cpu::current().cancel(timers_[vcpu.index]); }
+
+void ArchVm::timer_due(Deadline& deadline) {
+  const Timer& timer = static_cast<Timer&>(deadline);
+  ArchVm& self = *timer.vm;
+  const auto machine = self.machine_->lock();
+  machine->run_timers(timer.vcpu, self.now());
+  self.changed_timers_ |= 1u << timer.vcpu;
+  self.set_changed_timers(*machine);
+}
+
+}  // namespace hv

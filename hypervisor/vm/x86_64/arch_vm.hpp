@@ -1,0 +1,133 @@
+// The x86 half of a VM: nested paging, the PC's devices, MSRs, boot protocol.
+#pragma once
+
+#include <array>
+#include <optional>
+
+#include "hypervisor/config/vm_config.hpp"
+#include "hypervisor/device/x86_64/pc_machine.hpp"
+#include "hypervisor/sched/deadline_queue.hpp"
+#include "hypervisor/vcpu/x86_64/arch_vcpu.hpp"
+#include "hypervisor/vcpu/x86_64/msr_policy.hpp"
+#include "hypervisor/vcpu/x86_64/vm_services.hpp"
+#include "hypervisor/vm/x86_64/nested_paging.hpp"
+#include "kernel/base/spinlock.hpp"
+#include "kernel/base/static_vector.hpp"
+#include "platforms/machine_info.hpp"
+
+namespace hv {
+
+class Vcpu;
+class Vm;
+
+inline constexpr usize kMaxVcpus = kMaxPcVcpus;
+
+class ArchVm final : public VmServices, private PcHost {
+ public:
+  explicit ArchVm(Vm& owner) : vm_(owner) {}
+
+  // Called by Vm in this order, on the manager's thread; each logs why it fails.
+  /// An address space that reaches all of the VM's memory; empty.
+  Result<void> create_translation();
+  /// Errors: those of mm::PageTable::map().
+  Result<void> map(GpaRange range, Hpa target, mm::PageAttributes attributes) {
+    return translation_->map(range, target, attributes);
+  }
+  /// What the guest knows vCPU `index` by: its APIC id.
+  static u64 guest_id(const VmConfig&, unsigned index) { return index; }
+  /// A vCPU that was just made.
+  Result<void> prepare(Vcpu& vcpu);
+  /// vCPUs exist.
+  Result<void> create_devices();
+  Result<void> load_images();
+  /// Passthrough of addresses, ports and interrupts.
+  Result<void> give_devices();
+  const StartState& start_state() const { return start_; }
+  Gpa entry() const { return Gpa(start_.rip); }
+  /// The guest's time begins.
+  void begin_time();
+  /// Address space and tables go; nothing runs any more.
+  void destroy_translation();
+
+  /// Part of the host's own interrupt controllers and timers.
+  static bool belongs_to_host(const MachineInfo& machine, HpaRange range);
+
+  /// A character for the guest's serial port. Any CPU, interrupts masked.
+  void console_input(char c);
+  /// The physical line behind `pin` of the guest's I/O APIC has raised an interrupt. Any CPU, interrupts masked.
+  void hardware_interrupt(u32 pin, bool level);
+
+  // VmServices
+  std::string_view name() const override;
+  unsigned index_of(const Vcpu& vcpu) const override;
+  GuestMemory& memory() override;
+  CpuidResult cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) override;
+  Result<u64> msr_read(Vcpu& vcpu, u32 index) override;
+  bool msr_write(Vcpu& vcpu, u32 index, u64 value) override;
+  u32 port_in(Vcpu& vcpu, u16 port, u32 size) override;
+  void port_out(Vcpu& vcpu, u16 port, u32 size, u32 value) override;
+  std::optional<u64> mmio_read(Vcpu& vcpu, Gpa address, u32 size) override;
+  bool mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) override;
+  u8 task_priority(Vcpu& vcpu) override;
+  void set_task_priority(Vcpu& vcpu, u8 priority) override;
+  bool interrupt_pending(Vcpu& vcpu) override;
+  std::optional<u8> take_interrupt(Vcpu& vcpu) override;
+  void arm_timer(Vcpu& vcpu) override;
+  void cancel_timer(Vcpu& vcpu) override;
+  void wait(Vcpu& vcpu) override;
+  void yield(Vcpu& vcpu) override;
+  void crashed(Vcpu& vcpu) override;
+  void handle_interrupts(Cpu& cpu) override;
+
+ private:
+  /// A guest that reads ports this often without writing to one waits for input.
+  static constexpr unsigned kReadsThatMeanWaiting = 16;
+
+  /// Fires what is due in the machine. One per vCPU, on that vCPU's CPU; the first one's is for the chipset, too.
+  struct Timer : Deadline {
+    Timer() : Deadline(&ArchVm::timer_due) {}
+    ArchVm* vm = nullptr;
+    unsigned vcpu = 0;
+  };
+  class Msrs;
+
+  // PcHost: called under the machine's lock.
+  u64 now() override;
+  void kick(unsigned vcpu) override;
+  void nmi(unsigned vcpu) override;
+  void init(unsigned vcpu) override;
+  void start(unsigned vcpu, u8 vector) override;
+  void console_output(char c) override;
+  void power_off() override;
+  void reset() override;
+  void debug_exit(u32 code) override;
+  void deadline_changed(unsigned vcpu) override { changed_timers_ |= 1u << vcpu; }
+  void line_ended(u32 gsi) override;
+
+  Result<void> give_ports();
+  static void timer_due(Deadline& deadline);
+  /// Locks the machine for `action(machine)`, then sets the timers that it has changed.
+  template <class Action>
+  auto with_machine(Action action);
+  void feed(PcMachine& machine);
+  void set_changed_timers(PcMachine& machine);
+  void arm(PcMachine& machine, unsigned vcpu);
+  /// Writes the record of the paravirtual clock that the MSR `index` of `vcpu` points to, on its CPU.
+  void update_clock(Vcpu& vcpu, u32 index);
+  /// Returns the address of their root pointer.
+  Result<Gpa> load_firmware_tables();
+
+  Vm& vm_;
+  std::optional<NestedPaging> translation_;
+  std::optional<PortPermissions> ports_;
+  std::optional<Locked<PcMachine, LockRank::VirtualDevice>> machine_;
+  StaticVector<char, 1024> typed_{};  ///< input that does not fit into the serial port yet; under the machine's lock
+  unsigned port_reads_ = 0;           ///< since the last write; under the machine's lock
+  u32 changed_timers_ = 0;  ///< vCPUs, by bit; under the machine's lock
+  std::array<Timer, kMaxVcpus> timers_{};
+  std::array<MsrState, kMaxVcpus> msrs_{};
+  std::array<u64, kMaxVcpus> tsc_adjust_{};  ///< guest's counter - VM's time, after it was written
+  StartState start_{};
+};
+
+}  // namespace hv
