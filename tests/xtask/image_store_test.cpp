@@ -224,6 +224,7 @@ TEST_F(StandInTest, TakesThePlaceOfAKernelWithOneWarning) {
 }
 
 TEST_F(StandInTest, TakesTheKernelsPlaceWhenItsRamDiskCannotBeHad) {
+  ASSERT_EQ(image({"fetch", "kernel"}).status, 0);  // the kernel is in the cache
   const ProgramResult kernel = build("kernel", "root", {{"AXVISOR_OFFLINE", "1"}});
   EXPECT_EQ(kernel.status, 0) << kernel.output;
   EXPECT_THAT(kernel.output, HasSubstr("warning: image root is not in the cache"));

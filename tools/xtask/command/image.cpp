@@ -95,12 +95,13 @@ void write_stand_in(const Context& context, const ImageOptions& options, const I
 /// The image, when it and all that it is of no use without can be had.
 std::string fetch_together(const Context& context, ImageStore& store, const Lock& lock, const ImageOptions& options,
                            const ImageRecipe& recipe) {
+  std::string content = store.image(recipe, locked_entry(lock, options.name));
   for (const std::string& name : options.together) {
     if (name != options.name) {
       store.image(load_recipe(context.root, name), locked_entry(lock, name));
     }
   }
-  return store.image(recipe, locked_entry(lock, options.name));
+  return content;
 }
 
 ExitCode fetch(const Context& context, const ImageOptions& given) {
