@@ -33,6 +33,9 @@ set(CMAKE_C_FLAGS_RELWITHDEBINFO "${CMAKE_CXX_FLAGS_RELWITHDEBINFO}")
 
 add_library(axvisor_options INTERFACE)
 target_compile_options(axvisor_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough)
+if(AXVISOR_BOARD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(axvisor_options INTERFACE -Wno-shadow -Wshadow=local)  # as clang understands it: names of members are free
+endif()
 target_include_directories(axvisor_options INTERFACE ${PROJECT_SOURCE_DIR})
 if(AXVISOR_SANITIZE)
   target_compile_options(axvisor_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)

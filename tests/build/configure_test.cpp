@@ -158,6 +158,21 @@ TEST_F(Configure, BoardsArgumentsAndEnvironmentHoldForEveryBuild) {
   EXPECT_THAT(build_output(folder("own-ninja").path()), Not(HasSubstr("the board's"))) << "taken back";
 }
 
+class Compilers : public TreeTest {};
+
+/// The other compiler family makes an image that passes the tiny guest's checks.
+TEST_F(Compilers, GnuImageBoots) {
+  const Result configured = configure("gnu", {"-DAXVISOR_COMPILER=gnu"});
+  ASSERT_EQ(configured.status, 0) << configured.output;
+  const Steps built = folder("gnu").build({"boot_tiny"});
+  ASSERT_EQ(built.status, 0) << built.output;
+  EXPECT_THAT(built.output, Not(HasSubstr("warning:")));
+  const std::string elf = tree().path("build/gnu/images/boot_tiny").string();
+  const Result run = build_test::run({AXVISOR_HOST_BUILD_DIR "/bin/xtask", "run", "--config", tree().path("tests/boot/tiny.toml").string(),
+                                      "--elf", elf, "--bin", elf + ".bin"});
+  EXPECT_EQ(run.status, 0) << run.output;
+}
+
 class Dependencies : public TreeTest {};
 
 TEST_F(Dependencies, SourceDirectoryReplacesTheInstalledLibrary) {
