@@ -56,6 +56,9 @@ foreach(cpu max EPYC)
   axvisor_boot_test(tiny-${cpu} IMAGE boot_tiny RUN tiny_pc.toml SET cpu="${cpu}" LABELS guest)
 endforeach()
 axvisor_boot_test(tiny-smp1 IMAGE boot_tiny RUN tiny_pc.toml SET smp=1 LABELS guest)
+# Bochs has what QEMU lacks: Intel VMX, and SVM that says where the next instruction is.
+axvisor_boot_test(tiny-bochs-intel IMAGE boot_tiny RUN tiny_bochs.toml LABELS guest bochs)
+axvisor_boot_test(tiny-bochs-amd IMAGE boot_tiny RUN tiny_bochs.toml SET cpu="ryzen" LABELS guest bochs)
 axvisor_add_image(boot_tiny_bios VMS ${vms}/pc_bios.toml)
 axvisor_boot_test(tiny-bios IMAGE boot_tiny_bios RUN tiny_pc.toml LABELS guest)
 
