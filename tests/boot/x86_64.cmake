@@ -62,6 +62,11 @@ axvisor_boot_test(tiny-bochs-amd IMAGE boot_tiny RUN tiny_bochs.toml SET cpu="ry
 axvisor_add_image(boot_tiny_bios VMS ${vms}/pc_bios.toml)
 axvisor_boot_test(tiny-bios IMAGE boot_tiny_bios RUN tiny_pc.toml LABELS guest)
 
+axvisor_add_image(boot_tiny_pvh VMS ${vms}/pc_pvh.toml)
+axvisor_boot_test(tiny-pvh IMAGE boot_tiny_pvh RUN tiny_pc.toml LABELS guest)
+axvisor_boot_test(tiny-bios-cd IMAGE boot_tiny RUN tiny_pc.toml SET kernel="iso" LABELS guest)
+axvisor_boot_test(tiny-uefi-cd IMAGE boot_tiny RUN tiny_pc.toml SET kernel="iso" uefi=true LABELS guest)
+
 # Two VMs: names are kept apart, and the machine stays up until both have stopped.
 axvisor_add_image(boot_two_tiny VMS ${vms}/pc_tiny.toml ${vms}/pc_second.toml)
 axvisor_boot_test(two-tiny IMAGE boot_two_tiny RUN two_tiny_pc.toml LABELS guest)
@@ -70,6 +75,10 @@ axvisor_boot_test(two-tiny IMAGE boot_two_tiny RUN two_tiny_pc.toml LABELS guest
 
 axvisor_add_image(boot_crash VMS ${vms}/pc_crash.toml ${vms}/pc_second.toml)
 axvisor_boot_test(guest-crashes IMAGE boot_crash RUN crash_pc.toml LABELS guest)
+
+# Whatever a guest does to registers, ports and addresses that are not its own, the host and the neighbour go on.
+axvisor_add_image(boot_hostile VMS ${vms}/pc_hostile.toml ${vms}/pc_second.toml)
+axvisor_boot_test(guest-is-hostile IMAGE boot_hostile RUN hostile_pc.toml LABELS hostile)
 
 # ---- Debian Linux ----
 

@@ -131,6 +131,12 @@ void handle_lost_shadow(ArchVcpu& vcpu, const VmExit& exit) {
   handle_window(vcpu, exit);
 }
 
+// QEMU leaves the guest with this code where a CPU raises #GP: for a MOV to CR4 with reserved bits.
+void handle_invalid_state(ArchVcpu& vcpu, const VmExit& exit) {
+  if (stands_at_cr4_write(vcpu)) return handle_protected(vcpu, exit);
+  crash(vcpu, describe(exit.reason));
+}
+
 void handle_fatal(ArchVcpu& vcpu, const VmExit& exit) { crash(vcpu, describe(exit.reason)); }
 
 // ---- dispatch ---------------------------------------------------------------------------------------------------------
@@ -157,6 +163,7 @@ constexpr auto kHandlers = [] {
   set(ExitReason::TaskPriority, &handle_task_priority);
   set(ExitReason::CacheInvalidation, &handle_cache_invalidation);
   set(ExitReason::Pause, &handle_pause);
+  set(ExitReason::InvalidState, &handle_invalid_state);
   set(ExitReason::UndefinedInstruction, &handle_undefined);
   set(ExitReason::ProtectedInstruction, &handle_protected);
   return table;

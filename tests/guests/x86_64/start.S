@@ -99,6 +99,13 @@ common:
     addq    $16, %rsp
     iretq
 
+    // The same entry for a loader that knows PVH: XEN_ELFNOTE_PHYS32_ENTRY.
+    .section .note.Xen, "a", @note
+    .balign 4
+    .long   4, 4, 18
+    .asciz  "Xen"
+    .long   _start
+
     .data
     .balign 8
 gdt:

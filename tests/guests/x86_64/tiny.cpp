@@ -16,6 +16,7 @@ constexpr u64 kLocalApic = 0xfee0'0000;
 constexpr u64 kIoApic = 0xfec0'0000;
 constexpr u64 kNothing = 0xd000'0000;  ///< no RAM and no device
 constexpr u32 kMultibootMagic = 0x2bad'b002;
+constexpr u32 kPvhMagic = 0x336e'c578;
 constexpr u32 kBiosMagic = 0x6269'6f73;
 
 constexpr u8 kTimerVector = 0x40, kPitVector = 0x41, kSelfVector = 0x42;
@@ -169,6 +170,12 @@ struct MultibootInfo {
   u32 flags, lower, upper, boot_device, command_line, module_count, modules, symbols[4], map_length, map;
 };
 
+struct PvhInfo {
+  u32 magic, version, flags, module_count;
+  u64 modules, command_line, rsdp, map;
+  u32 map_entries, reserved;
+};
+
 bool contains(const char* text, const char* what) {
   for (; *text != '\0'; ++text) {
     u32 i = 0;
@@ -180,6 +187,12 @@ bool contains(const char* text, const char* what) {
 
 void check_boot_information(u32 magic, u64 address) {
   if (magic == kBiosMagic) return check(true, "came through the 16-bit stub");
+  if (magic != kMultibootMagic) {
+    const auto& info = *reinterpret_cast<const PvhInfo*>(address);
+    check(info.magic == kPvhMagic, "the boot loader is PVH");
+    check(info.version >= 1 && info.map_entries >= 2, "it hands over a memory map");
+    return check(contains(reinterpret_cast<const char*>(info.command_line), "tiny"), "it passes the command line");
+  }
   check(magic == kMultibootMagic, "the boot loader is Multiboot 1");
   const auto& info = *reinterpret_cast<const MultibootInfo*>(address);
   check((info.flags & 1) != 0 && info.lower >= 512 && info.upper > 1024, "it says how much memory there is");
