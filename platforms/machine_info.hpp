@@ -19,7 +19,6 @@ inline constexpr usize kMaxModules = 16;
 
 struct CpuInfo {
   u64 hardware_id = 0;  ///< MPIDR_EL1 affinity fields (bits 39:32, 23:0), or APIC id
-  u32 acpi_id = 0;      ///< x86: processor UID of the MADT
   bool online = false;  ///< set by the CPU itself when it has entered its idle loop
 };
 

@@ -23,7 +23,7 @@ namespace ax::platform {
 [[noreturn]] void main_on_secondary_cpu(unsigned index);
 
 /// A physical interrupt arrived while the host itself was running (host thread or idle), interrupts masked. The program
-/// acknowledges it at the interrupt controller.
+/// acknowledges it at the interrupt controller; on x86 its vector is in the per-CPU block.
 void handle_interrupt();
 
 // ---- provided by the platform -----------------------------------------------------------------------------------------
@@ -38,7 +38,8 @@ LockedFrames& frames();
 drivers::Uart* console_uart();
 
 /// Starts CPU `index` of MachineInfo::cpus; its stack and per-CPU block are allocated here. Returns when the firmware has
-/// accepted the request. Errors: OutOfMemory, InvalidArgument, NotSupported, what the firmware said.
+/// accepted the request, or, on x86, when the CPU has begun. Boot CPU. Errors: OutOfMemory, InvalidArgument, NotSupported,
+/// AlreadyExists (it runs), TimedOut, what the firmware said.
 Result<void> start_cpu(unsigned index);
 
 /// Maps device registers read-write, not executable, device memory, at VA = PA. Idempotent. Boot CPU or with no lock held.

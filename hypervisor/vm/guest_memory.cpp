@@ -1,6 +1,7 @@
 #include "hypervisor/vm/guest_memory.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "kernel/mm/physical_memory.hpp"
@@ -56,6 +57,16 @@ Result<void> GuestMemory::write(Gpa to, std::span<const std::byte> bytes) {
 Result<void> GuestMemory::read(Gpa from, std::span<std::byte> bytes) const {
   return for_each_piece({from, bytes.size()},
                         [&](const std::byte* host, u64 offset, u64 size) { std::memcpy(bytes.data() + offset, host, size); });
+}
+
+Result<bool> GuestMemory::compare_exchange(Gpa at, u32 size, u64 expected, u64 desired) {
+  if (!at.is_aligned(size) || (size != sizeof(u32) && size != sizeof(u64))) return fail(Error::Unaligned);
+  const Region* region = find(at);  // regions are whole pages
+  if (region == nullptr) return fail(Error::OutOfRange);
+  std::byte* host = mm::direct_map_pointer(region->host + (at - region->gpa.base));
+  if (size == sizeof(u64)) return std::atomic_ref(*reinterpret_cast<u64*>(host)).compare_exchange_strong(expected, desired);
+  u32 expected32 = static_cast<u32>(expected);
+  return std::atomic_ref(*reinterpret_cast<u32*>(host)).compare_exchange_strong(expected32, static_cast<u32>(desired));
 }
 
 void GuestMemory::zero_all() {

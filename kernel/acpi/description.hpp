@@ -15,11 +15,6 @@ struct Register {
   u64 address = 0;  ///< PciConfig: device in bits 47:32, function in 31:16, offset in 15:0, on bus 0
 };
 
-struct Processor {
-  u32 apic_id = 0;
-  u32 uid = 0;  ///< what the namespace calls it
-};
-
 struct IoApic {
   u8 id = 0;
   HpaRange registers{};
@@ -38,7 +33,7 @@ struct InterruptOverride {
 struct InterruptControllers {
   Hpa local_apic{};
   bool has_8259 = false;
-  StaticVector<Processor, 256> processors{};  ///< those that are enabled
+  StaticVector<u32, 256> apic_ids{};  ///< of the processors that are enabled
   StaticVector<IoApic, 8> io_apics{};
   StaticVector<InterruptOverride, 16> overrides{};
   bool incomplete = false;  ///< more of something than fits was left out
@@ -54,12 +49,11 @@ struct PciSegment {
 
 /// FADT (5.2.9): what it takes to switch the machine off, to reset it, and to take its events.
 struct PowerManagement {
-  u16 sci_interrupt = 0;       ///< ISA interrupt or GSI
-  u16 smi_command_port = 0;    ///< 0: the machine is always in ACPI mode
-  u8 acpi_enable = 0;          ///< what switches to ACPI mode, written to smi_command_port
-  u16 pm1a_control_port = 0;   ///< 0: none
-  u16 pm1b_control_port = 0;   ///< 0: none
-  u16 pm_timer_port = 0;       ///< 0: none
+  u16 sci_interrupt = 0;      ///< ISA interrupt or GSI
+  u16 smi_command_port = 0;   ///< 0: the machine is always in ACPI mode
+  u8 acpi_enable = 0;         ///< what switches to ACPI mode, written to smi_command_port
+  u16 pm1a_control_port = 0;  ///< 0: none
+  u16 pm1b_control_port = 0;  ///< 0: none
   Register reset{};
   u8 reset_value = 0;
   Hpa dsdt{};

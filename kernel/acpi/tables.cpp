@@ -71,7 +71,8 @@ u16 read_port(Bytes table, usize extended_offset, usize offset) {
 
 }  // namespace
 
-// ---- finding tables ----------------------------------------------------------------------------------------------------
+// ---- finding tables
+// ----------------------------------------------------------------------------------------------------
 
 std::optional<Hpa> scan_for_root_pointer(const mm::PhysicalWindow& memory) {
   constexpr Hpa kEbdaSegment{0x40e};
@@ -91,7 +92,8 @@ Result<Bytes> read_table(const mm::PhysicalWindow& memory, Hpa address, std::str
   const Bytes header = memory.read(address, kHeaderSize);
   if (header.size() != kHeaderSize) return fail(Error::OutOfRange);
   const u64 length = load_le<u32>(header, kLengthOffset);
-  if (!has_signature(header, signature) || length < kHeaderSize || length > kMaxTableSize) return fail(Error::Malformed);
+  if (!has_signature(header, signature) || length < kHeaderSize || length > kMaxTableSize)
+    return fail(Error::Malformed);
   const Bytes table = memory.read(address, length);
   if (table.size() != length) return fail(Error::OutOfRange);
   if (!sums_to_zero(table)) return fail(Error::Malformed);
@@ -122,7 +124,8 @@ Result<Bytes> Tables::find(std::string_view signature) const {
   return fail(Error::NotFound);
 }
 
-// ---- MADT --------------------------------------------------------------------------------------------------------------
+// ---- MADT
+// --------------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -139,12 +142,12 @@ bool read_record(MadtRecord type, Bytes record, InterruptControllers& out) {
     case MadtRecord::LocalApic:
       if (record.size() < kLocalApicSize) return false;
       if ((load_le<u32>(record, 4) & kProcessorEnabled) == 0) return true;
-      out.incomplete |= !out.processors.push_back({.apic_id = load_le<u8>(record, 3), .uid = load_le<u8>(record, 2)});
+      out.incomplete |= !out.apic_ids.push_back(load_le<u8>(record, 3));
       return true;
     case MadtRecord::LocalX2apic:
       if (record.size() < kX2apicSize) return false;
       if ((load_le<u32>(record, 8) & kProcessorEnabled) == 0) return true;
-      out.incomplete |= !out.processors.push_back({.apic_id = load_le<u32>(record, 4), .uid = load_le<u32>(record, 12)});
+      out.incomplete |= !out.apic_ids.push_back(load_le<u32>(record, 4));
       return true;
     case MadtRecord::IoApic:
       if (record.size() < kIoApicSize) return false;
@@ -180,19 +183,21 @@ Result<InterruptControllers> read_madt(Bytes madt) {
   out.local_apic = Hpa(load_le<u32>(madt, kAddressOffset));
   out.has_8259 = (load_le<u32>(madt, kFlagsOffset) & kPcatCompatible) != 0;
   bool sound = true;
-  TRY(for_each_record(madt.subspan(kRecordsOffset),
-                      [&](u8 type, Bytes record) { sound &= read_record(static_cast<MadtRecord>(type), record, out); }));
+  TRY(for_each_record(madt.subspan(kRecordsOffset), [&](u8 type, Bytes record) {
+    sound &= read_record(static_cast<MadtRecord>(type), record, out);
+  }));
   if (!sound || !out.local_apic.is_aligned(kPageSize)) return fail(Error::Malformed);
   return out;
 }
 
-// ---- other tables ------------------------------------------------------------------------------------------------------
+// ---- other tables
+// ------------------------------------------------------------------------------------------------------
 
 Result<PowerManagement> read_fadt(Bytes fadt) {
   // Offsets of ACPI 6.5 table 5.9.
-  constexpr usize kDsdt = 40, kSci = 46, kSmiCommand = 48, kAcpiEnable = 52, kPm1aControl = 64, kPm1bControl = 68, kPmTimer = 76;
-  constexpr usize kFlags = 112, kReset = 116, kResetValue = 128, kExtendedDsdt = 140, kExtendedPm1a = 172, kExtendedPm1b = 184,
-                  kExtendedPmTimer = 208;
+  constexpr usize kDsdt = 40, kSci = 46, kSmiCommand = 48, kAcpiEnable = 52, kPm1aControl = 64, kPm1bControl = 68;
+  constexpr usize kFlags = 112, kReset = 116, kResetValue = 128, kExtendedDsdt = 140, kExtendedPm1a = 172,
+                  kExtendedPm1b = 184;
   constexpr u32 kResetSupported = 1 << 10;
   if (fadt.size() < kFlags + sizeof(u32)) return fail(Error::Malformed);
   PowerManagement out;
@@ -201,7 +206,6 @@ Result<PowerManagement> read_fadt(Bytes fadt) {
   out.acpi_enable = load_le<u8>(fadt, kAcpiEnable);
   out.pm1a_control_port = read_port(fadt, kExtendedPm1a, kPm1aControl);
   out.pm1b_control_port = read_port(fadt, kExtendedPm1b, kPm1bControl);
-  out.pm_timer_port = read_port(fadt, kExtendedPmTimer, kPmTimer);
   if ((load_le<u32>(fadt, kFlags) & kResetSupported) != 0) {
     out.reset = read_register(fadt, kReset);
     out.reset_value = load_or<u8>(fadt, kResetValue, 0);
@@ -239,7 +243,8 @@ Result<Hpa> read_hpet(Bytes hpet) {
   return address;
 }
 
-// ---- \_S5 --------------------------------------------------------------------------------------------------------------
+// ---- \_S5
+// --------------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -268,7 +273,7 @@ class AmlReader {
     constexpr u8 kZero = 0x00, kOne = 0x01, kBytePrefix = 0x0a, kWordPrefix = 0x0b;
     const std::optional<u8> opcode = byte();
     if (!opcode) return std::nullopt;
-    if (*opcode == kZero || *opcode == kOne) return *opcode;
+    if (*opcode == kZero || *opcode == kOne) return opcode;
     if (*opcode != kBytePrefix && *opcode != kWordPrefix) return std::nullopt;
     const std::optional<u8> value = byte();
     if (value && *opcode == kWordPrefix && !byte()) return std::nullopt;

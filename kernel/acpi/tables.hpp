@@ -11,7 +11,8 @@ namespace ax::acpi {
 
 using Bytes = std::span<const std::byte>;
 
-/// The root pointer where a PC's BIOS keeps it: the first KiB of the extended BIOS data area, or 0xe0000..0xfffff (5.2.5.1).
+/// The root pointer where a PC's BIOS keeps it: the first KiB of the extended BIOS data area, or 0xe0000..0xfffff
+/// (5.2.5.1).
 std::optional<Hpa> scan_for_root_pointer(const mm::PhysicalWindow& memory);
 
 /// The tables that a root pointer leads to.
@@ -28,7 +29,7 @@ class Tables {
       : memory_(&memory), entries_(entries), entry_size_(entry_size) {}
 
   const mm::PhysicalWindow* memory_;
-  Bytes entries_;       ///< of the XSDT or RSDT
+  Bytes entries_;  ///< of the XSDT or RSDT
   usize entry_size_;
 };
 

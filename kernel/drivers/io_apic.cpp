@@ -32,7 +32,8 @@ void IoApic::set_route(u32 gsi, const Route& route) {
   const u32 entry = kFirstEntry + 2 * (gsi - gsi_base_);
   write(entry, kMasked);  // the halves are written one after the other
   write(entry + 1, u32{route.destination} << kDestinationShift);
-  write(entry, route.vector | (route.active_low ? kActiveLow : 0) | (route.level ? kLevel : 0) | (route.masked ? kMasked : 0));
+  write(entry,
+        route.vector | (route.active_low ? kActiveLow : 0) | (route.level ? kLevel : 0) | (route.masked ? kMasked : 0));
 }
 
 IoApic::Route IoApic::route(u32 gsi) const {

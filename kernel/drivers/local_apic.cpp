@@ -54,7 +54,8 @@ constexpr unsigned kMaxPolls = 100'000;
 
 u32 LocalApic::read(Register r) const {
   const u32 number = static_cast<u32>(r);
-  return x2apic_ ? static_cast<u32>(arch::read_msr(kFirstMsr + number)) : arch::mmio_read32(base_ + (number << kRegisterShift));
+  return x2apic_ ? static_cast<u32>(arch::read_msr(kFirstMsr + number))
+                 : arch::mmio_read32(base_ + (number << kRegisterShift));
 }
 
 void LocalApic::write(Register r, u32 value) const {
@@ -72,7 +73,8 @@ Result<void> LocalApic::init_cpu() const {
   // An APIC that is off may need a reset to come back (SDM vol. 3 11.4.3): firmware never leaves it so.
   if ((base & kApicBaseEnable) == 0) return fail(Error::BadState);
   if (x2apic_ && (base & kApicBaseExtended) == 0) arch::write_msr(kApicBase, base | kApicBaseExtended);
-  for (Register lvt : {Register::LvtTimer, Register::LvtLint0, Register::LvtLint1, Register::LvtError}) write(lvt, kMasked);
+  for (Register lvt : {Register::LvtTimer, Register::LvtLint0, Register::LvtLint1, Register::LvtError})
+    write(lvt, kMasked);
   write(Register::TaskPriority, 0);
   write(Register::SpuriousVector, kSoftwareEnable | host_vector::kSpurious);
   return {};
@@ -92,7 +94,8 @@ void LocalApic::command(u32 destination, u32 low) const {
   const u64 interrupts = arch::irq_save();  // two registers, one command
   write(Register::CommandHigh, destination << kIdShift);
   write(Register::Command, low);
-  for (unsigned polls = 0; (read(Register::Command) & kSendPending) != 0 && polls < kMaxPolls; ++polls) arch::cpu_relax();
+  for (unsigned polls = 0; (read(Register::Command) & kSendPending) != 0 && polls < kMaxPolls; ++polls)
+    arch::cpu_relax();
   arch::irq_restore(interrupts);
 }
 

@@ -10,7 +10,7 @@ namespace ax::drivers {
 namespace host_vector {
 inline constexpr u8 kFirstLine = 0x30;  ///< I/O APIC pins, by global system interrupt
 inline constexpr u8 kLastLine = 0xef;
-inline constexpr u8 kKick = 0xf0;       ///< inter-processor interrupt
+inline constexpr u8 kKick = 0xf0;  ///< inter-processor interrupt
 inline constexpr u8 kTimer = 0xf1;
 inline constexpr u8 kSpurious = 0xff;
 }  // namespace host_vector
@@ -20,12 +20,13 @@ class LocalApic {
  public:
   constexpr LocalApic() = default;
 
-  /// Chooses x2APIC where the CPU has it, else xAPIC with its registers at `registers`, mapped as device memory at VA = PA.
+  /// Chooses x2APIC where the CPU has it, else xAPIC with its registers at `registers`, mapped as device memory at VA =
+  /// PA.
   void attach(Hpa registers);
   bool is_x2apic() const { return x2apic_; }
 
-  /// Brings this CPU's APIC into that mode: enabled, every local source masked, all priorities accepted, spurious interrupts at
-  /// host_vector::kSpurious. Error: BadState, the firmware has switched the APIC off for good.
+  /// Brings this CPU's APIC into that mode: enabled, every local source masked, all priorities accepted, spurious
+  /// interrupts at host_vector::kSpurious. Error: BadState, the firmware has switched the APIC off for good.
   Result<void> init_cpu() const;
 
   u32 id() const;

@@ -11,8 +11,8 @@ constexpr u8 kDevices = 32, kFunctions = 8;
 }  // namespace
 
 Result<HpaRange> PciEcam::registers_of(PciFunction f) const {
-  if (f.segment != segment_.segment || f.bus < segment_.first_bus || f.bus > segment_.last_bus || f.device >= kDevices ||
-      f.function >= kFunctions) {
+  if (f.segment != segment_.segment || f.bus < segment_.first_bus || f.bus > segment_.last_bus ||
+      f.device >= kDevices || f.function >= kFunctions) {
     return fail(Error::OutOfRange);
   }
   const u64 bus = static_cast<u64>(f.bus - segment_.first_bus);

@@ -84,7 +84,8 @@ std::optional<Frequencies> measure_frequencies(ReferenceClock& clock, const Loca
   const Sample end = take_sample(clock, apic);
   apic.set_timer_count(0);
   const u64 elapsed = end.clock - begin.clock;
-  return Frequencies{(end.tsc - begin.tsc) * clock.frequency() / elapsed, u64{begin.apic - end.apic} * clock.frequency() / elapsed};
+  return Frequencies{(end.tsc - begin.tsc) * clock.frequency() / elapsed,
+                     u64{begin.apic - end.apic} * clock.frequency() / elapsed};
 }
 
 void init(const LocalApic& apic, Frequencies frequencies) {

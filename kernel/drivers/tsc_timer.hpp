@@ -1,5 +1,5 @@
-// The host's clock on x86: the time-stamp counter, and one one-shot deadline per CPU by the local APIC's timer, in TSC-deadline mode
-// where the CPU has it (SDM vol. 3 11.5.4).
+// The host's clock on x86: the time-stamp counter, and one one-shot deadline per CPU by the local APIC's timer, in
+// TSC-deadline mode where the CPU has it (SDM vol. 3 11.5.4).
 #pragma once
 
 #include <arch/msr.hpp>
@@ -19,8 +19,8 @@ struct Frequencies {
 /// What the CPU itself says (CPUID 0x15, or 0x40000010 below a hypervisor); fields that it does not say are 0.
 Frequencies announced_frequencies();
 
-/// Measures both against `clock` for two milliseconds. The APIC timer of this CPU runs meanwhile, masked. Nothing when the clock
-/// cannot be used or stands still.
+/// Measures both against `clock` for two milliseconds. The APIC timer of this CPU runs meanwhile, masked. Nothing when
+/// the clock cannot be used or stands still.
 std::optional<Frequencies> measure_frequencies(ReferenceClock& clock, const LocalApic& apic);
 
 /// Once, on the boot CPU, before the functions below.
@@ -34,8 +34,8 @@ u64 frequency();
 /// The counter, in ticks. It is read neither before what precedes it has completed nor after what follows has begun.
 inline u64 now() { return arch::read_tsc(); }
 
-/// Raises host_vector::kTimer on this CPU when the counter reaches `ticks`, at once if it has. Replaces the deadline before. An
-/// APIC timer that cannot count so far interrupts early: whoever waits sets the deadline again.
+/// Raises host_vector::kTimer on this CPU when the counter reaches `ticks`, at once if it has. Replaces the deadline
+/// before. An APIC timer that cannot count so far interrupts early: whoever waits sets the deadline again.
 void set_deadline(u64 ticks);
 
 /// No deadline. An interrupt that is pending already stays so.

@@ -1,4 +1,5 @@
-// Physical memory that others have filled in and that must be believed with care: firmware tables, boot loader structures.
+// Physical memory that others have filled in and that must be believed with care: firmware tables, boot loader
+// structures.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +12,8 @@ namespace ax::mm {
 /// Lets parsers read physical memory without knowing how it is mapped; in unit tests it is a block of bytes.
 class PhysicalWindow {
  public:
-  /// The `size` bytes at `address`, or an empty span when they cannot all be read. They stay readable as long as the window
-  /// lives.
+  /// The `size` bytes at `address`, or an empty span when they cannot all be read. They stay readable as long as the
+  /// window lives.
   virtual std::span<const std::byte> read(Hpa address, u64 size) const = 0;
 
  protected:

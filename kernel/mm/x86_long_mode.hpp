@@ -22,8 +22,8 @@ inline constexpr unsigned kOutputBits = 52;
 inline constexpr unsigned kLargestLeafHeight = 2;  ///< 1 GiB, where the CPU has it
 }  // namespace x86_entry
 
-/// Entries of four-level paging with EFER.NXE, supervisor pages only. The lower canonical half is used, so that every address
-/// below 2^47 is an ordinary one. Device memory is uncached (PAT entry 3, as the PAT is after reset).
+/// Entries of four-level paging with EFER.NXE, supervisor pages only. The lower canonical half is used, so that every
+/// address below 2^47 is an ordinary one. Device memory is uncached (PAT entry 3, as the PAT is after reset).
 struct X86LongModeFormat {
   using Address = Hva;
 
@@ -69,9 +69,9 @@ struct X86LongModeFormat {
 };
 static_assert(PageTableFormat<X86LongModeFormat>);
 
-/// TLB maintenance of the host's tables. `Arch` gives the single instructions: kernel/arch/*/arch/tlb.hpp. They act on one
-/// CPU, so the others are asked to drop everything when an invalidation ends. Stores are ordered by the CPU, and what is not
-/// present is never cached (SDM vol. 3 4.10.2.3).
+/// TLB maintenance of the host's tables. `Arch` gives the single instructions: kernel/arch/*/arch/tlb.hpp. They act on
+/// one CPU, so the others are asked to drop everything when an invalidation ends. Stores are ordered by the CPU, and
+/// what is not present is never cached (SDM vol. 3 4.10.2.3).
 template <class Arch>
 struct X86LongModeTlb {
   using Address = Hva;

@@ -49,8 +49,9 @@ class AddressSpace {
     const auto content = content_.lock();
     const auto stack = content->table.translate(top - bytes);
     AX_CHECK(stack.has_value());
-    const Result<void> unmapped = change(
-        frames, *content, [&](Table& table, mm::OwnedTables& source) { return table.unmap(source, {top - bytes, bytes}); });
+    const Result<void> unmapped = change(frames, *content, [&](Table& table, mm::OwnedTables& source) {
+      return table.unmap(source, {top - bytes, bytes});
+    });
     AX_CHECK(unmapped.has_value());  // stacks are mapped page by page or whole: nothing is split
     content->stacks.give_back(top);
     frames.lock()->free({stack->address, bytes}, mm::Owner::host());

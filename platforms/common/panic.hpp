@@ -10,8 +10,8 @@ namespace ax::platform {
 void begin_panic();
 [[noreturn]] void end_panic(const char* message);
 
-/// Prints the call chain that starts at `pc` with frame pointer `frame`, innermost first: `pc`, then the calls. Each address
-/// is printed as the ELF file knows it. Memory is touched only where the live tables allow it.
+/// Prints the call chain that starts at `pc` with frame pointer `frame`, innermost first: `pc`, then the calls. Each
+/// address is printed as the ELF file knows it. Memory is touched only where the live tables allow it.
 void print_back_trace(u64 pc, u64 frame);
 
 // ---- provided by each platform, in its exceptions.cpp ----

@@ -10,8 +10,9 @@
 
 namespace ax::platform {
 
-/// Places for stacks from `Base` on, above all physical addresses, so that a guard is simply what is not mapped and no leaf of
-/// the identity map is ever split. A stack lies at the upper end of its place; the first page of a place is never mapped.
+/// Places for stacks from `Base` on, above all physical addresses, so that a guard is simply what is not mapped and no
+/// leaf of the identity map is ever split. A stack lies at the upper end of its place; the first page of a place is
+/// never mapped.
 template <u64 Base>
 class StackPlaces {
  public:

@@ -70,7 +70,9 @@ void describe_boot_cpu() {
 }
 
 void open_console(Root& root) {
-  root.machine.console = {.kind = ConsoleInfo::Kind::Uart16550, .registers = {Hpa(kConsolePort), kConsolePorts}, .is_port = true,
+  root.machine.console = {.kind = ConsoleInfo::Kind::Uart16550,
+                          .registers = {Hpa(kConsolePort), kConsolePorts},
+                          .is_port = true,
                           .interrupt = kConsoleInterrupt};
   root.uart = drivers::Uart16550Ports(kConsolePort);
   root.uart.init();
@@ -80,7 +82,8 @@ void open_console(Root& root) {
 /// While the low pages are still writable: the final map leaves reserved ones out.
 void prepare_trampoline(Root& root, Hpa page) {
   if (page == Hpa(0)) return;
-  __builtin_memcpy(reinterpret_cast<void*>(page.value()), ax_trampoline, static_cast<usize>(ax_trampoline_end - ax_trampoline));
+  __builtin_memcpy(reinterpret_cast<void*>(page.value()), ax_trampoline,
+                   static_cast<usize>(ax_trampoline_end - ax_trampoline));
   root.trampoline = page;
 }
 
@@ -130,12 +133,13 @@ drivers::host_timer::Frequencies find_frequencies(Root& root) {
     drivers::Pit pit;
     measured = timer::measure_frequencies(pit, root.apic);
   }
-  if (!measured || measured->tsc == 0) panic("neither HPET nor PIT counts: the time-stamp counter cannot be calibrated");
+  if (!measured || measured->tsc == 0)
+    panic("neither HPET nor PIT counts: the time-stamp counter cannot be calibrated");
   return {announced.tsc != 0 ? announced.tsc : measured->tsc, measured->apic_timer};
 }
 
 void start_interrupts_and_clock(Root& root) {
-  silence_8259();
+  if (root.machine.pc.has_8259) silence_8259();
   root.apic.attach(root.machine.pc.local_apic.base);
   require(root.apic.init_cpu(), "the local APIC is switched off");
   root.running = 1;
@@ -185,5 +189,6 @@ extern "C" [[noreturn]] void ax_start_secondary_cpu(ax::percpu::PerCpu* cpu) {
   require(root.apic.init_cpu(), "a local APIC is switched off");
   ax::drivers::host_timer::init_cpu();
   root.running.fetch_or(ax::u64{1} << cpu->index);
+  ax::arch::Tlb::reload_cr3();  // what others have invalidated before they knew of this CPU
   main_on_secondary_cpu(cpu->index);
 }

@@ -88,7 +88,8 @@ class Reader {
   BootInfo info_;
 };
 
-// ---- Multiboot 1 (3.3) ------------------------------------------------------------------------------------------------
+// ---- Multiboot 1 (3.3)
+// ------------------------------------------------------------------------------------------------
 
 Result<void> Reader::multiboot1(Hpa address) {
   constexpr u32 kHasCommandLine = 1 << 2, kHasModules = 1 << 3, kHasMemoryMap = 1 << 6;
@@ -118,16 +119,15 @@ Result<void> Reader::multiboot1(Hpa address) {
   return {};
 }
 
-// ---- Multiboot 2 (3.6) ------------------------------------------------------------------------------------------------
+// ---- Multiboot 2 (3.6)
+// ------------------------------------------------------------------------------------------------
 
 enum class Multiboot2Tag : u32 { End = 0, CommandLine = 1, Module = 3, MemoryMap = 6, OldRsdp = 14, NewRsdp = 15 };
 
 Result<void> Reader::multiboot2_tag(Hpa address, u32 type, Bytes tag) {
   constexpr u64 kHeaderSize = 8;
   switch (static_cast<Multiboot2Tag>(type)) {
-    case Multiboot2Tag::CommandLine:
-      info_.command_line = keep(text_of(tag.subspan(kHeaderSize)));
-      break;
+    case Multiboot2Tag::CommandLine: info_.command_line = keep(text_of(tag.subspan(kHeaderSize))); break;
     case Multiboot2Tag::Module: {
       if (tag.size() < 16) return fail(Error::Malformed);
       const u32 begin = load_le<u32>(tag, 8), end = load_le<u32>(tag, 12);
@@ -146,11 +146,8 @@ Result<void> Reader::multiboot2_tag(Hpa address, u32 type, Bytes tag) {
     case Multiboot2Tag::OldRsdp:
       if (info_.rsdp == Hpa(0)) info_.rsdp = address + kHeaderSize;
       break;
-    case Multiboot2Tag::NewRsdp:
-      info_.rsdp = address + kHeaderSize;
-      break;
-    case Multiboot2Tag::End:
-      break;
+    case Multiboot2Tag::NewRsdp: info_.rsdp = address + kHeaderSize; break;
+    case Multiboot2Tag::End: break;
   }
   return {};
 }
@@ -172,7 +169,8 @@ Result<void> Reader::multiboot2(Hpa address) {
   return {};
 }
 
-// ---- PVH (Xen public/arch-x86/hvm/start_info.h) -----------------------------------------------------------------------
+// ---- PVH (Xen public/arch-x86/hvm/start_info.h)
+// -----------------------------------------------------------------------
 
 Result<void> Reader::pvh(Hpa address) {
   constexpr u64 kInfoSize = 56, kModuleSize = 32, kEntrySize = 24;

@@ -12,7 +12,8 @@ namespace {
 
 static_assert(percpu::kStackTopOffset == PER_CPU_STACK_TOP);
 static_assert(arch::CR4::PAE == CR4_PAE && arch::CR0::PG == u64{1} << 31);
-static_assert((arch::IA32_EFER::LME | arch::IA32_EFER::NXE) == (EFER_LME | EFER_NXE) && arch::IA32_EFER::kIndex == EFER_INDEX);
+static_assert((arch::IA32_EFER::LME | arch::IA32_EFER::NXE) == (EFER_LME | EFER_NXE) &&
+              arch::IA32_EFER::kIndex == EFER_INDEX);
 
 /// Task state: only the interrupt stacks are used.
 struct [[gnu::packed]] TaskState {
@@ -37,7 +38,9 @@ struct Gate {
 
   static Gate interrupt(u64 handler, unsigned stack) {
     constexpr u64 kPresentInterruptGate = u64{0x8e} << 40;
-    return {(handler & 0xffff) | u64{CODE_SELECTOR} << 16 | u64{stack} << 32 | kPresentInterruptGate | (handler >> 16 & 0xffff) << 48, handler >> 32};
+    return {(handler & 0xffff) | u64{CODE_SELECTOR} << 16 | u64{stack} << 32 | kPresentInterruptGate |
+                (handler >> 16 & 0xffff) << 48,
+            handler >> 32};
   }
 };
 

@@ -91,7 +91,7 @@ void Discovery::read_interrupt_controllers(const acpi::Tables& tables) {
   const auto controllers = acpi::read_madt(*madt);
   if (!controllers) return warn("the MADT is damaged: only the boot CPU is used, and no device interrupt");
   if (controllers->incomplete) warn("the MADT lists more than is supported: the rest is not used");
-  for (const acpi::Processor& processor : controllers->processors) add_cpu(processor.apic_id);
+  for (u32 apic_id : controllers->apic_ids) add_cpu(apic_id);
   if (controllers->local_apic != Hpa(0)) pc_.local_apic.base = controllers->local_apic;
   pc_.has_8259 = controllers->has_8259;
   pc_.io_apics = controllers->io_apics;
@@ -125,8 +125,8 @@ void Discovery::read_acpi() {
 
 }  // namespace
 
-Result<void> discover(const mm::PhysicalWindow& memory, const BootInfo& info, const BootFacts& facts, MachineInfo& machine,
-                      DiscoveryFindings& findings) {
+Result<void> discover(const mm::PhysicalWindow& memory, const BootInfo& info, const BootFacts& facts,
+                      MachineInfo& machine, DiscoveryFindings& findings) {
   return Discovery(memory, info, facts, machine, findings).run();
 }
 

@@ -1,5 +1,5 @@
-// Reads a machine's description out of the boot loader's information and ACPI's tables: -> MachineInfo. Plain logic, no hardware
-// access.
+// Reads a machine's description out of the boot loader's information and ACPI's tables: -> MachineInfo. Plain logic, no
+// hardware access.
 #pragma once
 
 #include <string_view>
@@ -23,10 +23,11 @@ struct DiscoveryFindings {
   Hpa trampoline{};                               ///< a page below 1 MiB for starting CPUs, in reserved memory; 0: none
 };
 
-/// Fills everything of `machine` but `image` and `console`: CPUs (the boot CPU first), RAM (whole pages, sorted, disjoint),
-/// reserved ranges (sorted, disjoint; modules included), what ACPI says, modules and command line. A machine without usable
-/// ACPI tables is a machine with one CPU. Errors: OutOfMemory (more reserved ranges than MachineInfo holds).
-Result<void> discover(const mm::PhysicalWindow& memory, const BootInfo& info, const BootFacts& facts, MachineInfo& machine,
-                      DiscoveryFindings& findings);
+/// Fills everything of `machine` but `image` and `console`: CPUs (the boot CPU first), RAM (whole pages, sorted,
+/// disjoint), reserved ranges (sorted, disjoint; modules included), what ACPI says, modules and command line. A machine
+/// without usable ACPI tables is a machine with one CPU. Errors: OutOfMemory (more reserved ranges than MachineInfo
+/// holds).
+Result<void> discover(const mm::PhysicalWindow& memory, const BootInfo& info, const BootFacts& facts,
+                      MachineInfo& machine, DiscoveryFindings& findings);
 
 }  // namespace ax::platform

@@ -16,17 +16,36 @@ constexpr u64 kDoubleFault = 8, kPageFault = 14;
 
 /// SDM vol. 3 6.15.
 constexpr std::string_view kVectorNames[] = {
-    "divide error",       "debug exception",   "NMI",               "breakpoint",           "overflow",
-    "bound range",        "invalid opcode",    "device not available", "double fault",      "coprocessor segment",
-    "invalid TSS",        "segment not present", "stack fault",     "general protection",   "page fault",
-    "vector 15",          "x87 error",         "misaligned access", "machine check",        "SIMD error",
-    "virtualization exception", "control protection",
+    "divide error",
+    "debug exception",
+    "NMI",
+    "breakpoint",
+    "overflow",
+    "bound range",
+    "invalid opcode",
+    "device not available",
+    "double fault",
+    "coprocessor segment",
+    "invalid TSS",
+    "segment not present",
+    "stack fault",
+    "general protection",
+    "page fault",
+    "vector 15",
+    "x87 error",
+    "misaligned access",
+    "machine check",
+    "SIMD error",
+    "virtualization exception",
+    "control protection",
 };
 
-std::string_view vector_name(u64 vector) { return vector < std::size(kVectorNames) ? kVectorNames[vector] : "unexpected exception"; }
+std::string_view vector_name(u64 vector) {
+  return vector < std::size(kVectorNames) ? kVectorNames[vector] : "unexpected exception";
+}
 
-/// A stack grew into the hole below it: the boot CPU's into its guard page, any other into what is unmapped of its place in the
-/// stack window.
+/// A stack grew into the hole below it: the boot CPU's into its guard page, any other into what is unmapped of its
+/// place in the stack window.
 bool is_stack_overflow(const CrashFrame& frame, u64 fault_address) {
   if (frame.vector != kPageFault && frame.vector != kDoubleFault) return false;
   const u64 page = align_down(fault_address, kPageSize);
@@ -54,8 +73,8 @@ bool is_readable(u64 address) {
 
 void print_control_registers() {
   using namespace arch;
-  log::print_line("  rflags {:x}  cr0 {:x}  cr3 {:x}  cr4 {:x}  efer {:x}", read_flags(), CR0::read(), CR3::read(), CR4::read(),
-                  IA32_EFER::read());
+  log::print_line("  rflags {:x}  cr0 {:x}  cr3 {:x}  cr4 {:x}  efer {:x}", read_flags(), CR0::read(), CR3::read(),
+                  CR4::read(), IA32_EFER::read());
 }
 
 }  // namespace ax::platform

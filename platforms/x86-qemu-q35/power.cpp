@@ -23,7 +23,8 @@ constexpr u64 kResetsPerSecond = 10;  // time that a way of resetting gets, befo
 void enter_acpi_mode(const acpi::PowerManagement& power) {
   if (power.smi_command_port == 0 || (arch::port_read16(power.pm1a_control_port) & kAcpiMode) != 0) return;
   arch::port_write8(power.smi_command_port, power.acpi_enable);
-  for (unsigned i = 0; i < kPollsForAcpiMode && (arch::port_read16(power.pm1a_control_port) & kAcpiMode) == 0; ++i) arch::cpu_relax();
+  for (unsigned i = 0; i < kPollsForAcpiMode && (arch::port_read16(power.pm1a_control_port) & kAcpiMode) == 0; ++i)
+    arch::cpu_relax();
 }
 
 void sleep(u16 control_port, u8 type) {

@@ -20,10 +20,10 @@ struct Root {
   std::array<char, kTextsSize> texts{};  ///< what `machine` refers to
   drivers::Uart16550Ports uart;
   drivers::LocalApic apic{};
-  Hpa trampoline{};                   ///< where secondary CPUs start, below 1 MiB; 0: nowhere
-  std::atomic<u64> running{0};        ///< CPUs, by index, that answer NMIs
+  Hpa trampoline{};                               ///< where secondary CPUs start, below 1 MiB; 0: nowhere
+  std::atomic<u64> running{0};                    ///< CPUs, by index, that answer NMIs
   std::array<u64, board::kMaxCpus> nmi_stacks{};  ///< tops; the boot CPU's is in the image
-  std::atomic<u64> must_flush{0};     ///< CPUs that have not yet done what flush_other_tlbs() waits for
+  std::atomic<u64> must_flush{0};                 ///< CPUs that have not yet done what flush_other_tlbs() waits for
   AddressSpace<HostTable, StackWindow> space{};
   LockedFrames frames{};
 

@@ -2,24 +2,78 @@
 
 # ---- the platform, without the hypervisor ----
 
+# axvisor_pc_test(NAME CPUS [RUN file.toml] [IMAGE target] [SET key=value...] [LABELS ...]): a machine with that many CPUs, of which
+# the board brings up AXVISOR_SMP.
+function(axvisor_pc_test name cpus)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "IMAGE;RUN" "SET;LABELS")
+  set(image platform_selftest)
+  set(run platform_pc.toml)
+  if(arg_IMAGE)
+    set(image ${arg_IMAGE})
+  endif()
+  if(arg_RUN)
+    set(run ${arg_RUN})
+  endif()
+  set(started ${cpus})
+  if(started GREATER AXVISOR_SMP)
+    set(started ${AXVISOR_SMP})
+  endif()
+  axvisor_boot_test(platform-${name} IMAGE ${image} RUN ${run} SET smp=${cpus} ${arg_SET} VARIABLES cpus=${started} LABELS ${arg_LABELS})
+endfunction()
+
 foreach(cpus 1 4 8)
-  axvisor_boot_test(platform-smp${cpus} IMAGE platform_selftest RUN platform_pc.toml SET smp=${cpus})
+  axvisor_pc_test(smp${cpus} ${cpus})
 endforeach()
-axvisor_boot_test(platform-epyc IMAGE platform_selftest RUN platform_pc.toml SET cpu="EPYC")
-axvisor_boot_test(platform-4g IMAGE platform_selftest RUN platform_pc.toml SET memory="4G")  # half of it above 4 GiB
-axvisor_boot_test(platform-i440fx IMAGE platform_selftest RUN platform_pc.toml SET machine="pc")
-axvisor_boot_test(platform-pvh IMAGE platform_selftest_pvh RUN platform_pc.toml)
-axvisor_boot_test(platform-bios-cd IMAGE platform_selftest RUN platform_pc.toml SET kernel="iso")
-axvisor_boot_test(platform-uefi-cd IMAGE platform_selftest RUN platform_pc.toml SET kernel="iso" uefi=true)
-axvisor_boot_test(platform-bochs IMAGE platform_selftest RUN platform_bochs.toml LABELS bochs)
+axvisor_pc_test(epyc 2 SET cpu="EPYC")
+axvisor_pc_test(small-leaves 2 SET cpu="qemu64" memory="6G")  # no 1 GiB pages, most memory above 4 GiB
+axvisor_pc_test(4g 2 SET memory="4G")                         # half of it above 4 GiB
+axvisor_pc_test(i440fx 2 SET machine="pc")
+axvisor_pc_test(pvh 2 IMAGE platform_selftest_pvh)
+axvisor_pc_test(bios-cd 2 SET kernel="iso")
+axvisor_pc_test(uefi-cd 2 SET kernel="iso" uefi=true)
+axvisor_pc_test(bochs-intel 2 RUN platform_bochs.toml LABELS bochs)
+axvisor_pc_test(bochs-amd 2 RUN platform_bochs.toml SET cpu="ryzen" LABELS bochs)
 foreach(death overflow abort panic brk text execute)
   axvisor_boot_test(platform-dies-${death} IMAGE platform_selftest RUN platform_pc_dies.toml VARIABLES death=${death})
 endforeach()
 axvisor_boot_test(platform-dies-alone IMAGE platform_selftest RUN platform_pc_dies.toml SET smp=1 VARIABLES death=overflow)
 axvisor_boot_test(platform-resets IMAGE platform_selftest RUN platform_pc_resets.toml)
+# Its FADT names no reset register.
+axvisor_boot_test(platform-resets-by-chipset IMAGE platform_selftest RUN platform_pc_resets.toml SET machine="pc")
+# Neither ACPI nor HPET nor a chipset: one CPU, timed by the PIT, reset by a triple fault.
+axvisor_boot_test(platform-bare-pc IMAGE platform_selftest_pvh RUN platform_pc_resets.toml SET machine="microvm,acpi=off")
 
 # ---- the vCPU backends, without the hypervisor ----
 
 axvisor_boot_test(vcpu-svm IMAGE vcpu_selftest RUN vcpu_svm.toml)
 axvisor_boot_test(vcpu-svm-epyc IMAGE vcpu_selftest RUN vcpu_svm.toml SET cpu="EPYC")
 axvisor_boot_test(vcpu-vmx IMAGE vcpu_selftest RUN vcpu_vmx.toml LABELS bochs)
+
+# ---- the tiny guest: every way to boot it, on several CPUs ----
+
+axvisor_add_image(boot_tiny VMS ${vms}/pc_tiny.toml)
+foreach(cpu max EPYC)
+  axvisor_boot_test(tiny-${cpu} IMAGE boot_tiny RUN tiny_pc.toml SET cpu="${cpu}" LABELS guest)
+endforeach()
+axvisor_boot_test(tiny-smp1 IMAGE boot_tiny RUN tiny_pc.toml SET smp=1 LABELS guest)
+# Bochs has what QEMU lacks: Intel VMX, and SVM that says where the next instruction is.
+axvisor_boot_test(tiny-bochs-intel IMAGE boot_tiny RUN tiny_bochs.toml LABELS guest bochs)
+axvisor_boot_test(tiny-bochs-amd IMAGE boot_tiny RUN tiny_bochs.toml SET cpu="ryzen" LABELS guest bochs)
+axvisor_add_image(boot_tiny_bios VMS ${vms}/pc_bios.toml)
+axvisor_boot_test(tiny-bios IMAGE boot_tiny_bios RUN tiny_pc.toml LABELS guest)
+
+# Two VMs: names are kept apart, and the machine stays up until both have stopped.
+axvisor_add_image(boot_two_tiny VMS ${vms}/pc_tiny.toml ${vms}/pc_second.toml)
+axvisor_boot_test(two-tiny IMAGE boot_two_tiny RUN two_tiny_pc.toml LABELS guest)
+
+# ---- what must go wrong, and how ----
+
+axvisor_add_image(boot_crash VMS ${vms}/pc_crash.toml ${vms}/pc_second.toml)
+axvisor_boot_test(guest-crashes IMAGE boot_crash RUN crash_pc.toml LABELS guest)
+
+# ---- Debian Linux ----
+
+axvisor_add_image(boot_linux VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-x86_64-qemu-smp1.toml)
+axvisor_add_image(boot_linux_smp VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-x86_64-qemu-smp2.toml)
+axvisor_boot_test(linux IMAGE boot_linux RUN linux_pc.toml VARIABLES cpus=1 LABELS linux)
+axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux_pc.toml VARIABLES cpus=2 LABELS linux)

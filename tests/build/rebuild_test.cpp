@@ -27,13 +27,23 @@ using testing::UnorderedElementsAre;
 using Texts = std::set<std::string>;
 
 constexpr std::string_view kBoard = R"(schema = 1
-target = "aarch64-unknown-none-softfloat"
+platform = "lab"
 features = ["ept-level-4", "dyn-plat"]
 log = "Info"
 to_bin = true
 smp = 2
 vm_configs = []
 )";
+
+constexpr std::string_view kPlatform = R"(description = "The lab's machines: as aarch64-dyn, with a mark."
+targets = ["aarch64-unknown-none-softfloat"]
+features = ["dyn-plat", "axstd/bus-mmio"]
+)";
+constexpr std::string_view kPlatformLists = R"(add_subdirectory(${PROJECT_SOURCE_DIR}/platforms/aarch64-dyn aarch64-dyn)
+target_sources(platform_aarch64_dyn PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/mark.cpp)
+)";
+constexpr std::string_view kPlatformSource =
+    "extern \"C\" [[gnu::used, gnu::retain, gnu::visibility(\"default\")]] const char lab_mark[] = \"made in the lab\";\n";
 
 /// A VM with a megabyte-aligned RAM of 16 MiB.
 std::string vm_text(std::string_view name, std::string_view kernel, std::string_view address) {
@@ -84,7 +94,10 @@ class Rebuild : public testing::Test {
     shared_ = std::make_unique<Shared>();
     const SourceTree& tree = shared_->tree;
     // One boot image stands for all; the others would only be built, and the Linux ones fetched.
-    tree.write("tests/boot/aarch64.cmake", "axvisor_add_image(boot_tiny VMS ${vms}/tiny.toml)\n");
+    tree.write("tests/boot/boards.cmake", "axvisor_add_image(boot_tiny VMS ${vms}/tiny.toml)\n");
+    tree.write("../lab/platforms/lab/platform.toml", kPlatform);
+    tree.write("../lab/platforms/lab/CMakeLists.txt", kPlatformLists);
+    tree.write("../lab/platforms/lab/mark.cpp", kPlatformSource);
     tree.write(kBoardFile, kBoard);
     tree.write(kBuiltVm, vm_text("built", "image:tiny", "0x8000_0000"));
     tree.write(kPlainVm, vm_text("plain", "plain.bin", "0x9000_0000"));
@@ -134,10 +147,11 @@ class Rebuild : public testing::Test {
 
 std::unique_ptr<Rebuild::Shared> Rebuild::shared_;
 
-TEST_F(Rebuild, BuildsBoardAndVmsOfAnotherFolder) {
+TEST_F(Rebuild, BuildsBoardPlatformAndVmsOfAnotherFolder) {
   EXPECT_THAT(product("generated/include/board_config.hpp"), HasSubstr("kName = \"lab\""));
   EXPECT_THAT(product("generated/report.txt"), HasSubstr("plain"));
   EXPECT_THAT(product("axvisor.bin"), HasSubstr("first content"));
+  EXPECT_THAT(product("axvisor"), HasSubstr("made in the lab"));
 }
 
 TEST_F(Rebuild, NothingToDoAfterABuild) {

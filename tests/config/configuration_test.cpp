@@ -84,7 +84,7 @@ TEST(ConfigPath, AddsBoardsVmsAndImagesFromAnyFolder) {
   options.config_path = "/nonexistent:" + elsewhere.path().string();
   const Loaded c(options);
   EXPECT_EQ(c.messages(), "");
-  EXPECT_EQ(c->board().target->platform, "aarch64-dyn");
+  EXPECT_EQ(c->board().platform.name, "aarch64-dyn");
   EXPECT_THAT(names(*c), ElementsAre("outside", "v"));
   EXPECT_THAT(c->products(), ElementsAre("own"));
 }
@@ -98,6 +98,69 @@ TEST(ConfigPath, AFolderOfTheUserComesBeforeTheTree) {
   EXPECT_EQ(Loaded(options)->board().log, "Trace");
 }
 
+/// A folder of the user with a platform, and a board for it.
+class OutsidePlatform : public ::testing::Test {
+ protected:
+  static constexpr std::string_view kDescription =
+      "description = \"Lab machines.\"\ntargets = [\"aarch64-unknown-none-softfloat\", \"x86_64-unknown-none\"]\n"
+      "features = [\"dyn-plat\", \"sdmmc\"]\nload_address = 0x8020_0000\n";
+  OutsidePlatform() {
+    platform(kDescription);
+    write_file(folder_ / "platforms/lab/CMakeLists.txt", "");
+    board("platform = \"lab\"\ntarget = \"aarch64-unknown-none-softfloat\"\nfeatures = [\"dyn-plat\"]\n");
+    options_ = repository_.options("mine");
+    options_.config_path = folder_.path().string();
+  }
+  void platform(std::string_view text) { write_file(folder_ / "platforms/lab/platform.toml", text); }
+  void board(std::string_view text) { write_file(folder_ / "board/mine.toml", text); }
+
+  Repository repository_;
+  TemporaryFolder folder_;
+  Options options_;
+};
+
+TEST_F(OutsidePlatform, IsWhatABoardIsBuiltWith) {
+  const Loaded c(options_);
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_EQ(c->board().platform.name, "lab");
+  EXPECT_EQ(c->board().target->arch, "aarch64");
+  EXPECT_EQ(c->board().load_address, 0x8020'0000U);
+  EXPECT_THAT(config_cmake(*c), HasSubstr("set(AXVISOR_PLATFORM \"lab\")\nset(AXVISOR_PLATFORM_DIR \"" +
+                                          (folder_ / "platforms/lab").string() + "\")"));
+  EXPECT_THAT(config_cmake(*c), HasSubstr("platforms/lab/platform.toml")) << "an edit of it must run CMake again";
+}
+
+TEST_F(OutsidePlatform, HasTheFeaturesItNames) {
+  board("platform = \"lab\"\ntarget = \"aarch64-unknown-none-softfloat\"\nfeatures = [\"axstd/bus-mmio\"]\n");
+  const Loaded c(options_);
+  EXPECT_TRUE(c->board().has_feature("dyn-plat")) << "always on where it exists";
+  EXPECT_THAT(c.messages(), HasSubstr("this board's platform is lab"));
+}
+
+TEST_F(OutsidePlatform, OfSeveralTargetsNeedsTheBoardsChoice) {
+  board("platform = \"lab\"\n");
+  EXPECT_THAT(Loaded(options_).messages(), HasSubstr("platform 'lab' is for several targets"));
+  board("platform = \"lab\"\ntarget = \"riscv64gc-unknown-none-elf\"\n");
+  EXPECT_THAT(Loaded(options_).messages(), HasSubstr("platform 'lab' is for another target"));
+}
+
+TEST_F(OutsidePlatform, MistakesOfItsDescriptionAreReported) {
+  platform("description = \"x\"\ntargets = [\"x86_64-unknown-non\"]\nfeatures = [\"sdmc\"]\n");
+  EXPECT_THAT(Loaded(options_).messages(), HasSubstr("unknown target 'x86_64-unknown-non'"));
+  EXPECT_THAT(Loaded(options_).messages(), HasSubstr("did you mean 'sdmmc'?"));
+  platform(kDescription);
+  fs::remove(folder_ / "platforms/lab/CMakeLists.txt");
+  EXPECT_THAT(Loaded(options_).messages(), HasSubstr("no CMakeLists.txt beside its description"));
+}
+
+TEST_F(OutsidePlatform, UnknownOnesAreErrorsWithTheKnownNames) {
+  board("platform = \"lob\"\n");
+  EXPECT_THAT(Loaded(options_).messages(), HasSubstr("there is no platform 'lob'\n"));
+  EXPECT_THAT(Loaded(options_).messages(), HasSubstr("did you mean 'lab'?"));
+  board("platform = \"../board\"\n");
+  EXPECT_THAT(Loaded(options_).messages(), HasSubstr("there is no platform '../board'"));
+}
+
 TEST(Board, MayBeAFileAnywhere) {
   Repository r;
   TemporaryFolder elsewhere;
@@ -109,30 +172,33 @@ TEST(Board, MayBeAFileAnywhere) {
 
 TEST(Board, PlatformAndTargetFollowFromEachOther) {
   const Parsed by_target(kBoardSchema, "target = \"riscv64gc-unknown-none-elf\"\n");
+  SourceStore sources;
   Diagnostics d;
-  EXPECT_EQ(decode_board(*by_target.document, d).target->platform, "riscv64-qemu-virt");
+  EXPECT_EQ(decode_board(*by_target.document, {}, sources, d).platform.name, "riscv64-qemu-virt");
   const Parsed by_platform(kBoardSchema, "platform = \"aarch64-generic\"\n");
-  EXPECT_EQ(decode_board(*by_platform.document, d).target->triple, "aarch64-unknown-none-softfloat");
-  EXPECT_EQ(decode_board(*by_platform.document, d).load_address, 0x4020'0000U);
+  EXPECT_EQ(decode_board(*by_platform.document, {}, sources, d).target->triple, "aarch64-unknown-none-softfloat");
+  EXPECT_EQ(decode_board(*by_platform.document, {}, sources, d).load_address, 0x4020'0000U);
   EXPECT_EQ(d.render(false), "");
 }
 
 TEST(Board, MapsCargoArguments) {
   const Parsed p(kBoardSchema,
-                 "target = \"aarch64-unknown-none-softfloat\"\nbuild_args = [\"--target\", \"all\"]\n"
+                 "target = \"aarch64-unknown-none-softfloat\"\nbuild_args = [\"--parallel\", \"7\", \"--verbose\", \"--\", \"-d\", \"stats\"]\n"
                  "cargo_args = [\"-j2\", \"--jobs=3\", \"-j\", \"4\", \"-v\", \"--features\", \"ept-level-4,hv\", "
                  "\"--keep-going\"]\n");
+  SourceStore sources;
   Diagnostics d;
-  const Board board = decode_board(*p.document, d);
+  const Board board = decode_board(*p.document, {}, sources, d);
   EXPECT_EQ(d.render(false), "");
-  EXPECT_THAT(board.build_args, ElementsAre("--target", "all", "-j2", "-j3", "-j4", "--verbose", "--", "-k", "0"));
+  EXPECT_THAT(board.build_args, ElementsAre("-j7", "-v", "-d", "stats", "-j2", "-j3", "-j4", "-v", "-k", "0"));
   EXPECT_TRUE(board.has_feature("ept-level-4"));
 }
 
 TEST(Board, FeaturesBringWhatTheyNeed) {
   const Parsed p(kBoardSchema, "target = \"aarch64-unknown-none-softfloat\"\nfeatures = [\"driver/rk3588-clk\"]\n");
+  SourceStore sources;
   Diagnostics d;
-  const Board board = decode_board(*p.document, d);
+  const Board board = decode_board(*p.document, {}, sources, d);
   for (const std::string_view name : {"rk3588-clk", "sdmmc", "fs", "dyn-plat", "hv", "irq", "smp"})
     EXPECT_TRUE(board.has_feature(name)) << name;
   EXPECT_FALSE(board.has_feature("ept-level-4"));
@@ -140,8 +206,9 @@ TEST(Board, FeaturesBringWhatTheyNeed) {
 
 TEST(Board, EnvironmentIsKept) {
   const Parsed p(kBoardSchema, "target = \"aarch64-unknown-none-softfloat\"\n[env]\nB = \"2\"\nA = \"x y\"\n");
+  SourceStore sources;
   Diagnostics d;
-  EXPECT_THAT(decode_board(*p.document, d).env, ElementsAre("B=2", "A=x y"));
+  EXPECT_THAT(decode_board(*p.document, {}, sources, d).env, ElementsAre("B=2", "A=x y"));
 }
 
 TEST(Ids, TakenOnesGiveWayWithoutStealingLaterOnes) {

@@ -103,7 +103,7 @@ void read_as_everything(const std::string& text) {
   }
   {
     Parsed p(kBoardSchema, text);
-    if (p.document) decode_board(*p.document, p.diagnostics);
+    if (p.document) decode_board(*p.document, {}, p.sources, p.diagnostics);
     expect_sane(p.diagnostics, text);
   }
   {

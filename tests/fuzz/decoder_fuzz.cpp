@@ -1,8 +1,9 @@
-// Feeds bytes, whatever they are, to the x86 instruction decoder. Entry point of libFuzzer and of the bounded test.
+// Feeds bytes, whatever they are, to the x86 instruction decoder, and executes what they mean. Entry point of libFuzzer and of
+// the bounded test.
 #include <cstdlib>
 #include <memory>
 
-#include "hypervisor/vcpu/x86_64/decoder.hpp"
+#include "hypervisor/vcpu/x86_64/emulate.hpp"
 
 namespace {
 
@@ -18,6 +19,50 @@ std::expected<hv::Instruction, hv::DecodeError> decode_copy(const u8* data, usiz
   const auto copy = std::make_unique<u8[]>(size);
   for (usize i = 0; i < size; ++i) copy[i] = data[i];
   return hv::decode({copy.get(), size}, mode);
+}
+
+/// Memory that reads as its address and faults now and then; counts accesses.
+class FuzzHost final : public hv::EmulationHost {
+ public:
+  Value read(u64 linear, u32 size) override {
+    if (Status status = access(linear, size); !status) return std::unexpected(status.error());
+    return size == 8 ? linear : linear & ((u64{1} << 8 * size) - 1);
+  }
+  Status write(u64 linear, u32 size, u64 value) override {
+    require(size == 8 || value >> 8 * size == 0);
+    return access(linear, size);
+  }
+  Status check_write(u64 linear, u32 size) override { return access(linear, size); }
+  u32 port_in(u16 port, u32 size) override {
+    require(size <= 4);
+    return size == 4 ? port : port & ((1u << 8 * size) - 1);
+  }
+  void port_out(u16, u32 size, u32 value) override { require(size <= 4 && (size == 4 || value >> 8 * size == 0)); }
+  hv::SegmentState segment(hv::SegmentRegister which) override {
+    require(which <= hv::SegmentRegister::Gs);
+    return {0, static_cast<u16>(0x400 * (static_cast<u16>(which) & 1) | 0x3), 0xffff'ff00, 0x1000};
+  }
+  unsigned accesses = 0;
+
+ private:
+  Status access(u64 linear, u32 size) {
+    require(is_power_of_two(size) && size <= 8);
+    require(static_cast<u64>(static_cast<i64>(linear << 16) >> 16) == linear);
+    if (++accesses % 7 == 0) return std::unexpected(hv::EmulationFault{14, 2, linear});
+    return {};
+  }
+};
+
+void execute(const hv::Instruction& instruction, hv::CpuMode mode, const u8* seed) {
+  hv::GuestRegisters registers;
+  for (usize i = 0; i < registers.gpr.size(); ++i)
+    registers.gpr[i] = u64{seed[0]} << (4 * i) ^ u64 { 0x0123'4567'89ab'cdef } * (i + 1);
+  registers.rip = 0x1000;
+  FuzzHost host;
+  const auto progress = hv::emulate(instruction, mode, registers, host);
+  require(registers.rip == 0x1000);
+  require(host.accesses <= 3 * hv::kMaxRepeatSteps);
+  if (progress == hv::EmulationProgress::Again) require(instruction.repeat != hv::Repeat::None);
 }
 
 void check(const u8* data, usize size, hv::CpuMode mode) {
@@ -36,6 +81,7 @@ void check(const u8* data, usize size, hv::CpuMode mode) {
   require(decode_copy(data, i.length, mode) == decoded);
   const auto cut = decode_copy(data, i.length - 1u, mode);
   require(!cut && cut.error() == hv::DecodeError::Truncated);
+  execute(i, mode, data);
 }
 
 }  // namespace

@@ -100,11 +100,12 @@ int images(const Arguments& args) {
 const FileSchema& schema_of(const Value& root) {
   if (root.find("base") != nullptr || root.find("kernel") != nullptr || root.find("devices") != nullptr)
     return kVmSchema;
+  if (root.find("targets") != nullptr) return kPlatformSchema;
   if (root.find("task-stack-size") != nullptr || root.find("ticks-per-sec") != nullptr) return kDefconfigSchema;
   return kBoardSchema;
 }
 
-void check_file(const std::string& path, Session& session) {
+void check_file(const std::string& path, const PlatformFolders& platforms, Session& session) {
   const auto file = session.sources().open(path, path);
   if (!file) {
     session.diagnostics().error({}, fmt::format("{}: {}", path, file.error()));
@@ -114,14 +115,17 @@ void check_file(const std::string& path, Session& session) {
   if (!root) return;
   const FileSchema& schema = schema_of(*root);
   Document document(**file, schema, std::move(*root), session.diagnostics());
-  if (&schema == &kBoardSchema) decode_board(document, session.diagnostics());
+  if (&schema == &kBoardSchema) decode_board(document, platforms, session.sources(), session.diagnostics());
   if (&schema == &kVmSchema)
     check_vm_alone(Vm(std::move(document), path, session.diagnostics()), session.diagnostics());
 }
 
 int check(const Arguments& args) {
   Session session;
-  for (const std::string& file : args.files) check_file(file, session);
+  std::vector<fs::path> folders;
+  for (const std::string& folder : split_paths(args.options.config_path)) folders.emplace_back(folder);
+  const PlatformFolders platforms(std::move(folders));
+  for (const std::string& file : args.files) check_file(file, platforms, session);
   return session.finish();
 }
 
@@ -165,7 +169,7 @@ void add_build_options(CLI::App& command, Arguments& args) {
       ->check(CLI::Range(1U, 64U));
   command
       .add_option("--config-path", args.options.config_path,
-                  "more folders with board/, vms/ and images/, separated by ':'")
+                  "more folders with board/, vms/, images/ and platforms/, separated by ':'")
       ->type_name("PATHS");
   command.add_option("--image", args.images, "file of the built image NAME (repeatable)")
       ->type_name("NAME=PATH")
@@ -192,7 +196,11 @@ constexpr Command kCommands[] = {
      generate},
     {"images", "write vm_images.S, which embeds the guest images, and images.d", add_build_options, images},
     {"check", "check board, VM and defconfig files, each by itself",
-     [](CLI::App& command, Arguments& args) { command.add_option("FILE", args.files, "TOML files")->required(); },
+     [](CLI::App& command, Arguments& args) {
+       command.add_option("FILE", args.files, "TOML files")->required();
+       command.add_option("--config-path", args.options.config_path, "folders with platforms/, separated by ':'")
+           ->type_name("PATHS");
+     },
      check},
     {"schema", "write a JSON Schema per kind of file, for editors",
      [](CLI::App& command, Arguments& args) {

@@ -8,18 +8,9 @@
 
 #include "tools/config/document.hpp"
 #include "tools/config/features.hpp"
+#include "tools/config/platform.hpp"
 
 namespace ax::config {
-
-/// A target triple with what follows from it.
-struct Target {
-  std::string_view triple;
-  std::string_view arch;      ///< kernel/arch/<arch>
-  std::string_view platform;  ///< platforms/<platform>
-  u64 load_address;
-  bool built;  ///< false: known, but this version has no code for it
-};
-std::span<const Target> all_targets();
 
 struct Defconfig {
   u64 task_stack_size = 0;
@@ -38,6 +29,7 @@ struct Board {
   std::string name;  ///< the file's name without ".toml"
   const Document* document = nullptr;
   const Target* target = nullptr;
+  Platform platform{};
   std::vector<const Feature*> features;  ///< with what they need, sorted by name
   std::string_view log = "Info";
   u64 log_level = 2;
@@ -47,7 +39,7 @@ struct Board {
   bool power_off_when_idle = true;
   std::vector<VmName> vm_configs;
   std::vector<VmName> default_vms;
-  std::vector<std::string> build_args;
+  std::vector<std::string> build_args;  ///< for Ninja
   std::vector<std::string> env;  ///< "NAME=value"
 
   bool has_feature(std::string_view feature) const;
@@ -55,6 +47,6 @@ struct Board {
 
 /// Reads a board from its document and checks what the schema cannot: target against platform, features against both.
 /// `target` is never null in the result: a board without a usable one reads as the first target.
-Board decode_board(const Document& document, Diagnostics& diagnostics);
+Board decode_board(const Document& document, const PlatformFolders& platforms, SourceStore& sources, Diagnostics& diagnostics);
 
 }  // namespace ax::config

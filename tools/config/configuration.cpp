@@ -195,7 +195,10 @@ void Configuration::load_board(SourceStore& sources, Diagnostics& diagnostics) {
   }
   board_inputs_.push_back((*file)->path());
   if (std::optional<Document> doc = load_document(**file, kBoardSchema, diagnostics)) {
-    board_ = decode_board(documents_.emplace_back(std::move(*doc)), diagnostics);
+    std::vector<fs::path> homes = folders_;
+    homes.push_back(options_.root);
+    board_ = decode_board(documents_.emplace_back(std::move(*doc)), PlatformFolders(std::move(homes)), sources, diagnostics);
+    if (!board_.platform.folder.empty()) board_inputs_.push_back(board_.platform.folder / "platform.toml");
   }
 }
 
@@ -379,7 +382,7 @@ void require_built_platform(const Configuration& configuration, Diagnostics& dia
   diagnostics
       .error(
           doc.where(doc.has("target") ? "target" : "platform"),
-          fmt::format("platform {} ({}) is not built yet in this version", board.target->platform, board.target->arch))
+          fmt::format("platform {} ({}) is not built yet in this version", board.platform.name, board.target->arch))
       .fix("choose a board of an aarch64 or x86_64 machine");
 }
 

@@ -114,6 +114,7 @@ class ValueChecker {
   bool string_choice(const Value& value, const Key& key, const std::string& what) {
     if (!string(value, key.max_length, key.may_be_empty, what)) return false;
     const Choice* found = find_choice(key.choices, value.text);
+    if (found == nullptr && key.open_choices) return true;
     if (found == nullptr) {
       const std::vector<std::string> known = choice_texts(key.choices);
       const std::string all = fmt::format("use one of: {}", join(known));
@@ -446,11 +447,11 @@ std::vector<std::pair<std::string, Position>> Document::paths(std::string_view p
   return out;
 }
 
-std::vector<std::pair<std::string, std::string>> Document::free_form(std::string_view section) const {
-  std::vector<std::pair<std::string, std::string>> out;
+std::vector<Document::FreeMember> Document::free_form(std::string_view section) const {
+  std::vector<FreeMember> out;
   const Value::Member* member = root_.find(section);
   if (member == nullptr) return out;
-  for (const Value::Member& m : member->value.members) out.emplace_back(m.key, m.value.text);
+  for (const Value::Member& m : member->value.members) out.push_back({m.key, m.value.text, m.value.where});
   return out;
 }
 

@@ -241,7 +241,10 @@ std::string config_cmake(const Configuration& c) {
   set("AXVISOR_BOARD_NAME", board.name);
   set("AXVISOR_TARGET", board.target->triple);
   set("AXVISOR_ARCH", board.target->arch);
-  set("AXVISOR_PLATFORM", board.target->platform);
+  set("AXVISOR_PLATFORM", board.platform.name);
+  out += board.platform.folder.empty()
+             ? fmt::format("set(AXVISOR_PLATFORM_DIR \"${{CMAKE_SOURCE_DIR}}/platforms/{}\")\n", board.platform.name)
+             : fmt::format("set(AXVISOR_PLATFORM_DIR \"{}\")\n", cmake_escape(board.platform.folder.string()));
   set("AXVISOR_TO_BIN", on_off(board.to_bin));
   set("AXVISOR_SMP", c.smp() ? fmt::format("{}", *c.smp()) : "");
   set("AXVISOR_LOG", board.log);

@@ -77,7 +77,7 @@ Json type_schema(const Key& key) {
     case Type::Integer: return integer_schema(key.min, key.max, key.choices, key.open_choices);
     case Type::Boolean: return {{"type", "boolean"}};
     case Type::String:
-      return key.choices.empty() ? string_schema(key.max_length, key.may_be_empty) : string_choices(key.choices);
+      return key.choices.empty() || key.open_choices ? string_schema(key.max_length, key.may_be_empty) : string_choices(key.choices);
     case Type::StringList: return {{"type", "array"}, {"items", string_schema(key.max_length, false)}};
     case Type::IntegerList: return {{"type", "array"}, {"items", integer_schema(key.min, key.max, {}, false)}};
     case Type::PathLists:
@@ -231,6 +231,9 @@ std::string boards_json(const Options& options, SourceStore& sources, Diagnostic
   std::vector<std::filesystem::path> folders;
   for (const std::string& folder : split_paths(options.config_path)) folders.emplace_back(folder);
   folders.push_back(options.root / "configs");
+  std::vector<std::filesystem::path> homes = folders;
+  homes.push_back(options.root);
+  const PlatformFolders platforms(std::move(homes));
   std::vector<std::string> seen;
   for (const std::filesystem::path& folder : folders) {
     std::vector<std::filesystem::path> files;
@@ -250,13 +253,13 @@ std::string boards_json(const Options& options, SourceStore& sources, Diagnostic
       }
       const std::optional<Document> doc = load_document(**file, kBoardSchema, diagnostics);
       if (!doc) continue;
-      const Board board = decode_board(*doc, diagnostics);
+      const Board board = decode_board(*doc, platforms, sources, diagnostics);
       Json features = Json::array();
       for (const Feature* f : board.features) features.push_back(f->name);
       out.push_back({{"name", name},
                      {"file", path.string()},
                      {"target", board.target->triple},
-                     {"platform", board.target->platform},
+                     {"platform", board.platform.name},
                      {"arch", board.target->arch},
                      {"features", features},
                      {"to_bin", board.to_bin},

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "tools/config/platform.hpp"
+
 namespace ax::config {
 namespace {
 
@@ -91,8 +93,8 @@ const Feature* find_feature(std::string_view name) {
   return nullptr;
 }
 
-bool available_on(const Feature& feature, std::string_view platform) {
-  return feature.platforms.empty() || std::ranges::find(feature.platforms, platform) != feature.platforms.end();
+bool available_on(const Feature& feature, const Platform& platform) {
+  return feature.platforms.empty() || std::ranges::find(platform.features, feature.name) != platform.features.end();
 }
 
 std::string upper_identifier(std::string_view name) {
@@ -115,7 +117,7 @@ std::string camel_identifier(std::string_view name) {
   return out;
 }
 
-std::vector<std::string> feature_names(std::string_view platform) {
+std::vector<std::string> feature_names(const Platform& platform) {
   std::vector<std::string> out;
   for (const Feature& f : kFeatures) {
     if (!available_on(f, platform)) continue;

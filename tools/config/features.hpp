@@ -27,8 +27,10 @@ std::span<const Feature> all_features();
 /// By name or alias.
 const Feature* find_feature(std::string_view name);
 
+struct Platform;
+
 /// Whether the feature exists on `platform`.
-bool available_on(const Feature& feature, std::string_view platform);
+bool available_on(const Feature& feature, const Platform& platform);
 
 /// "ept-level-4" -> "EPT_LEVEL_4", for CMake variables.
 std::string upper_identifier(std::string_view name);
@@ -36,6 +38,6 @@ std::string upper_identifier(std::string_view name);
 std::string camel_identifier(std::string_view name);
 
 /// Every spelling of every feature that exists on `platform`, for suggestions.
-std::vector<std::string> feature_names(std::string_view platform);
+std::vector<std::string> feature_names(const Platform& platform);
 
 }  // namespace ax::config

@@ -68,7 +68,7 @@ class ReportWriter {
     std::vector<std::string> working, waiting;
     for (const Feature* f : b.features) (f->built ? working : waiting).emplace_back(f->name);
     line("Board       {} ({})", b.name, c_.portable_name(b.document->file().path()));
-    line("Target      {}, platform {}", b.target->triple, b.target->platform);
+    line("Target      {}, platform {}", b.target->triple, b.platform.name);
     line("Linked at   {}{}", hex(b.load_address), b.to_bin ? ", with a flat .bin" : "");
     line("Log         {}", b.log);
     line("CPUs        {}", cpu_count());

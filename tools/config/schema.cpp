@@ -88,9 +88,11 @@ constexpr Key kBoardKeys[] = {
      .choices = kTargets},
     {.name = "platform",
      .type = Type::String,
-     .doc = "Machine family: the library in platforms/ that the image is built with.",
+     .doc = "Machine family: the library in platforms/ that the image is built with. Others than these come from a "
+            "platforms/NAME/platform.toml, in the tree or on AXVISOR_CONFIG_PATH.",
      .default_doc = "the platform of `target`",
      .choices = kPlatforms,
+     .open_choices = true,
      .origin = Origin::Ours},
     {.name = "features",
      .type = Type::StringList,
@@ -143,7 +145,7 @@ constexpr Key kBoardKeys[] = {
      .default_value = "[]"},
     {.name = "build_args",
      .type = Type::StringList,
-     .doc = "Arguments for `cmake --build`, such as \"-j4\" or \"--verbose\".",
+     .doc = "Arguments for every build of the board: \"-j4\", \"--verbose\", and after \"--\" any of Ninja's.",
      .default_value = "[]",
      .origin = Origin::Ours},
 };
@@ -151,10 +153,41 @@ constexpr Key kBoardKeys[] = {
 constexpr Section kBoardSections[] = {
     {"", "How the hypervisor is built for one machine.", kBoardKeys},
     {.name = "env",
-     .doc = "Environment variables that the build runs with, NAME = \"value\".",
+     .doc = "Environment variables that configuring and building run with, NAME = \"value\".",
      .keys = {},
      .free_form = true},
 };
+
+// ---- platforms/NAME/platform.toml
+
+constexpr Key kPlatformKeys[] = {
+    kSchemaKey,
+    {.name = "description",
+     .type = Type::String,
+     .doc = "The machines that it is for, in a sentence.",
+     .required = true,
+     .origin = Origin::Ours},
+    {.name = "targets",
+     .type = Type::StringList,
+     .doc = "Target triples that it can be built for. A board of a platform with several says which in `target`.",
+     .required = true,
+     .origin = Origin::Ours},
+    {.name = "features",
+     .type = Type::StringList,
+     .doc = "Features that exist on some platforms only, and on this one.",
+     .default_value = "[]",
+     .origin = Origin::Ours},
+    {.name = "load_address",
+     .type = Type::Integer,
+     .doc = "Where images are linked, unless a board says otherwise. A multiple of 2 MiB.",
+     .unit = Unit::Address,
+     .default_doc = "that of the first target",
+     .max = hv::kAddressLimit - 1,
+     .origin = Origin::Ours},
+};
+
+constexpr Section kPlatformSections[] = {
+    {"", "A folder with this file and a CMakeLists.txt adds a platform without a change to the tree.", kPlatformKeys}};
 
 // ---- vms/*.toml
 
@@ -468,6 +501,8 @@ constexpr FileSchema kDefconfigSchema{"defconfig", "Defaults", "configs/defconfi
 constexpr FileSchema kBoardSchema{"board", "Board", "configs/board/*.toml",
                                   "A board: the machine that the hypervisor is built for, and the VMs that it starts.",
                                   kBoardSections};
+constexpr FileSchema kPlatformSchema{"platform", "Platform", "platforms/NAME/platform.toml",
+                                     "A machine family that is not built in.", kPlatformSections};
 constexpr FileSchema kVmSchema{"vm", "Virtual machine", "configs/vms/*.toml",
                                "A virtual machine: its CPUs, memory, images and devices.", kVmSections};
 
@@ -486,7 +521,7 @@ const Key* FileSchema::find_key(std::string_view path) const {
 }
 
 std::span<const FileSchema* const> all_schemas() {
-  static constexpr const FileSchema* kAll[] = {&kDefconfigSchema, &kBoardSchema, &kVmSchema};
+  static constexpr const FileSchema* kAll[] = {&kDefconfigSchema, &kBoardSchema, &kPlatformSchema, &kVmSchema};
   return kAll;
 }
 

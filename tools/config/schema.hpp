@@ -95,6 +95,7 @@ struct FileSchema {
 
 extern const FileSchema kDefconfigSchema;
 extern const FileSchema kBoardSchema;
+extern const FileSchema kPlatformSchema;
 extern const FileSchema kVmSchema;
 
 /// Every kind of file, in the order of the reference page.

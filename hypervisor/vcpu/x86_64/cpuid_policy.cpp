@@ -170,7 +170,7 @@ void fix_hypervisor_frequencies(const Query& q, CpuidResult& r) {
 
 /// KVM's paravirtual features: its clock (two generations of MSRs, the second offered), steal time, no delay on port 0x80.
 constexpr u32 kKvmNoIoDelay = 1 << 1, kKvmClock2 = 1 << 3, kKvmStealTime = 1 << 5, kKvmClockIsStable = 1 << 24;
-void fix_kvm(const Query&, CpuidResult& r) { r = {kKvmLeaves + 1, text("KVMK"), text("VMKV"), text({"M\0\0", 4})}; }
+void fix_kvm(const Query&, CpuidResult& r) { r = {kKvmLeaves + 1, text("KVMK"), text("VMKV"), text({"M\0\0\0", 4})}; }
 void fix_kvm_features(const Query&, CpuidResult& r) {
   r = {kKvmNoIoDelay | kKvmClock2 | kKvmStealTime | kKvmClockIsStable, 0, 0, 0};
 }

@@ -44,6 +44,7 @@ class ArchVm {
   /// Passthrough, then the device tree.
   Result<void> give_devices();
   StartState start_state() const;
+  Gpa entry() const { return start_state().entry; }
   /// The guest's time begins; vCPUs take it from Vm::time_offset() when they are loaded.
   void begin_time() {}
   /// Address space and tables go; nothing runs any more.

@@ -13,23 +13,25 @@ constexpr u64 bit(unsigned n) { return u64{1} << n; }
 constexpr u64 bits(u64 value, unsigned low, unsigned width) { return (value >> low) & (bit(width) - 1); }
 
 struct RFLAGS {
-  static constexpr u64 RES1 = bit(1), CF = bit(0), ZF = bit(6), TF = bit(8), IF = bit(9), DF = bit(10), RF = bit(16), VM = bit(17);
+  static constexpr u64 CF = bit(0), RES1 = bit(1), ZF = bit(6), TF = bit(8), IF = bit(9), DF = bit(10), RF = bit(16),
+                       VM = bit(17);
 };
 
 // ---- control registers ------------------------------------------------------------------------------------------------
 
 struct CR0 {
   AX_CONTROL_REGISTER(cr0)
-  static constexpr u64 PE = bit(0), MP = bit(1), EM = bit(2), TS = bit(3), ET = bit(4), NE = bit(5), WP = bit(16), AM = bit(18), NW = bit(29),
-                       CD = bit(30), PG = bit(31);
+  static constexpr u64 PE = bit(0), MP = bit(1), EM = bit(2), TS = bit(3), ET = bit(4), NE = bit(5), WP = bit(16),
+                       AM = bit(18), NW = bit(29), CD = bit(30), PG = bit(31);
 };
 /// Address of the last page fault.
 struct CR2 { AX_CONTROL_REGISTER(cr2) };
 struct CR3 { AX_CONTROL_REGISTER(cr3) };
 struct CR4 {
   AX_CONTROL_REGISTER(cr4)
-  static constexpr u64 DE = bit(3), PAE = bit(5), MCE = bit(6), PGE = bit(7), OSFXSR = bit(9), OSXMMEXCPT = bit(10), UMIP = bit(11), LA57 = bit(12),
-                       VMXE = bit(13), FSGSBASE = bit(16), PCIDE = bit(17), OSXSAVE = bit(18), SMEP = bit(20), SMAP = bit(21);
+  static constexpr u64 DE = bit(3), PAE = bit(5), MCE = bit(6), PGE = bit(7), OSFXSR = bit(9), OSXMMEXCPT = bit(10),
+                       UMIP = bit(11), LA57 = bit(12), VMXE = bit(13), FSGSBASE = bit(16), PCIDE = bit(17),
+                       OSXSAVE = bit(18), SMEP = bit(20), SMAP = bit(21);
 };
 struct CR8 { AX_CONTROL_REGISTER(cr8) };
 

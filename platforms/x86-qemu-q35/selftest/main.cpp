@@ -1,5 +1,5 @@
-// Checks the platform from inside, on whatever machine it was booted: memory map, secondary CPUs, inter-processor interrupts,
-// timer, stacks. Ends with `selftest: passed` and a power-off, or with a panic.
+// Checks the platform from inside, on whatever machine it was booted: memory map, secondary CPUs, inter-processor
+// interrupts, timer, stacks. Ends with `selftest: passed` and a power-off, or with a panic.
 //
 // The command line may name a way to die, or to end, instead: see kDeaths.
 #include <arch/cpu.hpp>
@@ -52,14 +52,16 @@ void wait_for(Condition condition, const char* what) {
 
 void print_machine(const MachineInfo& machine) {
   log::print_line("selftest: {} on {}", machine.model, board::kName);
-  log::print_line("image {:#x}..{:#x}, {} CPUs, command line \"{}\"", machine.image.base, machine.image.end(), machine.cpus.size(),
-                  machine.command_line);
+  log::print_line("image {:#x}..{:#x}, {} CPUs, command line \"{}\"", machine.image.base, machine.image.end(),
+                  machine.cpus.size(), machine.command_line);
   for (const HpaRange& ram : machine.ram) log::print_line("RAM {:#x}..{:#x}", ram.base, ram.end());
   for (const HpaRange& range : machine.reserved) log::print_line("reserved {:#x}..{:#x}", range.base, range.end());
-  for (const ModuleInfo& module : machine.modules) log::print_line("module {:#x}, {:#x} bytes: {}", module.data.base, module.data.size, module.name);
+  for (const ModuleInfo& module : machine.modules)
+    log::print_line("module {:#x}, {:#x} bytes: {}", module.data.base, module.data.size, module.name);
   const PcInfo& pc = machine.pc;
-  log::print_line("local APIC at {:#x}, x2APIC {}, {} I/O APICs, {} overrides, HPET at {:#x}, {} PCI segments", pc.local_apic.base,
-                  apic.is_x2apic(), pc.io_apics.size(), pc.overrides.size(), pc.hpet, pc.pci.size());
+  log::print_line("local APIC at {:#x}, x2APIC {}, {} I/O APICs, {} overrides, HPET at {:#x}, {} PCI segments",
+                  pc.local_apic.base, apic.is_x2apic(), pc.io_apics.size(), pc.overrides.size(), pc.hpet,
+                  pc.pci.size());
   log::print_line("TSC {} Hz, PM1a control at {:#x}, S5 {}", timer::frequency(), pc.power.pm1a_control_port,
                   pc.soft_off.has_value());
 }
@@ -79,8 +81,8 @@ void check_memory_map() {
     writable += leaf.attributes.write ? leaf.range.size : 0;
     device += leaf.attributes.type == mm::MemoryType::Device ? leaf.range.size : 0;
   });
-  log::print_line("memory map: {} leaves, executable {:#x}, writable {:#x}, device {:#x} bytes", leaves, executable, writable,
-                  device);
+  log::print_line("memory map: {} leaves, executable {:#x}, writable {:#x}, device {:#x} bytes", leaves, executable,
+                  writable, device);
   expect(executable == static_cast<u64>(__text_end - __image_start), "something besides the text is executable");
   expect(!is_mapped(ax_boot_stack_guard), "the boot stack's guard page is mapped");
   expect(!is_mapped(ax_boot_emergency_stack_guard), "the emergency stack's guard page is mapped");
@@ -94,7 +96,8 @@ void check_memory_map() {
 void check_memory(const MachineInfo& machine) {
   for (const HpaRange& ram : machine.ram) {
     const Hpa page = ram.end() - kPageSize;
-    if (!platform::frames().lock()->allocate_at({page, kPageSize}, mm::Owner::host())) continue;  // somebody's, or reserved
+    if (!platform::frames().lock()->allocate_at({page, kPageSize}, mm::Owner::host()))
+      continue;  // somebody's, or reserved
     volatile u64* const word = reinterpret_cast<volatile u64*>(page.value());
     *word = page.value();
     expect(*word == page.value(), "memory does not keep its contents");
@@ -146,10 +149,14 @@ void check_line(const MachineInfo& machine) {
     expect(platform::map_device(info.registers), "mapping an I/O APIC once more");
     drivers::IoApic io_apic(info.registers.base, info.gsi_base);
     io_apic.init();
-    log::print_line("I/O APIC {} at {:#x}: {} pins from {}", info.id, info.registers.base, io_apic.pins(), info.gsi_base);
+    log::print_line("I/O APIC {} at {:#x}: {} pins from {}", info.id, info.registers.base, io_apic.pins(),
+                    info.gsi_base);
     if (!io_apic.owns(line.gsi)) continue;
-    const drivers::IoApic::Route route{.vector = vector::kFirstLine, .destination = static_cast<u8>(apic.id()),
-                                       .active_low = line.active_low, .level = line.level, .masked = false};
+    const drivers::IoApic::Route route{.vector = vector::kFirstLine,
+                                       .destination = static_cast<u8>(apic.id()),
+                                       .active_low = line.active_low,
+                                       .level = line.level,
+                                       .masked = false};
     io_apic.set_route(line.gsi, route);
     expect(io_apic.route(line.gsi) == route, "an I/O APIC does not keep a route");
     constexpr u16 kInterruptEnable = 1;
@@ -220,7 +227,8 @@ void check_invalidation() {
   const Hpa first_frame = platform::translate(first - kPageSize)->address;
   expect(read_elsewhere(1, first - sizeof(u64)) == 1, "another CPU reads something else");
   platform::free_stack(first, kPageSize);
-  expect(platform::frames().lock()->allocate_at({first_frame, kPageSize}, mm::Owner::host()), "a freed frame is not free");
+  expect(platform::frames().lock()->allocate_at({first_frame, kPageSize}, mm::Owner::host()),
+         "a freed frame is not free");
   const Hva second = make(2);
   expect(first == second, "the place of a freed stack is not used again");
   expect(read_elsewhere(1, second - sizeof(u64)) == 2, "another CPU kept a translation that is gone");
@@ -251,8 +259,9 @@ struct Death {
   void (*die)();
 };
 constexpr Death kDeaths[] = {
-    {"selftest=overflow", die_of_overflow}, {"selftest=abort", die_of_abort},       {"selftest=panic", die_of_panic},
-    {"selftest=brk", die_of_breakpoint},    {"selftest=text", die_of_text_write},   {"selftest=execute", die_of_data_execution},
+    {"selftest=overflow", die_of_overflow}, {"selftest=abort", die_of_abort},
+    {"selftest=panic", die_of_panic},       {"selftest=brk", die_of_breakpoint},
+    {"selftest=text", die_of_text_write},   {"selftest=execute", die_of_data_execution},
     {"selftest=check", die_of_check},       {"selftest=reset", end_by_reset},
 };
 
@@ -296,7 +305,8 @@ void main_on_boot_cpu(MachineInfo& machine) {
 
 void main_on_secondary_cpu(unsigned index) {
   const percpu::PerCpu& cpu = percpu::this_cpu();
-  expect(is_mapped(cpu.stack_top - 1) && !is_mapped(cpu.stack_top - cpu.stack_size - 1), "a secondary CPU's stack has no guard");
+  expect(is_mapped(cpu.stack_top - 1) && !is_mapped(cpu.stack_top - cpu.stack_size - 1),
+         "a secondary CPU's stack has no guard");
   expect(apic.id() == cpu.hardware_id, "a CPU with another APIC id was started");
   log::print_line("CPU {} runs, hardware id {:#x}", index, cpu.hardware_id);
   started.fetch_add(1);

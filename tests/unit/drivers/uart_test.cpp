@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <arch/port.hpp>
+
 #include "tests/unit/drivers/fake_bus.hpp"
 
 namespace ax::drivers {
@@ -84,6 +86,24 @@ TEST(Uart16550, EndsTheBusyDetectInterruptOfDesignWarePorts) {
   bus.values[0x900'0008] = 0xc7;  // busy detect
   uart.acknowledge_interrupt();
   EXPECT_THAT(bus.reads, ::testing::Contains(status));
+}
+
+TEST(Uart16550Ports, SetsTheLineThatFirmwareMayHaveLeftAtFiveBits) {
+  test::FakeBus bus;
+  constexpr u64 kCom1 = arch::fake::kPorts + 0x3f8;
+  Uart16550Ports(0x3f8).init();
+  EXPECT_THAT(bus.written(kCom1 + 3), ElementsAre(0x80, 0x03));  // divisor access, then 8N1
+  EXPECT_THAT(bus.written(kCom1 + 0), ElementsAre(1));           // 115200
+  EXPECT_THAT(bus.written(kCom1 + 1), ElementsAre(0, 0));        // divisor, then no interrupts
+}
+
+TEST(Uart16550Ports, SendsThroughPorts) {
+  test::FakeBus bus;
+  constexpr u64 kCom1 = arch::fake::kPorts + 0x3f8;
+  bus.values[kCom1 + 5] = 0x20;
+  Uart16550Ports uart(0x3f8);
+  uart.write("x");
+  EXPECT_THAT(bus.writes, ElementsAre(test::Access{kCom1, 1, 'x'}));
 }
 
 }  // namespace

@@ -16,9 +16,9 @@ namespace ax::xtask {
 namespace fs = std::filesystem;
 namespace {
 
-const std::vector<std::string> kDefaultPresets{"host", kDefaultBoard};
+const std::vector<std::string> kDefaultPresets{"host", "qemu-aarch64", "qemu-x86_64"};
 constexpr int kMostJobs = 1024;
-constexpr std::array<std::string_view, 3> kVersionCommands{"clang-19", "g++", "qemu-system-aarch64"};
+constexpr std::array<std::string_view, 4> kVersionCommands{"clang-19", "g++", "qemu-system-aarch64", "qemu-system-x86_64"};
 
 struct TestOptions {
   std::vector<std::string> presets;
@@ -141,7 +141,7 @@ ExitCode run_tests(const Context& context, const TestOptions& options) {
 
 Handler declare_test(CLI::App& app) {
   const auto options = std::make_shared<TestOptions>();
-  app.add_option("--preset", options->presets, "Only these presets (repeatable; default: host, qemu-aarch64)")
+  app.add_option("--preset", options->presets, "Only these presets (repeatable; default: host, qemu-aarch64, qemu-x86_64)")
       ->type_name("PRESET")
       ->allow_extra_args(false);
   app.add_option("-R,--tests-regex", options->name_regex, "Only tests whose name matches")->type_name("REGEX");

@@ -3,7 +3,8 @@
 
 namespace ax::arch {
 
-/// Stores before it are visible to everybody before any access after it: x86 reorders nothing else in write-back memory.
+/// Stores before it are visible to everybody before any access after it: x86 reorders nothing else in write-back
+/// memory.
 inline void mfence() { asm volatile("mfence" : : : "memory"); }
 /// Instructions before it have completed; later ones, RDTSC included, have not begun.
 inline void lfence() { asm volatile("lfence" : : : "memory"); }

@@ -1,5 +1,5 @@
-// Cache maintenance by address range. Caches are coherent with instruction fetch, with devices and with guests on x86, whatever
-// memory type a guest selects (self-snooping), so what other architectures must do is nothing here.
+// Cache maintenance by address range. Caches are coherent with instruction fetch, with devices and with guests on x86,
+// whatever memory type a guest selects (self-snooping), so what other architectures must do is nothing here.
 #pragma once
 
 #include "kernel/base/types.hpp"

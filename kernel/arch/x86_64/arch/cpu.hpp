@@ -30,8 +30,8 @@ inline void irq_restore(u64 state) {
 /// Hint inside a busy-waiting loop.
 inline void cpu_relax() { asm volatile("pause" : : : "memory"); }
 
-/// Sleeps until an interrupt comes, and takes it: HLT with interrupts masked would never end. They are masked on return as they
-/// were before. The shadow of STI closes the window between the two instructions.
+/// Sleeps until an interrupt comes, and takes it: HLT with interrupts masked would never end. They are masked on return
+/// as they were before. The shadow of STI closes the window between the two instructions.
 inline void wait_for_interrupt() {
   const u64 state = read_flags();
   asm volatile("sti; hlt" : : : "memory");
@@ -49,8 +49,8 @@ inline void send_event() {}
   for (;;) asm volatile("cli; hlt" : : : "memory");
 }
 
-/// The per-CPU block of this CPU (kernel/percpu), which holds its own address where GS can reach it. Valid from the first C++
-/// instruction on.
+/// The per-CPU block of this CPU (kernel/percpu), which holds its own address where GS can reach it. Valid from the
+/// first C++ instruction on.
 inline void* per_cpu_base() {
   void* block;
   asm volatile("movq %%gs:48, %0" : "=r"(block));

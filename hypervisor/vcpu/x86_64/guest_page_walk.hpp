@@ -1,0 +1,36 @@
+// What a guest's own page tables say about a linear address. SDM vol. 3 chapter 4, APM vol. 2 chapter 5.
+#pragma once
+
+#include <expected>
+
+#include "hypervisor/vm/guest_memory.hpp"
+#include "kernel/base/types.hpp"
+
+namespace hv {
+
+using namespace ax;
+
+/// The registers that decide how a linear address is translated.
+struct PagingState {
+  u64 cr0 = 0;
+  u64 cr3 = 0;
+  u64 cr4 = 0;
+  u64 efer = 0;
+  u64 rflags = 0;
+  u8 privilege = 0;  ///< current privilege level, 0 to 3
+  u8 physical_address_bits = 40;
+};
+
+enum class PageAccess : u8 { Read, Write, Fetch };
+
+/// Error code of #PF. SDM vol. 3 4.7.
+namespace page_fault {
+inline constexpr u32 kPresent = 1 << 0, kWrite = 1 << 1, kUser = 1 << 2, kReserved = 1 << 3, kFetch = 1 << 4;
+}
+
+/// The guest-physical address behind `linear`, or the error code of the page fault that the access raises. Sets accessed and
+/// dirty bits as a processor does. Tables outside the RAM read as not present, and so does everything under five-level paging.
+/// `linear` is canonical. Any context.
+std::expected<Gpa, u32> walk_guest_pages(GuestMemory& memory, const PagingState& state, u64 linear, PageAccess access);
+
+}  // namespace hv
