@@ -26,6 +26,7 @@ FloatingPointState::~FloatingPointState() {
   if (!area_.empty()) frames_.free(area_);
 }
 void FloatingPointState::reset() { xcr0_ = 1; }
+u64 FloatingPointState::xcr0() const { return xcr0_; }
 void FloatingPointState::load() {
   hardware.xcr0 = xcr0_;
   loaded_ = true;
