@@ -35,7 +35,6 @@ void Vcpu::run(Cpu& cpu) {
     }
     if (cpu.loaded != this) load(cpu);
     arch.run_guest(cpu);
-    cpu.count_exit();
     if (state != State::Running) return;
     if (cpu.reschedule) {
       state = State::Ready;
