@@ -52,6 +52,7 @@ class Cpu {
 
  private:
   void drain_inbox();
+  void make_ready(Task& task);
   void begin_slice();
   void idle();
   void run_thread(Thread& thread);

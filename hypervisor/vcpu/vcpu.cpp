@@ -34,6 +34,10 @@ void Vcpu::run(Cpu& cpu) {
       return;
     }
     if (cpu.loaded != this) load(cpu);
+    if (waited != reported_wait_) {
+      reported_wait_ = waited;
+      arch.report_wait(waited);
+    }
     arch.run_guest(cpu);
     if (state != State::Running) return;
     if (cpu.reschedule) {

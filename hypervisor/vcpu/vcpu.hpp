@@ -64,6 +64,7 @@ class Vcpu : public Task {
   std::atomic<u32> requests_{0};
   std::atomic<u64> exits_{0};  ///< written by its own CPU only
   std::atomic<VcpuPower> power_{VcpuPower::Off};
+  u64 reported_wait_ = 0;
   StartState start_state_{};  ///< written by start() before the request, read when it is served
 };
 

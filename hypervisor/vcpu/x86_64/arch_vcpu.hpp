@@ -39,6 +39,8 @@ class ArchVcpu {
   void serve(u32 asked) {
     if ((asked & kArmTimer) != 0) vm_.arm_timer(owner_);
   }
+  /// How long it could not run although it wanted to, in host timer ticks. Loaded.
+  void report_wait(u64 ticks) { vm_.report_wait(owner_, ticks); }
   void cancel_timers() { vm_.cancel_timer(owner_); }
 
   /// Whether a halted vCPU has a reason to go on.

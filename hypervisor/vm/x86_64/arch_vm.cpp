@@ -216,14 +216,22 @@ void ArchVm::update_clock(Vcpu& vcpu, u32 index) {
   GuestMemory& memory = vm_.memory();
   if (index == msr::kKvmWallClock) {
     // The same time of day as the RTC has at the start.
-    static_cast<void>(write_wall_clock(memory, clock_record(state.kvm_wall_clock), PcConfig{}.wall_clock * kNanosecondsPerSecond));
+    static_cast<void>(write_wall_clock(memory, clock_record(state.kvm_wall_clock), start_of_day_ * kNanosecondsPerSecond));
   } else if (index == msr::kKvmSystemTime && clock_enabled(state.kvm_system_time)) {
     const ClockScale scale = ClockScale::of(drivers::host_timer::frequency());
     const u64 ticks = now();
     static_cast<void>(write_system_time(memory, clock_record(state.kvm_system_time), ticks + tsc_adjust_[vcpu.index], scale.nanoseconds(ticks), scale));
   } else if (index == msr::kKvmStealTime && clock_enabled(state.kvm_steal_time)) {
-    static_cast<void>(write_steal_time(memory, clock_record(state.kvm_steal_time), 0, false));
+    report_wait(vcpu, vcpu.waited);
   }
+}
+
+void ArchVm::report_wait(Vcpu& vcpu, u64 ticks) {
+  const u64 record = msrs_[vcpu.index].kvm_steal_time;
+  if (!clock_enabled(record)) return;
+  const ClockScale scale = ClockScale::of(drivers::host_timer::frequency());
+  // A record outside the guest's memory is not written; it is the guest's mistake.
+  static_cast<void>(write_steal_time(vm_.memory(), clock_record(record), scale.nanoseconds(ticks), false));
 }
 
 // A deadline is armed on the CPU of the vCPU that it belongs to.

@@ -72,6 +72,7 @@ class ArchVm final : public VmServices, private PcHost {
   void set_task_priority(Vcpu& vcpu, u8 priority) override;
   bool interrupt_pending(Vcpu& vcpu) override;
   std::optional<u8> take_interrupt(Vcpu& vcpu) override;
+  void report_wait(Vcpu& vcpu, u64 ticks) override;
   void arm_timer(Vcpu& vcpu) override;
   void cancel_timer(Vcpu& vcpu) override;
   void wait(Vcpu& vcpu) override;
@@ -127,6 +128,7 @@ class ArchVm final : public VmServices, private PcHost {
   std::array<Timer, kMaxVcpus> timers_{};
   std::array<MsrState, kMaxVcpus> msrs_{};
   std::array<u64, kMaxVcpus> tsc_adjust_{};  ///< guest's counter - VM's time, after it was written
+  u64 start_of_day_ = 0;  ///< time of day at the VM's time 0, in seconds since 1970
   StartState start_{};
 };
 
