@@ -39,7 +39,6 @@ void Vcpu::run(Cpu& cpu) {
       arch.report_wait(waited);
     }
     arch.run_guest(cpu);
-    cpu.count_exit();
     if (state != State::Running) return;
     if (cpu.reschedule) {
       state = State::Ready;

@@ -86,6 +86,7 @@ CpuidResult ArchVm::cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) {
   guest.os_xsave = (vcpu.arch.backend().read(GuestRegister::Cr4) & Cr4::kOsxsave) != 0;
   guest.apic_enabled = (machine_->without_lock().apic_base(vcpu.index) & kApicEnabled) != 0;
   guest.tsc_hz = guest.apic_timer_hz = drivers::host_timer::frequency();
+  guest.exits = vcpu.exits();
   return guest_cpuid(host_cpuid(), guest, leaf, subleaf);
 }
 
