@@ -17,7 +17,7 @@ constexpr u64 kFirstGiB = u64{1} << 30;
 
 u32 faults;
 u64 random_state = 0x9e37'79b9'7f4a'7c15;
-volatile u64 tiny_resume_storage;  ///< where a fault continues
+volatile u64 resume_address;  ///< where a fault continues
 
 u64 random() {
   random_state ^= random_state << 13;
@@ -78,7 +78,7 @@ void install_handlers() {
 
 // Where an instruction faults, the handler goes on at the label behind it.
 #define TRY_INSTRUCTION(text, ...)                                                     \
-  asm volatile("leaq 1f(%%rip), %%r15\n movq %%r15, %0\n" text "\n1:" : "=m"(tiny_resume_storage) __VA_ARGS__)
+  asm volatile("leaq 1f(%%rip), %%r15\n movq %%r15, %0\n" text "\n1:" : "=m"(resume_address) __VA_ARGS__)
 
 void read_msr(u32 index) { TRY_INSTRUCTION("rdmsr", : "c"(index) : "rax", "rdx", "r15", "memory"); }
 void write_msr(u32 index, u64 value) {
@@ -180,16 +180,16 @@ void try_instructions() {
 
 }  // namespace
 
-extern "C" void tiny_interrupt(u64 vector, u64* rip) {
+extern "C" void guest_interrupt(u64 vector, u64* rip) {
   if (vector >= 32) {
     *reinterpret_cast<volatile u32*>(0xfee0'00b0) = 0;
     return;
   }
   ++faults;
-  *rip = tiny_resume_storage;
+  *rip = resume_address;
 }
 
-extern "C" void tiny_main(u32, u64) {
+extern "C" void guest_main(u32, u64) {
   install_handlers();
   print("hostile: hello\n");
   try_cpuid();
