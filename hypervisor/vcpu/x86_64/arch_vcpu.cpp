@@ -55,9 +55,16 @@ void ArchVcpu::run_guest(Cpu& cpu) {
   if (look_for_interrupt_.load(std::memory_order_relaxed) || window_requested_) deliver_interrupts();
 
   const VmExit& exit = backend_->enter(registers);
+  if (exit.new_task_priority) {
+    vm_.set_task_priority(owner_, *exit.new_task_priority);
+    interrupts_changed();
+  }
   owner_.count_exit();
   if (exit.reason == ExitReason::Interrupt) return vm_.handle_interrupts(cpu);
   handle_exit(*this, exit);
+  // An access to the local APIC's own register for it.
+  const bool may_set_priority = exit.reason == ExitReason::NestedFault || exit.reason == ExitReason::MsrWrite;
+  if (backend_->shadows_task_priority() && may_set_priority) backend_->set_task_priority(vm_.task_priority(owner_));
 }
 
 // The flag is cleared before the question is asked, so that what comes in between is not missed.

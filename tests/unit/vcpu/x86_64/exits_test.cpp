@@ -67,6 +67,8 @@ class FakeBackend final : public VcpuBackend {
   void request_nmi_window() override { nmi_window = true; }
   void reset_events() override { event = {}; }
   void set_tsc_offset(u64) override {}
+  void set_task_priority(u8 priority) override { task_priority = priority; }
+  void shadow_task_priority() { shadows_task_priority_ = true; }
 
   std::deque<VmExit> exits;
   std::map<GuestRegister, u64> values;
@@ -76,6 +78,7 @@ class FakeBackend final : public VcpuBackend {
   Event injected{};  ///< at the last entry
   bool window = false, nmi_window = false, nmi_masked = false;
   unsigned entries = 0;
+  u8 task_priority = 0;
 };
 
 class FakeMachine final : public Virtualization {
@@ -346,6 +349,24 @@ TEST_F(ExitsTest, Cr8HasFourBits) {
   vm.priority = 5;
   run({.reason = ExitReason::TaskPriority, .instruction_length = 4, .task_priority = {.which = Gpr::R9}});
   EXPECT_EQ(r()[Gpr::R9], 5u);
+}
+
+TEST_F(ExitsTest, TheModelLearnsThePriorityThatTheHardwareLetTheGuestSet) {
+  r().rflags |= Rflags::kIf;
+  run(ExitReason::Handled);
+  vm.pending = {0x31};
+  run({.reason = ExitReason::Handled, .new_task_priority = 4});
+  EXPECT_EQ(vm.priority, 4);
+  run(ExitReason::Handled);
+  EXPECT_EQ(cpu().injected.vector(), 0x31) << "the model is asked again";
+}
+
+TEST_F(ExitsTest, TheHardwareLearnsThePriorityThatTheModelWasGiven) {
+  vm.priority = 6;  // what an access to the local APIC does
+  cpu().shadow_task_priority();
+  r()[Gpr::Rcx] = FakeVm::kMsr;
+  run(ExitReason::MsrWrite, 2);
+  EXPECT_EQ(cpu().task_priority, 6);
 }
 
 // ---- the end of a guest ----
