@@ -8,7 +8,8 @@ constexpr unsigned kStatus = 0, kEnable = 2, kControl = 4, kTimer = 8;
 constexpr u16 kTimerCarry = 1u << 0;
 constexpr u16 kGlobalLock = 1u << 5;
 constexpr u16 kPowerButton = 1u << 8;
-constexpr u16 kEvents = kTimerCarry | kGlobalLock | kPowerButton;
+constexpr u16 kRealTimeClock = 1u << 10;  // never happens; Linux insists that it can be enabled
+constexpr u16 kEvents = kTimerCarry | kGlobalLock | kPowerButton | kRealTimeClock;
 constexpr u16 kSciEnable = 1u << 0;
 constexpr u16 kControlKept = 0x1c02;  // sleep type, bus master reload
 constexpr unsigned kSleepTypeShift = 10;

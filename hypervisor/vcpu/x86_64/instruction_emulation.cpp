@@ -7,6 +7,7 @@
 #include "hypervisor/vcpu/x86_64/architecture.hpp"
 #include "hypervisor/vcpu/x86_64/exits.hpp"
 #include "hypervisor/vcpu/x86_64/guest_access.hpp"
+#include "hypervisor/vm/vm.hpp"
 
 namespace hv {
 
@@ -21,7 +22,7 @@ class Emulation final : public EmulationHost, private GuestBus {
       : vcpu_(vcpu),
         code_(vcpu.backend().segment(SegmentRegister::Cs)),
         paging_(paging_state(vcpu)),
-        access_(vcpu.vm().memory(), *this, paging_) {}
+        access_(vcpu.owner().vm.memory(), *this, paging_) {}
 
   CpuMode mode() const {
     if (is_long() && (code_.attributes & SegmentState::kLong) != 0) return CpuMode::Code64;
@@ -117,6 +118,18 @@ bool stands_at_halt(ArchVcpu& vcpu) {
   return emulation.access().fetch(emulation.linear_rip(), opcode) && opcode[0] == kHalt;
 }
 
+bool stands_at_cr4_write(ArchVcpu& vcpu) {
+  constexpr u8 kEscape = 0x0f, kMoveToControlRegister = 0x22, kRexMask = 0xf0, kRex = 0x40;
+  constexpr u8 kRegisterMask = 7 << 3, kCr4 = 4 << 3;
+  Emulation emulation(vcpu);
+  std::array<u8, 4> bytes{};
+  const auto fetched = emulation.access().fetch(emulation.linear_rip(), bytes);
+  if (!fetched) return false;
+  const usize first = emulation.mode() == CpuMode::Code64 && (bytes[0] & kRexMask) == kRex ? 1 : 0;
+  return *fetched >= first + 3 && bytes[first] == kEscape && bytes[first + 1] == kMoveToControlRegister &&
+         (bytes[first + 2] & kRegisterMask) == kCr4;
+}
+
 void emulate_instruction(ArchVcpu& vcpu, const VmExit& exit) {
   Emulation emulation(vcpu);
   const std::optional<Instruction> instruction = emulation.decode_next();
@@ -125,7 +138,6 @@ void emulate_instruction(ArchVcpu& vcpu, const VmExit& exit) {
     emulation.access().know_operand(exit.fault.address, exit.fault.write);
   }
   const auto progress = emulate(*instruction, emulation.mode(), vcpu.registers, emulation);
-  vcpu.interrupts_changed();  // a device may have raised one, or the access was to the interrupt controller
   if (!progress) return raise(vcpu, progress.error());
   if (*progress == EmulationProgress::Complete) vcpu.complete(instruction->length);
 }

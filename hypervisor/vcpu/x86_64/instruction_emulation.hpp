@@ -23,7 +23,8 @@ struct TaskPriorityMove {
 /// it.
 std::optional<TaskPriorityMove> task_priority_move(ArchVcpu& vcpu, const VmExit& exit);
 
-/// Whether the next instruction is a HLT.
+/// Whether the next instruction is a HLT, or a MOV to CR4 (without a prefix, or with REX).
 bool stands_at_halt(ArchVcpu& vcpu);
+bool stands_at_cr4_write(ArchVcpu& vcpu);
 
 }  // namespace hv

@@ -74,9 +74,6 @@ class ArchVm::Msrs final : public MsrHost {
 
 // ---- what vCPUs ask ---------------------------------------------------------------------------------------------------
 
-std::string_view ArchVm::name() const { return vm_.name(); }
-unsigned ArchVm::index_of(const Vcpu& vcpu) const { return vcpu.index; }
-GuestMemory& ArchVm::memory() { return vm_.memory(); }
 
 CpuidResult ArchVm::cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) {
   CpuidGuest guest;
@@ -86,6 +83,7 @@ CpuidResult ArchVm::cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) {
   guest.os_xsave = (vcpu.arch.backend().read(GuestRegister::Cr4) & Cr4::kOsxsave) != 0;
   guest.apic_enabled = (machine_->without_lock().apic_base(vcpu.index) & kApicEnabled) != 0;
   guest.tsc_hz = guest.apic_timer_hz = drivers::host_timer::frequency();
+  guest.exits = vcpu.exits();
   return guest_cpuid(host_cpuid(), guest, leaf, subleaf);
 }
 
@@ -135,10 +133,6 @@ std::optional<u8> ArchVm::take_interrupt(Vcpu& vcpu) {
   });
 }
 
-void ArchVm::wait(Vcpu& vcpu) { vcpu.wait(); }
-void ArchVm::yield(Vcpu&) { Cpu::current().reschedule = true; }
-void ArchVm::crashed(Vcpu&) { vm_.request_stop(StopReason::Crash); }
-void ArchVm::handle_interrupts(Cpu& cpu) { cpu.handle_interrupts(); }
 
 // ---- from outside -----------------------------------------------------------------------------------------------------
 
@@ -215,14 +209,22 @@ void ArchVm::update_clock(Vcpu& vcpu, u32 index) {
   GuestMemory& memory = vm_.memory();
   if (index == msr::kKvmWallClock) {
     // The same time of day as the RTC has at the start.
-    static_cast<void>(write_wall_clock(memory, clock_record(state.kvm_wall_clock), PcConfig{}.wall_clock * kNanosecondsPerSecond));
+    static_cast<void>(write_wall_clock(memory, clock_record(state.kvm_wall_clock), start_of_day_ * kNanosecondsPerSecond));
   } else if (index == msr::kKvmSystemTime && clock_enabled(state.kvm_system_time)) {
     const ClockScale scale = ClockScale::of(drivers::host_timer::frequency());
     const u64 ticks = now();
     static_cast<void>(write_system_time(memory, clock_record(state.kvm_system_time), ticks + tsc_adjust_[vcpu.index], scale.nanoseconds(ticks), scale));
   } else if (index == msr::kKvmStealTime && clock_enabled(state.kvm_steal_time)) {
-    static_cast<void>(write_steal_time(memory, clock_record(state.kvm_steal_time), 0, false));
+    report_wait(vcpu, vcpu.waited);
   }
+}
+
+void ArchVm::report_wait(Vcpu& vcpu, u64 ticks) {
+  const u64 record = msrs_[vcpu.index].kvm_steal_time;
+  if (!clock_enabled(record)) return;
+  const ClockScale scale = ClockScale::of(drivers::host_timer::frequency());
+  // A record outside the guest's memory is not written; it is the guest's mistake.
+  static_cast<void>(write_steal_time(vm_.memory(), clock_record(record), scale.nanoseconds(ticks), false));
 }
 
 // A deadline is armed on the CPU of the vCPU that it belongs to.

@@ -7,6 +7,7 @@
 #include "hypervisor/vm/x86_64/boot_plan.hpp"
 #include "hypervisor/vm/x86_64/guest_acpi.hpp"
 #include "kernel/base/memory.hpp"
+#include "kernel/drivers/cmos_clock.hpp"
 #include "kernel/log/log.hpp"
 #include "platforms/platform.hpp"
 
@@ -53,6 +54,7 @@ Result<void> ArchVm::create_devices() {
   PcConfig config;
   config.vcpus = vm_.vcpu_count();
   config.tsc_hz = drivers::host_timer::frequency();
+  config.wall_clock = start_of_day_ = drivers::time_of_day();
   for (const GuestRegion& region : vm_.regions()) config.ram += region.gpa.size;
   if (const auto valid = config.check(); !valid) return vm_.reject(valid.error(), "cannot have such a PC");
   machine_.emplace(config, static_cast<PcHost&>(*this));
