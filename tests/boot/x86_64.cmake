@@ -77,3 +77,6 @@ axvisor_add_image(boot_linux VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-x86_64-
 axvisor_add_image(boot_linux_smp VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-x86_64-qemu-smp2.toml)
 axvisor_boot_test(linux IMAGE boot_linux RUN linux_pc.toml VARIABLES cpus=1 LABELS linux)
 axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux_pc.toml VARIABLES cpus=2 LABELS linux)
+# On the emulator that has Intel VMX.
+axvisor_add_image(boot_linux_slow VMS ${vms}/pc_linux_slow.toml)
+axvisor_boot_test(linux-bochs IMAGE boot_linux_slow RUN linux_bochs.toml VARIABLES cpus=1 LABELS linux bochs)
