@@ -70,12 +70,22 @@ axvisor_boot_test(two-tiny IMAGE boot_two_tiny RUN two_tiny_pc.toml LABELS guest
 
 axvisor_add_image(boot_crash VMS ${vms}/pc_crash.toml ${vms}/pc_second.toml)
 axvisor_boot_test(guest-crashes IMAGE boot_crash RUN crash_pc.toml LABELS guest)
+axvisor_boot_test(no-virtualization IMAGE boot_tiny RUN cannot_run_guests_pc.toml VARIABLES "missing=neither AMD SVM nor Intel VMX")
+axvisor_boot_test(no-nested-paging IMAGE boot_tiny RUN cannot_run_guests_pc.toml SET cpu="qemu64,+svm"
+  VARIABLES "missing=AMD SVM without nested paging")
+axvisor_boot_test(no-virtualization-bochs IMAGE boot_tiny RUN cannot_run_guests_bochs.toml SET cpu="athlon64_venice"
+  VARIABLES "missing=neither AMD SVM nor Intel VMX" LABELS bochs)
+axvisor_boot_test(no-ept IMAGE boot_tiny RUN cannot_run_guests_bochs.toml
+  VARIABLES "missing=Intel VMX without extended page tables" LABELS bochs)
+axvisor_boot_test(no-unrestricted-guests IMAGE boot_tiny RUN cannot_run_guests_bochs.toml SET cpu="corei5_lynnfield_750"
+  VARIABLES "missing=Intel VMX without unrestricted guests" LABELS bochs)
 
 # ---- Debian Linux ----
 
 axvisor_add_image(boot_linux VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-x86_64-qemu-smp1.toml)
 axvisor_add_image(boot_linux_smp VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-x86_64-qemu-smp2.toml)
 axvisor_boot_test(linux IMAGE boot_linux RUN linux_pc.toml VARIABLES cpus=1 LABELS linux)
+axvisor_boot_test(linux-epyc IMAGE boot_linux RUN linux_pc.toml SET cpu="EPYC" VARIABLES cpus=1 LABELS linux)
 axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux_pc.toml VARIABLES cpus=2 LABELS linux)
 # On the emulator that has Intel VMX.
 axvisor_add_image(boot_linux_slow VMS ${vms}/pc_linux_slow.toml)
