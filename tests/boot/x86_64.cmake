@@ -75,6 +75,15 @@ axvisor_boot_test(two-tiny IMAGE boot_two_tiny RUN two_tiny_pc.toml LABELS guest
 
 axvisor_add_image(boot_crash VMS ${vms}/pc_crash.toml ${vms}/pc_second.toml)
 axvisor_boot_test(guest-crashes IMAGE boot_crash RUN crash_pc.toml LABELS guest)
+axvisor_boot_test(no-virtualization IMAGE boot_tiny RUN cannot_run_guests_pc.toml VARIABLES "missing=neither AMD SVM nor Intel VMX")
+axvisor_boot_test(no-nested-paging IMAGE boot_tiny RUN cannot_run_guests_pc.toml SET cpu="qemu64,+svm"
+  VARIABLES "missing=AMD SVM without nested paging")
+axvisor_boot_test(no-virtualization-bochs IMAGE boot_tiny RUN cannot_run_guests_bochs.toml SET cpu="athlon64_venice"
+  VARIABLES "missing=neither AMD SVM nor Intel VMX" LABELS bochs)
+axvisor_boot_test(no-ept IMAGE boot_tiny RUN cannot_run_guests_bochs.toml
+  VARIABLES "missing=Intel VMX without extended page tables" LABELS bochs)
+axvisor_boot_test(no-unrestricted-guests IMAGE boot_tiny RUN cannot_run_guests_bochs.toml SET cpu="corei5_lynnfield_750"
+  VARIABLES "missing=Intel VMX without unrestricted guests" LABELS bochs)
 
 # Whatever a guest does to registers, ports and addresses that are not its own, the host and the neighbour go on.
 axvisor_add_image(boot_hostile VMS ${vms}/pc_hostile.toml ${vms}/pc_second.toml)
@@ -86,14 +95,16 @@ axvisor_add_image(boot_linux VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-x86_64-
 axvisor_add_image(boot_linux_smp VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-x86_64-qemu-smp2.toml)
 axvisor_kernel_test(debian-amd64-cloud)
 axvisor_boot_test(linux IMAGE boot_linux RUN linux_pc.toml VARIABLES cpus=1 LABELS linux)
+axvisor_boot_test(linux-epyc IMAGE boot_linux RUN linux_pc.toml SET cpu="EPYC" VARIABLES cpus=1 LABELS linux)
 axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux_pc.toml VARIABLES cpus=2 LABELS linux)
+# On the emulator that has Intel VMX.
+axvisor_add_image(boot_linux_slow VMS ${vms}/pc_linux_slow.toml)
+axvisor_boot_test(linux-bochs IMAGE boot_linux_slow RUN linux_bochs.toml VARIABLES cpus=1 LABELS linux bochs)
 axvisor_add_image(boot_linux_standard VMS ${vms}/pc_linux_standard.toml)
 axvisor_add_image(boot_linux_standard_smp VMS ${vms}/pc_linux_standard_smp.toml)
 axvisor_boot_test(linux-standard IMAGE boot_linux_standard RUN linux_pc.toml VARIABLES cpus=1 LABELS linux)
 axvisor_boot_test(linux-standard-smp IMAGE boot_linux_standard_smp RUN linux_pc.toml VARIABLES cpus=2 LABELS linux)
-add_test(NAME boot.linux-kernel-is-the-packages COMMAND ${CMAKE_COMMAND} -DKERNEL=${AXVISOR_IMAGE_DIR}/debian-amd64-cloud
-  -DLOCK=${PROJECT_SOURCE_DIR}/configs/images/lock.toml -DNAME=debian-amd64-cloud -P ${CMAKE_CURRENT_SOURCE_DIR}/KernelIsThePackages.cmake)
-set_tests_properties(boot.linux-kernel-is-the-packages PROPERTIES LABELS "linux" SKIP_REGULAR_EXPRESSION "not the locked version")
+axvisor_kernel_test(debian-amd64)
 
 # Two of them side by side, and the keyboard for either.
 axvisor_add_image(boot_two_linux VMS ${vms}/pc_linux_first.toml ${vms}/pc_linux_second.toml)

@@ -36,6 +36,9 @@ enum Shorthand : u8 { kNoShorthand, kSelf, kAll, kOthers };
 // LVT, SDM figure 11-8.
 constexpr u32 kLvtReset = 1u << 16;
 constexpr u32 kLvtLint0ExtInt = 7u << 8;
+/// These can only be read: to write them is no error, and Linux writes both when it powers off.
+constexpr u32 kLvtDeliveryStatus = 1u << 12;
+constexpr u32 kLvtRemoteIrr = 1u << 14;  // LINT0 and LINT1
 enum TimerMode : u8 { kOneShot, kPeriodic, kTscDeadline, kReservedTimerMode };
 
 constexpr ApicDelivery delivery_mode(u32 value) { return static_cast<ApicDelivery>(value >> 8 & 7); }
@@ -45,7 +48,7 @@ constexpr ApicDelivery delivery_mode(u32 value) { return static_cast<ApicDeliver
 struct VLocalApic::Tables {
   using A = VLocalApic;
   static constexpr u8 kBoth = 1 << kXapic | 1 << kX2apic, kOld = 1 << kXapic, kNew = 1 << kX2apic;
-  // What guests write most comes first. x2APIC: a write to a bit that is not writable is #GP.
+  // What guests write most comes first. x2APIC: a write of 1 to a reserved bit is #GP.
   static constexpr Register registers[] = {
       {kEndOfInterrupt, kBoth, 0, &A::write_end_of_interrupt},
       {kInitialCount, kBoth, ~0u, &A::write_initial_count},
@@ -65,6 +68,11 @@ struct VLocalApic::Tables {
       {kLogicalDestination, kOld, 0xff00'0000, &A::write_logical_destination},
       {kDestinationFormat, kOld, 0xf000'0000, &A::write_destination_format},
   };
+  /// Bits of a register that are neither writable nor reserved.
+  static constexpr u32 read_only_bits(unsigned index) {
+    if (index < kLvtTimer || index > kLvtError) return 0;
+    return kLvtDeliveryStatus | (index == kLvtLint0 || index == kLvtLint1 ? kLvtRemoteIrr : 0);
+  }
   /// Read-only: a write is dropped (xAPIC).
   static constexpr u64 kReadOnly = u64{1} << kId | u64{1} << kVersion | u64{1} << kArbitrationPriority |
                                    u64{1} << kProcessorPriority | u64{1} << kRemoteRead | kVectorSets |
@@ -179,8 +187,8 @@ bool VLocalApic::write_msr(u32 msr, u64 value) {
     return true;
   }
   const Register* row = find(index, kX2apic);
-  if (row == nullptr || (value & ~u64{row->writable}) != 0) return false;
-  (this->*row->write)(index, low);
+  if (row == nullptr || (value & ~u64{row->writable | Tables::read_only_bits(index)}) != 0) return false;
+  (this->*row->write)(index, low & row->writable);
   return true;
 }
 

@@ -19,7 +19,7 @@ constexpr u32 kGigabytePages = 1 << 26;     // Fn8000_0001 EDX
 constexpr u32 kNestedPaging = 1 << 0, kNextRip = 1 << 3, kFlushByAsid = 1 << 6, kDecodeAssists = 1 << 7, kPauseFilter = 1 << 10;
 
 constexpr u32 kVmCr = 0xc001'0114, kVmHsavePa = 0xc001'0117;
-constexpr u64 kVmCrSvmDisabled = 1 << 4;
+constexpr u64 kVmCrLock = 1 << 3, kVmCrSvmDisabled = 1 << 4;
 
 constexpr u32 kMinimumAsids = 2;  // the host's and one more
 
@@ -36,6 +36,18 @@ void allow_msr(u8* map, u32 index) {
   map[base + bit / 8] &= static_cast<u8>(~(3u << bit % 8));
 }
 
+// APM vol. 2 15.31: what is turned off, but not locked, can be turned on.
+Result<void> turn_on(unsigned cpu) {
+  const u64 control = read_msr(kVmCr);
+  if ((control & kVmCrSvmDisabled) == 0) return {};
+  if ((control & kVmCrLock) != 0) {
+    log::error("the firmware has locked AMD SVM off on CPU {} (VM_CR {:#x}): turn it on in the firmware's setup", cpu, control);
+    return fail(Error::NotSupported);
+  }
+  write_msr(kVmCr, control & ~kVmCrSvmDisabled);
+  return {};
+}
+
 }  // namespace
 
 bool SvmMachine::present() {
@@ -49,6 +61,7 @@ Result<mm::Box<Virtualization>> SvmMachine::create(mm::ObjectAllocator& heap, Vm
 }
 
 Result<void> SvmMachine::detect() {
+  TRY(turn_on(0));
   const CpuidResult svm = cpuid(kSvmLeaf);
   if ((svm.edx & kNestedPaging) == 0) {
     log::error("this CPU has AMD SVM without nested paging, which guests need");
@@ -79,10 +92,7 @@ Result<void> SvmMachine::init_cpu(unsigned cpu) {
     log::error("CPU {} has no AMD SVM with nested paging, although the boot CPU has", cpu);
     return fail(Error::NotSupported);
   }
-  if ((read_msr(kVmCr) & kVmCrSvmDisabled) != 0) {
-    log::error("the firmware has locked AMD SVM off on CPU {} (VM_CR.SVMDIS): turn it on in the firmware's setup", cpu);
-    return fail(Error::NotSupported);
-  }
+  TRY(turn_on(cpu));
   SvmCpu& state = cpus_[cpu];
   const u32 asids = cpuid(kSvmLeaf).ebx;
   if (asids < kMinimumAsids) {

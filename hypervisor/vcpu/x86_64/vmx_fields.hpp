@@ -103,7 +103,8 @@ struct ControlQualification {
 class ControlCapability {
  public:
   explicit constexpr ControlCapability(u64 msr) : must_(static_cast<u32>(msr)), may_(static_cast<u32>(msr >> 32)) {}
-  constexpr bool offers(u32 bits) const { return (may_ & bits) == bits; }
+  constexpr u32 missing(u32 bits) const { return bits & ~may_; }
+  constexpr bool offers(u32 bits) const { return missing(bits) == 0; }
   /// `wanted` and what must be 1, without what must be 0.
   constexpr u32 adjust(u32 wanted) const { return (wanted | must_) & may_; }
 

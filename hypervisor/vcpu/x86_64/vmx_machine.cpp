@@ -55,12 +55,23 @@ constexpr ControlNeed kNeeds[] = {
 // Must be 0, or guests would exit for what is theirs.
 constexpr u32 kUnwantedPrimary = Primary::kCr3Load | Primary::kCr3Store;
 
+// What CPUs came without for a while has a name.
+void report_missing(unsigned cpu, const ControlNeed& need, u32 missing) {
+  constexpr std::pair<u32, std::string_view> kNamed[] = {{Secondary::kEpt, "extended page tables"},
+                                                         {Secondary::kUnrestricted, "unrestricted guests"}};
+  if (need.msr == kSecondaryControls) {
+    for (const auto& [bit, name] : kNamed)
+      if ((missing & bit) != 0) return log::error("CPU {} has Intel VMX without {}, which guests need", cpu, name);
+  }
+  log::error("CPU {} has Intel VMX without {} controls {:#x}, which guests need", cpu, need.name, missing);
+}
+
 Result<Controls> choose_controls(unsigned cpu) {
   Controls controls;
   for (const ControlNeed& need : kNeeds) {
     const ControlCapability capability(read_msr(need.msr));
-    if (!capability.offers(need.needed)) {
-      log::error("CPU {} has Intel VMX without {} controls {:#x}, which guests need", cpu, need.name, need.needed);
+    if (const u32 missing = capability.missing(need.needed); missing != 0) {
+      report_missing(cpu, need, missing);
       return fail(Error::NotSupported);
     }
     controls.*need.where = capability.adjust(need.needed | need.welcome);
@@ -110,6 +121,7 @@ Result<mm::Box<Virtualization>> VmxMachine::create(mm::ObjectAllocator& heap, Vm
 }
 
 Result<void> VmxMachine::detect() {
+  TRY(unlock_feature(0));
   const u64 basic = read_msr(kBasic);
   if ((basic & kBasicTrueControls) == 0) {
     log::error("this CPU's Intel VMX is too old for guests (IA32_VMX_BASIC {:#x})", basic);

@@ -14,7 +14,9 @@ inline void invalidate_instruction_cache() {}
 /// Fills whole pages with zeros.
 inline void zero_pages_to_memory(u64 address, u64 size) {
   void* to = reinterpret_cast<void*>(address);
-  asm volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(0) : "memory");
+  // By words: an emulator takes as long for each step, whatever its size, and a CPU moves cache lines either way.
+  u64 words = size / sizeof(u64);
+  asm volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(u64{0}) : "memory");
 }
 
 }  // namespace ax::arch

@@ -422,9 +422,14 @@ TEST_F(VLocalApicTest, X2apicRegisterRules) {
                                              {kIcr, 0x2000},
                                              {kIcr, 0x10'0000},
                                              {kLvtTimer, 0x8'0000},
+                                             {kLvtTimer, 0x4000},
                                              {kLvtError, 0x400},
                                              {kInitial, u64{1} << 32}};
   for (const auto& [offset, value] : refused) EXPECT_FALSE(bus[1].write_msr(msr(offset), value)) << offset;
+  constexpr u32 kStatus = 0x1000, kRemoteIrr = 0x4000;
+  EXPECT_TRUE(bus[1].write_msr(msr(kLvtLint0), 0x700 | kStatus | kRemoteIrr)) << "read-only, not reserved";
+  EXPECT_EQ(bus[1].read_msr(msr(kLvtLint0)), 0x700u);
+  EXPECT_TRUE(bus[1].write_msr(msr(kLvtTimer), 0x40 | kStatus));
 }
 
 TEST_F(VLocalApicTest, X2apicCommandIsOneWrite) {
