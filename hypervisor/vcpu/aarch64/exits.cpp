@@ -134,15 +134,52 @@ constexpr auto kHandlers = [] {
   return table;
 }();
 
+// ---- exits that are answered at once ----------------------------------------------------------------------------------
+
+// What other CPUs ask comes with an interrupt, which is taken as soon as the guest runs; this is for what this CPU found out itself.
+ExitVector resume_or_leave(const Cpu& cpu, Vcpu& vcpu) {
+  const bool leave = cpu.reschedule || vcpu.is_asked() || vcpu.vm.arch.interrupts().needs_flush(vcpu);
+  return leave ? ExitVector::Answered : ExitVector::Resume;
+}
+
+ExitVector answer_call(Vcpu& vcpu) {
+  u64& x0 = vcpu.arch.registers.x[0];
+  if (static_cast<u32>(x0) != psci::kVersionFunction) return ExitVector::Synchronous;
+  x0 = psci::kVersion;
+  return ExitVector::Resume;
+}
+
+ExitVector answer_access(Vcpu& vcpu, ExitSyndrome syndrome) {
+  const DataAbort abort(syndrome.value());
+  const unsigned index = abort.register_index();
+  const bool saved = index < kFirstUnsavedRegister || index == kZeroRegister;
+  if (!saved || !emulate_access(vcpu, abort, FAR_EL2::read())) return ExitVector::Synchronous;
+  ELR_EL2::write(ELR_EL2::read() + syndrome.instruction_length());
+  return resume_or_leave(Cpu::current(), vcpu);
+}
+
 }  // namespace
 
-void handle_exit(Cpu& cpu, Vcpu& vcpu, ExitVector vector) {
+extern "C" ExitVector ax_answer_at_once(Vcpu& vcpu, ExitVector vector) {
+  vcpu.count_exit();
+  if (vector == ExitVector::Synchronous) {
+    const ExitSyndrome syndrome(ESR_EL2::read());
+    if (syndrome.exception_class() == ExceptionClass::Hvc64) return answer_call(vcpu);
+    if (syndrome.exception_class() == ExceptionClass::DataAbortLowerEl) return answer_access(vcpu, syndrome);
+    return vector;
+  }
+  if (vector == ExitVector::SystemError) return vector;
+  Cpu& cpu = Cpu::current();
+  cpu.handle_interrupts();
+  return resume_or_leave(cpu, vcpu);
+}
+
+void handle_exit(Vcpu& vcpu, ExitVector vector) {
   const ExitSyndrome syndrome(ESR_EL2::read());
   switch (vector) {
     case ExitVector::Synchronous: return kHandlers[static_cast<usize>(syndrome.exception_class())](vcpu, syndrome);
-    case ExitVector::Interrupt:
-    case ExitVector::FastInterrupt: return cpu.handle_interrupts();
     case ExitVector::SystemError: return crash(vcpu, "an asynchronous external abort", syndrome);
+    default: return;  // answered
   }
 }
 
