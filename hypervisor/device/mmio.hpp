@@ -29,8 +29,7 @@ class MmioDevice {
   /// `value` holds `access.size` bytes, the rest is zero. False: external abort.
   virtual bool write(const MmioAccess& access, u64 value) = 0;
 
-  /// The value of a register that never changes while the VM exists, or nothing for every other one. Needs no lock: the
-  /// exit path asks this first.
+  /// The value of a register that never changes while the VM exists, or nothing for every other one. Needs no lock.
   virtual std::optional<u64> read_constant(const MmioAccess&) const { return std::nullopt; }
 
  protected:

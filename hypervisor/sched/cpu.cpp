@@ -6,15 +6,12 @@
 
 #include "hypervisor/main/hypervisor.hpp"
 #include "hypervisor/vcpu/vcpu.hpp"
-#include "kernel/percpu/per_cpu.hpp"
 
 namespace hv {
 
 using namespace drivers;
 
 extern "C" void ax_switch_context(u64* save_sp, u64 load_sp);
-
-Cpu& Cpu::current() { return *static_cast<Cpu*>(percpu::this_cpu().program); }
 
 u64 Cpu::now() const { return host_timer::now(); }
 

@@ -6,6 +6,7 @@
 #include "hypervisor/sched/deadline_queue.hpp"
 #include "hypervisor/sched/task.hpp"
 #include "hypervisor/sched/thread.hpp"
+#include "kernel/percpu/per_cpu.hpp"
 
 namespace hv {
 
@@ -18,7 +19,7 @@ class Cpu {
   Cpu(Hypervisor& owner, unsigned cpu_index) : hypervisor(owner), index(cpu_index) {}
 
   /// The CPU this code runs on. The caller must not be preempted: interrupts masked.
-  static Cpu& current();
+  static Cpu& current() { return percpu::program<Cpu>(); }
 
   /// The main loop: runs tasks in turn, sleeps when there are none. On the CPU's own stack, interrupts masked.
   [[noreturn]] void run();

@@ -35,6 +35,8 @@ class Vcpu : public Task {
   void request(VcpuRequest what) { request(static_cast<u32>(what)); }
   void request(u32 bits);
 
+  bool is_asked() const { return requests_.load(std::memory_order_relaxed) != 0; }
+
   /// Starts it if it is off. Any CPU. False: it is on, or being started.
   bool start(const StartState& state);
   VcpuPower power() const { return power_.load(std::memory_order_acquire); }

@@ -114,6 +114,7 @@ class Locked {
 
   /// The data without the lock: only while no other CPU can run (early boot) or can go on running (panic).
   T& without_lock() { return value_; }
+  const T& without_lock() const { return value_; }
 
  private:
   TicketLock lock_;

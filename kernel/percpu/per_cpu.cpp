@@ -9,7 +9,6 @@ constinit PerCpu blocks[board::kMaxCpus];
 
 }  // namespace
 
-PerCpu& this_cpu() { return *static_cast<PerCpu*>(arch::per_cpu_base()); }
 
 PerCpu* of(unsigned index) { return index < board::kMaxCpus ? &blocks[index] : nullptr; }
 

@@ -1,6 +1,7 @@
 // The per-CPU block: reachable from a CPU register in one instruction, from the first C++ instruction on.
 #pragma once
 
+#include <arch/cpu.hpp>
 #include <atomic>
 #include <board_config.hpp>
 
@@ -32,7 +33,7 @@ static_assert(offsetof(PerCpu, stack_top) == kStackTopOffset);
 static_assert(offsetof(PerCpu, self) == kSelfOffset);
 
 /// The block of the calling CPU. The caller must not migrate while it uses it: interrupts masked, or a pinned thread.
-PerCpu& this_cpu();
+inline PerCpu& this_cpu() { return *static_cast<PerCpu*>(arch::per_cpu_base()); }
 
 /// The block of CPU `index`; nullptr when the board brings up fewer CPUs than that.
 PerCpu* of(unsigned index);

@@ -26,11 +26,10 @@ void ArchVcpu::reset(const StartState& start) {
   debug = {};
 }
 
-void ArchVcpu::run_guest(Cpu& cpu) {
+void ArchVcpu::run_guest(Cpu&) {
   vm_.interrupts().flush(vcpu_);
-  const ExitVector vector = ax_enter_guest(&registers);
-  vcpu_.count_exit();
-  handle_exit(cpu, vcpu_, vector);
+  const ExitVector vector = ax_enter_guest(&registers, &vcpu_);
+  if (vector != ExitVector::Answered) handle_exit(vcpu_, vector);
 }
 
 void ArchVcpu::load(unsigned) {
@@ -66,7 +65,8 @@ void ArchVcpu::wake_for_timer(Deadline& deadline) {
 void ArchVcpu::virtual_timer_fired() {
   VirtualInterrupts& interrupts = vm_.interrupts();
   interrupts.hardware_interrupt(vcpu_, interrupts.virtual_timer_id());
-  Cpu::current().notify(vcpu_);
+  // The one that runs looks before its next entry anyway.
+  if (vcpu_.state != Task::State::Running) Cpu::current().notify(vcpu_);
 }
 
 void ArchVcpu::set_physical_timer(u64 control, u64 compare_value) {

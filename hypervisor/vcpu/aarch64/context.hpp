@@ -10,6 +10,8 @@ namespace hv {
 
 using namespace ax;
 
+inline constexpr unsigned kZeroRegister = 31;  ///< XZR in a load or store
+
 /// What every exit saves and every entry restores. The rest of a vCPU's state stays in the hardware registers while the vCPU
 /// is loaded on a CPU, so that a short exit touches nothing else.
 struct GuestRegisters {
@@ -17,10 +19,9 @@ struct GuestRegisters {
   u64 pc = 0;      ///< ELR_EL2
   u64 pstate = 0;  ///< SPSR_EL2
 
-  /// Register 31 in a load or store is XZR.
-  u64 read(unsigned index) const { return index == 31 ? 0 : x[index]; }
+  u64 read(unsigned index) const { return index == kZeroRegister ? 0 : x[index]; }
   void write(unsigned index, u64 value) {
-    if (index != 31) x[index] = value;
+    if (index != kZeroRegister) x[index] = value;
   }
 };
 static_assert(offsetof(GuestRegisters, pc) == 248 && offsetof(GuestRegisters, pstate) == 256, "entry.S knows these offsets");
@@ -43,12 +44,19 @@ struct alignas(16) GuestFpRegisters {
 };
 static_assert(offsetof(GuestFpRegisters, fpcr) == 512, "entry.S knows this offset");
 
-/// Why enter_guest() returned: the vector that was taken.
-enum class ExitVector : u64 { Synchronous = 0, Interrupt = 1, FastInterrupt = 2, SystemError = 3 };
+/// Why ax_enter_guest() returned: the vector that was taken, or Answered: the exit needs nothing more, but its CPU has something
+/// to do before the guest goes on. Resume never returns.
+enum class ExitVector : u64 { Synchronous = 0, Interrupt = 1, FastInterrupt = 2, SystemError = 3, Answered = 4, Resume = 5 };
 
-/// Enters the guest with `registers` and returns at the next exit. Interrupts masked; on the CPU's own stack; the vCPU's
+class Vcpu;
+
+/// Enters the guest of `vcpu` with `registers` and returns at the next exit that is not answered at once. Interrupts masked; on the CPU's own stack; the vCPU's
 /// system registers, stage 2 and virtual interrupt interface must be loaded.
-extern "C" ExitVector ax_enter_guest(GuestRegisters* registers);
+extern "C" ExitVector ax_enter_guest(GuestRegisters* registers, Vcpu* vcpu);
+/// Called at every exit before the registers from x19 on, ELR_EL2 and SPSR_EL2 are saved. Resume: the guest goes on with them.
+/// Anything else is what ax_enter_guest() returns after it has saved the rest.
+extern "C" ExitVector ax_answer_at_once(Vcpu& vcpu, ExitVector vector);
+inline constexpr unsigned kFirstUnsavedRegister = 19;
 extern "C" void ax_save_fp(GuestFpRegisters* registers);
 extern "C" void ax_restore_fp(const GuestFpRegisters* registers);
 

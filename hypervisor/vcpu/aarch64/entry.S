@@ -1,9 +1,13 @@
 // World switch between the hypervisor's CPU loop and a guest.
 //
-// While a guest runs, the top of the CPU's EL2 stack holds the address of its GuestRegisters and, below that, what the C++
-// caller must get back. Nothing else is ever on the stack: exits run to completion on it.
+// While a guest runs, the top of the CPU's EL2 stack holds the addresses of its GuestRegisters and its Vcpu and, below that, what
+// the C++ caller must get back. Nothing else is ever on the stack: exits run to completion on it.
+//
+// Most exits are answered by C++ that is called while x19 to x29 are still the guest's: it preserves them, so that they need
+// neither be saved nor restored.
 
     .set OFFSET_PC, 248
+    .set RESUME, 5
     .set OFFSET_FPCR, 512
 
     .text
@@ -17,11 +21,20 @@ ax_enter_guest:
     stp     x23, x24, [sp, #48]
     stp     x25, x26, [sp, #64]
     stp     x27, x28, [sp, #80]
-    str     x0, [sp, #96]
+    stp     x0, x1, [sp, #96]
 
     ldp     x1, x2, [x0, #OFFSET_PC]
     msr     elr_el2, x1
     msr     spsr_el2, x2
+    ldp     x20, x21, [x0, #160]
+    ldp     x22, x23, [x0, #176]
+    ldp     x24, x25, [x0, #192]
+    ldp     x26, x27, [x0, #208]
+    ldp     x28, x29, [x0, #224]
+    ldr     x19, [x0, #152]
+
+    // x0 = registers.
+resume_guest:
     ldp     x2, x3, [x0, #16]
     ldp     x4, x5, [x0, #32]
     ldp     x6, x7, [x0, #48]
@@ -30,12 +43,7 @@ ax_enter_guest:
     ldp     x12, x13, [x0, #96]
     ldp     x14, x15, [x0, #112]
     ldp     x16, x17, [x0, #128]
-    ldp     x18, x19, [x0, #144]
-    ldp     x20, x21, [x0, #160]
-    ldp     x22, x23, [x0, #176]
-    ldp     x24, x25, [x0, #192]
-    ldp     x26, x27, [x0, #208]
-    ldp     x28, x29, [x0, #224]
+    ldr     x18, [x0, #144]
     ldr     x30, [x0, #240]
     ldp     x0, x1, [x0]
     eret
@@ -72,7 +80,16 @@ exit_common:
     stp     x12, x13, [x0, #96]
     stp     x14, x15, [x0, #112]
     stp     x16, x17, [x0, #128]
-    stp     x18, x19, [x0, #144]
+    str     x18, [x0, #144]
+    str     x30, [x0, #240]
+    ldr     x0, [sp, #104]
+    bl      ax_answer_at_once
+    mov     x1, x0
+    ldr     x0, [sp, #96]
+    cmp     x1, #RESUME
+    b.eq    resume_guest
+
+    str     x19, [x0, #152]
     stp     x20, x21, [x0, #160]
     stp     x22, x23, [x0, #176]
     stp     x24, x25, [x0, #192]
@@ -80,7 +97,6 @@ exit_common:
     stp     x28, x29, [x0, #224]
     mrs     x2, elr_el2
     mrs     x3, spsr_el2
-    str     x30, [x0, #240]
     stp     x2, x3, [x0, #OFFSET_PC]
     mov     x0, x1
 

@@ -147,6 +147,13 @@ class DataAbort : public Abort {
   /// Also set for every cache maintenance instruction.
   constexpr bool is_write() const { return bit(esr(), 6); }                   // WnR
 
+  /// A load or store that can be emulated, at an address that has nothing mapped: has_instruction_syndrome(), kind() is
+  /// Translation, not on_stage1_walk().
+  constexpr bool is_device_access() const {
+    constexpr u64 kSyndromeValid = 1 << 24, kOnWalk = 1 << 7, kTranslation = 0b000100, kKind = 0b111100;
+    return (esr() & (kSyndromeValid | kOnWalk | kKind)) == (kSyndromeValid | kTranslation);
+  }
+
   /// What the load puts into its register when the device answered `value`; bytes beyond size() are ignored.
   constexpr u64 loaded_value(u64 value) const {
     const unsigned unused = 64 - 8 * size();

@@ -96,9 +96,7 @@ void handle_instruction_abort(Vcpu& vcpu, ExitSyndrome syndrome) {
   enter_exception(vcpu, exception);
 }
 
-bool emulate_access(Vcpu& vcpu, DataAbort abort, u64 far) {
-  if (abort.kind() != FaultKind::Translation || abort.on_stage1_walk() || !abort.has_instruction_syndrome()) return false;
-  const Gpa address = fault_address(HPFAR_EL2::read(), far);
+bool emulate_access(Vcpu& vcpu, DataAbort abort, Gpa address) {
   if (abort.is_write()) {
     return vcpu.vm.arch.mmio_write(vcpu, address, abort.size(), abort.stored_value(vcpu.arch.registers.read(abort.register_index())));
   }
@@ -110,7 +108,7 @@ bool emulate_access(Vcpu& vcpu, DataAbort abort, u64 far) {
 void handle_data_abort(Vcpu& vcpu, ExitSyndrome syndrome) {
   const DataAbort abort(syndrome.value());
   const u64 far = FAR_EL2::read();
-  if (emulate_access(vcpu, abort, far)) return skip_instruction(vcpu, syndrome);
+  if (abort.is_device_access() && emulate_access(vcpu, abort, fault_address(HPFAR_EL2::read(), far))) return skip_instruction(vcpu, syndrome);
   // Maintenance of memory that is not there has nothing to maintain.
   if (abort.is_cache_maintenance()) return skip_instruction(vcpu, syndrome);
   enter_exception(vcpu, inject_data_abort(interrupted(vcpu), abort, far));
@@ -134,15 +132,67 @@ constexpr auto kHandlers = [] {
   return table;
 }();
 
+// ---- exits that are answered at once ----------------------------------------------------------------------------------
+
+// What other CPUs ask comes with an interrupt, which is taken as soon as the guest runs; this is for what this CPU found out itself.
+ExitVector resume_or_leave(const Cpu& cpu, Vcpu& vcpu) {
+  const bool leave = cpu.reschedule || vcpu.is_asked() || vcpu.vm.arch.interrupts().needs_flush(vcpu.index);
+  return leave ? ExitVector::Answered : ExitVector::Resume;
+}
+
+ExitVector answer_call(Vcpu& vcpu) {
+  u64& x0 = vcpu.arch.registers.x[0];
+  if (static_cast<u32>(x0) != psci::kVersionFunction) return ExitVector::Synchronous;
+  x0 = psci::kVersion;
+  return ExitVector::Resume;
+}
+
+void skip_instruction(ExitSyndrome syndrome) { ELR_EL2::write(ELR_EL2::read() + syndrome.instruction_length()); }
+
+[[gnu::noinline]] ExitVector answer_device(Vcpu& vcpu, ExitSyndrome syndrome, Gpa address) {
+  if (!emulate_access(vcpu, DataAbort(syndrome.value()), address)) return ExitVector::Synchronous;
+  skip_instruction(syndrome);
+  return resume_or_leave(Cpu::current(), vcpu);
+}
+
+ExitVector answer_access(Vcpu& vcpu, ExitSyndrome syndrome) {
+  const DataAbort abort(syndrome.value());
+  const unsigned index = abort.register_index();
+  const bool saved = index < kFirstUnsavedRegister || index == kZeroRegister;
+  if (!saved || !abort.is_device_access()) return ExitVector::Synchronous;
+  const Gpa address = fault_address(HPFAR_EL2::read(), FAR_EL2::read());
+  const auto constant = vcpu.vm.arch.mmio_read_constant(address, abort.size());
+  if (!constant || abort.is_write()) return answer_device(vcpu, syndrome, address);
+  vcpu.arch.registers.write(index, abort.loaded_value(*constant));
+  skip_instruction(syndrome);
+  return ExitVector::Resume;
+}
+
+[[gnu::noinline]] ExitVector answer_interrupt(Vcpu& vcpu) {
+  Cpu& cpu = Cpu::current();
+  cpu.handle_interrupts();
+  return resume_or_leave(cpu, vcpu);
+}
+
 }  // namespace
 
-void handle_exit(Cpu& cpu, Vcpu& vcpu, ExitVector vector) {
+// One function each, so that none saves registers for another.
+extern "C" ExitVector ax_answer_at_once(Vcpu& vcpu, ExitVector vector) {
+  vcpu.count_exit();
+  if (vector == ExitVector::SystemError) return vector;
+  if (vector != ExitVector::Synchronous) return answer_interrupt(vcpu);
+  const ExitSyndrome syndrome(ESR_EL2::read());
+  if (syndrome.exception_class() == ExceptionClass::Hvc64) return answer_call(vcpu);
+  if (syndrome.exception_class() == ExceptionClass::DataAbortLowerEl) return answer_access(vcpu, syndrome);
+  return vector;
+}
+
+void handle_exit(Vcpu& vcpu, ExitVector vector) {
   const ExitSyndrome syndrome(ESR_EL2::read());
   switch (vector) {
     case ExitVector::Synchronous: return kHandlers[static_cast<usize>(syndrome.exception_class())](vcpu, syndrome);
-    case ExitVector::Interrupt:
-    case ExitVector::FastInterrupt: return cpu.handle_interrupts();
     case ExitVector::SystemError: return crash(vcpu, "an asynchronous external abort", syndrome);
+    default: return;  // answered
   }
 }
 

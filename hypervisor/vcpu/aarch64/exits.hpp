@@ -5,11 +5,10 @@
 
 namespace hv {
 
-class Cpu;
 class Vcpu;
 
-/// Answers the exit: emulates it, injects the architectural fault, or stops the VM. Afterwards the vCPU's `state` says
+/// Answers an exit that ax_answer_at_once() has left over: emulates it, injects the architectural fault, or stops the VM. Afterwards the vCPU's `state` says
 /// whether it goes on. On the vCPU's CPU, its registers loaded, interrupts masked.
-void handle_exit(Cpu& cpu, Vcpu& vcpu, ExitVector vector);
+void handle_exit(Vcpu& vcpu, ExitVector vector);
 
 }  // namespace hv

@@ -10,7 +10,7 @@ namespace hv {
 /// For the time of one call by `caller`, on its CPU.
 class GuestFirmware final : public PsciHost {
  public:
-  explicit GuestFirmware(Vcpu& caller) : vm_(caller.vm) {}
+  explicit GuestFirmware(Vcpu& caller) : vm_(caller.vm), caller_(caller) {}
 
   unsigned vcpu_count() override { return vm_.vcpu_count(); }
   u64 mpidr_of(unsigned vcpu) override { return vm_.vcpu(vcpu)->guest_id; }
@@ -24,9 +24,11 @@ class GuestFirmware final : public PsciHost {
   }
   bool start(unsigned vcpu, Gpa entry, u64 context) override { return vm_.vcpu(vcpu)->start({entry, context}); }
   bool is_ram(Gpa address) override { return vm_.is_ram(address); }
+  u64 exits() override { return caller_.exits(); }
 
  private:
   Vm& vm_;
+  Vcpu& caller_;
 };
 
 }  // namespace hv

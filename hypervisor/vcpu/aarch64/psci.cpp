@@ -165,6 +165,7 @@ PsciResult psci::dispatch(PsciHost& host, u32 function, std::span<const u64, 4> 
   }
   if (function == kSmcccVersion) return resume(kSmcccVersionValue);
   if (function == kSmcccArchFeatures) return arch_features(static_cast<u32>(x[1]));
+  if (function == psci::kExitsFunction) return resume(host.exits());
   return resume(Status::NotSupported);
 }
 

@@ -22,6 +22,8 @@ class PsciHost {
   /// Starts a vCPU at EL1 with the MMU off, at `entry` with `context` in its x0. False: it was no longer off.
   virtual bool start(unsigned vcpu, Gpa entry, u64 context) = 0;
   virtual bool is_ram(Gpa address) = 0;
+  /// Exits of the calling vCPU so far, with this one.
+  virtual u64 exits() = 0;
 
  protected:
   ~PsciHost() = default;
@@ -45,6 +47,9 @@ struct PsciResult {
 namespace psci {
 inline constexpr u32 kVersionFunction = 0x8400'0000;
 inline constexpr u64 kVersion = 0x0001'0001;  ///< PSCI_VERSION: major in bits 30:16, minor in 15:0
+
+/// Our own call (SMC64, vendor-specific hypervisor service): PsciHost::exits(), what a benchmark compares its own count with.
+inline constexpr u32 kExitsFunction = 0xc600'0000;
 
 /// Everything but PSCI_VERSION; use psci_call().
 PsciResult dispatch(PsciHost& host, u32 function, std::span<const u64, 4> x);

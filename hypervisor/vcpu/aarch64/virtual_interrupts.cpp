@@ -119,7 +119,7 @@ bool VirtualInterrupts::reload(const Vcpu& vcpu, u32 ppi) {
   if (slot < 0) return false;
   const u32 index = static_cast<u32>(slot);
   const drivers::GicVirtualInterface& hardware = host_.virtual_interface();
-  if (hardware.read(index).state() != ListRegisterState::Invalid) return false;
+  if ((hardware.empty() >> index & 1) == 0) return false;
   hardware.write(index, lists_[vcpu.index].entries[index]);
   return true;
 }
@@ -147,7 +147,6 @@ Result<void> VirtualInterrupts::map_hardware(u32 virtual_id, u32 intid) {
 // ---- registers --------------------------------------------------------------------------------------------------------
 
 std::optional<u64> VirtualInterrupts::read(MmioDevice& device, const MmioAccess& access) {
-  if (const auto constant = device.read_constant(access)) return constant;
   return with_vgic([&](Vgic&) { return device.read(access); });
 }
 

@@ -22,8 +22,9 @@ class VirtualInterrupts final : private VgicHost {
 
   /// Before a guest entry: the list registers hold what the vCPU is to see. Costs one load when nothing has changed.
   void flush(Vcpu& vcpu) {
-    if (vgic_.without_lock().needs_flush(index_of(vcpu))) refill(vcpu);
+    if (needs_flush(index_of(vcpu))) refill(vcpu);
   }
+  bool needs_flush(unsigned vcpu) const { return vgic_.without_lock().needs_flush(vcpu); }
   /// Takes back what the guest did to its list registers (maintenance interrupt).
   void synchronize_loaded(Vcpu& vcpu);
   void load(Vcpu& vcpu);

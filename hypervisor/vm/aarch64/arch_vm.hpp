@@ -61,6 +61,12 @@ class ArchVm {
   /// A trapped access of `vcpu` to guest-physical `address`; `size` is 1, 2, 4 or 8. Nothing / false: nobody answers there.
   std::optional<u64> mmio_read(Vcpu& vcpu, Gpa address, u32 size);
   bool mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value);
+  /// What mmio_read() would answer for ever; nothing for all that may change. Takes no lock.
+  std::optional<u32> mmio_read_constant(Gpa address, u32 size) const {
+    for (const ConstantRegister& r : constants_)
+      if (r.address == address && size == sizeof r.value) return r.value;
+    return std::nullopt;
+  }
 
   /// A character for the guest's UART. Any CPU, interrupts masked.
   void console_input(char c);
@@ -69,6 +75,12 @@ class ArchVm {
   struct MmioRegion {
     GpaRange range{};
     MmioDevice* device = nullptr;  ///< nullptr: the terminal's UART
+  };
+
+  /// A device register of which MmioDevice::read_constant() knows the value.
+  struct ConstantRegister {
+    Gpa address{};
+    u32 value = 0;
   };
 
   /// The UART's interrupt line.
@@ -108,6 +120,7 @@ class ArchVm {
   std::optional<Stage2> stage2_;
   std::optional<VirtualInterrupts> interrupts_;
   StaticVector<MmioRegion, 8> mmio_{};
+  StaticVector<ConstantRegister, 4> constants_{};
   UartInterrupt uart_line_{*this};
   Locked<Terminal, LockRank::VirtualDevice> terminal_;
   u32 uart_interrupt_ = 0;  ///< 0: none

@@ -68,6 +68,11 @@ Result<void> ArchVm::add_device(GpaRange range, MmioDevice* device) {
   for (const GuestRegion& region : vm_.regions())
     if (region.gpa.overlaps(range)) return vm_.reject(Error::Overlap, "has memory where its interrupt controller or console is");
   TRY(mmio_.push_back({range, device}));
+  // The exit path knows these without asking; one that does not fit is answered as any other.
+  for (u64 offset = 0; device != nullptr && offset < kPageSize; offset += sizeof(u32)) {
+    const auto value = device->read_constant({offset, sizeof(u32)});
+    if (value) static_cast<void>(constants_.push_back({range.base + offset, static_cast<u32>(*value)}));
+  }
   return {};
 }
 

@@ -53,6 +53,8 @@ class FakeVm final : public PsciHost {
     return address.value() >> 30 == 1 || address.value() >> 30 == 8;
   }
 
+  u64 exits() override { return 17; }
+
   static constexpr std::array<u64, 4> kMpidr = {0x000, 0x001, 0x100, 0x1'0000'0101};
   std::array<PsciPower, 4> power = {PsciPower::On, PsciPower::Off, PsciPower::Off, PsciPower::Off};
   std::optional<PsciPower> overtaken_by;

@@ -1,0 +1,151 @@
+// The benchmark guest for QEMU's Arm machine: what leaving the guest costs, in instructions, under -icount shift=0, where one tick
+// of the 62.5 MHz counter is 16 instructions. One JSON object a line; `instructions` and `exits` are totals of `n` operations, and
+// the instructions of the loop around each one, the operation itself included, are in `loop`.
+#include <cstdint>
+
+namespace {
+
+using u8 = std::uint8_t;
+using u32 = std::uint32_t;
+using u64 = std::uint64_t;
+
+constexpr u64 kUart = 0x0900'0000;
+constexpr u64 kGicDistributor = 0x0800'0000;
+constexpr u64 kGicRedistributor = 0x080a'0000;
+constexpr u32 kVirtualTimerInterrupt = 27;
+
+constexpr u32 kPsciVersion = 0x8400'0000;
+constexpr u32 kPsciSystemOff = 0x8400'0008;
+constexpr u32 kExits = 0xc600'0000;  ///< AxVisor's own call: exits of this vCPU, with this one
+
+constexpr u64 kOperations = 20'000;
+constexpr u64 kWarmUp = 100;
+constexpr u64 kInstructionsPerTick = 16;
+
+void write32(u64 address, u32 value) { asm volatile("str %w0, [%1]" : : "r"(value), "r"(address) : "memory"); }
+u32 read32(u64 address) {
+  u32 value;
+  asm volatile("ldr %w0, [%1]" : "=r"(value) : "r"(address) : "memory");
+  return value;
+}
+u64 ticks() {
+  u64 value;
+  asm volatile("isb\n mrs %0, cntvct_el0" : "=r"(value) : : "memory");
+  return value;
+}
+u64 call(u64 function) {
+  register u64 x0 asm("x0") = function;
+  asm volatile("hvc #0" : "+r"(x0) : : "x1", "x2", "x3", "memory");
+  return x0;
+}
+
+void put(char c) {
+  while (read32(kUart + 0x18) & (1u << 5)) {
+  }
+  write32(kUart, static_cast<u8>(c));
+}
+void print(const char* text) {
+  for (; *text != '\0'; ++text) {
+    if (*text == '\n') put('\r');
+    put(*text);
+  }
+}
+void print_number(u64 n) {
+  if (n >= 10) print_number(n / 10);
+  put(static_cast<char>('0' + n % 10));
+}
+void print_field(const char* name, u64 value) {
+  print(", \"");
+  print(name);
+  print("\": ");
+  print_number(value);
+}
+
+void report(const char* name, u64 n, u64 exits, u64 instructions, u64 loop) {
+  print("{\"name\": \"");
+  print(name);
+  print("\"");
+  print_field("n", n);
+  print_field("exits", exits);
+  print_field("instructions", instructions);
+  print_field("loop", loop);
+  print("}\n");
+}
+
+// ---- instructions that leave the guest --------------------------------------------------------------------------------
+
+void version_calls(u64 n) {
+  asm volatile("1: mov w0, %w1\n hvc #0\n subs %0, %0, #1\n b.ne 1b" : "+r"(n) : "r"(kPsciVersion) : "x0", "x1", "x2", "x3", "cc");
+}
+void distributor_reads(u64 n) {
+  asm volatile("1: ldr w0, [%1]\n subs %0, %0, #1\n b.ne 1b" : "+r"(n) : "r"(kGicDistributor + 4) : "x0", "cc");  // GICD_TYPER
+}
+void redistributor_reads(u64 n) {
+  asm volatile("1: ldr w0, [%1]\n subs %0, %0, #1\n b.ne 1b" : "+r"(n) : "r"(kGicRedistributor + 0x14) : "x0", "cc");  // GICR_WAKER
+}
+
+struct Row {
+  const char* name;
+  void (*run)(u64 n);
+  u64 loop;
+};
+
+void measure(const Row& row) {
+  row.run(kWarmUp);
+  const u64 before = call(kExits);
+  const u64 start = ticks();
+  row.run(kOperations);
+  const u64 passed = ticks() - start;
+  report(row.name, kOperations, call(kExits) - before - 1, passed * kInstructionsPerTick, row.loop);
+}
+
+// ---- interrupts -------------------------------------------------------------------------------------------------------
+
+void enable_timer_interrupt() {
+  const u64 sgi_frame = kGicRedistributor + 0x1'0000;
+  write32(kGicRedistributor + 0x14, 0);                            // GICR_WAKER: awake
+  write32(sgi_frame + 0x80, 0xffff'ffff);                          // GICR_IGROUPR0: Group 1
+  write32(sgi_frame + 0x100, 1u << kVirtualTimerInterrupt);        // GICR_ISENABLER0
+  write32(kGicDistributor, 0x12);                                  // GICD_CTLR: ARE, Group 1
+  asm volatile("msr s3_0_c12_c12_5, %0\n isb" : : "r"(u64{1}));    // ICC_SRE_EL1
+  asm volatile("msr s3_0_c4_c6_0, %0" : : "r"(u64{0xf0}));         // ICC_PMR_EL1
+  asm volatile("msr s3_0_c12_c12_7, %0\n isb" : : "r"(u64{1}));    // ICC_IGRPEN1_EL1
+}
+
+struct Work {
+  u64 ticks;
+  u64 interrupts_left;
+};
+extern "C" u64 work(u64 rounds);
+extern "C" Work interrupted_work(u64 rounds, u64 interrupts, u64 period);
+
+/// A loop that is interrupted, less the same loop in peace and the guest's own handler.
+void measure_timer() {
+  constexpr u64 kHandlerInstructions = 6;
+  constexpr u64 kPeriod = 312;  // ticks: 5 us
+  constexpr u64 kRounds = kOperations * kPeriod * kInstructionsPerTick / 2;
+  enable_timer_interrupt();
+  const u64 undisturbed = work(kRounds);
+  const u64 before = call(kExits);
+  const Work disturbed = interrupted_work(kRounds, ~u64{0}, kPeriod);
+  const u64 exits = call(kExits) - before - 1;
+  const u64 n = ~u64{0} - disturbed.interrupts_left;
+  report("timer_interrupt", n, exits, (disturbed.ticks - undisturbed) * kInstructionsPerTick - n * kHandlerInstructions, 0);
+}
+
+}  // namespace
+
+extern "C" void guest_unexpected() {
+  print("bench: FAILED: unexpected exception\n");
+  call(kPsciSystemOff);
+}
+
+extern "C" void guest_main() {
+  // No table of them: position-independent code without relocations has no addresses in its data.
+  measure({"psci_version", version_calls, 4});
+  measure({"gicd_typer", distributor_reads, 3});
+  measure({"gicr_waker", redistributor_reads, 3});
+  measure_timer();
+  print("bench: done\n");
+  call(kPsciSystemOff);
+}
