@@ -31,6 +31,7 @@ struct Command {
   /// Declares the options on `app` and returns what uses them. Null for a group of subcommands.
   Handler (*declare)(CLI::App& app) = nullptr;
   std::span<const Command> children{};
+  bool takes_rest = false;  ///< arguments after -- are for a program that it runs
 };
 
 /// Every command, in the order of the help page.
