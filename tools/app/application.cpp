@@ -255,13 +255,13 @@ class Loader {
       diagnostics_.error(s.where("linker"), "rust-lld links for a system of [os]; a program for this machine needs a compiler")
           .fix("remove the key, or add [os]");
     }
-    draft.target.linker = *linker;
+    draft.target.linker = with_absolute_paths(*linker, app_.folder.string());
     draft.target.ldflags = with_absolute_paths(*ldflags, app_.folder.string());
   }
 
   void load_archiver(Draft& draft, const Words& archive, const Words& operation) {
     const Section& s = draft.section;
-    draft.target.archiver = archive.empty() ? Words{"ar"} : archive;
+    draft.target.archiver = archive.empty() ? Words{"ar"} : with_absolute_paths(archive, app_.folder.string());
     const std::string letters = operation.empty() ? std::string(kArchiverOperation) : operation.front();
     const bool adds = letters.find_first_of("rq") != std::string::npos;
     const bool option = letters.size() > 1 && letters[0] == '-' && (letters[1] == 'l' || letters[1] == 'L' || letters[1] == 'W');

@@ -203,7 +203,8 @@ class ProjectWriter {
   std::string rule(const Target& target) const {
     const std::string lang = language(target);
     if (target.type == TargetType::Static) {
-      return fmt::format("set(CMAKE_{}_CREATE_STATIC_LIBRARY {})\n", lang, quote(rule_text(target.archiver) + " <TARGET> <OBJECTS>"));
+      // An archive that is there would keep the objects of sources that are gone.
+      return fmt::format("set(CMAKE_{}_CREATE_STATIC_LIBRARY {})\n", lang, quote("<CMAKE_COMMAND> -E rm -f <TARGET>;" + rule_text(target.archiver) + " <TARGET> <OBJECTS>"));
     }
     const bool bare = is_bare_linker(target.linker);
     std::string text = target.linker.empty() ? fmt::format("<CMAKE_{}_COMPILER>", lang) : rule_text(target.linker);

@@ -221,14 +221,15 @@ void build_for_host(const Context& context, const LoadedApp& loaded, const AppOp
     if (result.status != 0) {
       // An unfinished configuration must not be taken for one.
       fs::remove(folder / "build.ninja");
-      print_out(result.output);
+      fmt::print(stderr, "{}", result.output);
       throw Failure(ExitCode::Failure, "CMake cannot configure the application",
                     "is the compiler able to compile? " + (folder / "CMakeFiles/CMakeError.log").string());
     }
   }
   const Argv command = build_command(context, loaded, options);
   context.console.detail(format_command(command));
-  if (run_command({.argv = command, .environment = clean_build_environment()}) != 0) {
+  // Standard output is the program's, where it is run next.
+  if (run_command({.argv = command, .environment = clean_build_environment(), .console = ChildProcess::Console::Stderr}) != 0) {
     throw Failure(ExitCode::Failure, "the application was not built");
   }
 }

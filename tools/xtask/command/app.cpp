@@ -258,12 +258,12 @@ Handler declare_app_test(CLI::App& app) {
 }
 
 Handler declare_app_pkg(CLI::App& app) {
-  app.allow_extras();
+  app.fallthrough(false)->prefix_command();
   return [](Context&) { return instead("pkg", "there is no index of packages: put sources below the application, and name them in [[targets]]"); };
 }
 
 Handler declare_app_config(CLI::App& app) {
-  app.allow_extras();
+  app.fallthrough(false)->prefix_command();
   return [](Context&) { return instead("config", "there are no personal defaults: name the compiler in [build], the language with app init --c or --cpp"); };
 }
 
