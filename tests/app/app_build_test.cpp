@@ -11,7 +11,9 @@ class StaleBuild : public AppTree {
     describe(target("p", "exe", "src", "include_dir = \"inc\"\ncflags = \"-DOFFSET=0\"\n"));
     write("inc/outer.h", "#include \"inner.h\"\n");
     write("inc/inner.h", "#define VALUE 1\n");
-    write("src/main.c", "#include <stdio.h>\n#include \"outer.h\"\nint other(void);\nint main(void) { printf(\"%d\\n\", VALUE + OFFSET + other()); }\n");
+    write("src/main.c",
+          "#include <stdio.h>\n#include \"outer.h\"\nint other(void);\nint main(void) { printf(\"%d\\n\", VALUE + "
+          "OFFSET + other()); }\n");
     write("src/other.c", "int other(void) { return 0; }\n");
     build();
   }
@@ -36,8 +38,11 @@ TEST_F(StaleBuild, HeadersAreTrackedHoweverTheyAreIncluded) {
         "#include <stdio.h>\n  #  include <angle.h>\n#include \"../beside/near.h\"\n\t#include \"local.h\"\n"
         "/* \xff\xfe */\nint other(void);\nint main(void) { printf(\"%d\\n\", NEAR + ANGLE + LOCAL); }\n");
   EXPECT_EQ(output(), "3\n");
-  for (const auto& [file, expected] : {std::pair("beside/near.h", "12\n"), {"inc/angle.h", "21\n"}, {"src/local.h", "30\n"}}) {
-    const std::string name = file == std::string("beside/near.h") ? "NEAR" : file == std::string("inc/angle.h") ? "ANGLE" : "LOCAL";
+  for (const auto& [file, expected] :
+       {std::pair("beside/near.h", "12\n"), {"inc/angle.h", "21\n"}, {"src/local.h", "30\n"}}) {
+    const std::string name = file == std::string("beside/near.h") ? "NEAR"
+                             : file == std::string("inc/angle.h") ? "ANGLE"
+                                                                  : "LOCAL";
     write(file, "#define " + name + " 10\n");
     EXPECT_EQ(output(), expected) << file;
   }
@@ -61,7 +66,9 @@ TEST_F(StaleBuild, ChangedIncludeFoldersAreSearched) {
 }
 
 TEST_F(StaleBuild, ChangedLinkerOptionsLinkAgainAndCompileNothing) {
-  describe(target("p", "exe", "src", "include_dir = \"inc\"\ncflags = \"-DOFFSET=0\"\nldflags = \"-Wl,--defsym=marker_of_this_test=1\"\n"));
+  describe(
+      target("p", "exe", "src",
+             "include_dir = \"inc\"\ncflags = \"-DOFFSET=0\"\nldflags = \"-Wl,--defsym=marker_of_this_test=1\"\n"));
   const std::string steps = build();
   EXPECT_THAT(steps, HasSubstr("Linking"));
   EXPECT_THAT(steps, Not(HasSubstr("Building")));
@@ -69,7 +76,8 @@ TEST_F(StaleBuild, ChangedLinkerOptionsLinkAgainAndCompileNothing) {
 }
 
 TEST_F(StaleBuild, AnotherCompilerCompilesEverything) {
-  write("config_linux.toml", "[build]\ncompiler = \"clang\"\n" + target("p", "exe", "src", "include_dir = \"inc\"\ncflags = \"-DOFFSET=0\"\n"));
+  write("config_linux.toml", "[build]\ncompiler = \"clang\"\n" +
+                                 target("p", "exe", "src", "include_dir = \"inc\"\ncflags = \"-DOFFSET=0\"\n"));
   const std::string steps = build();
   EXPECT_THAT(steps, HasSubstr("main.c.o"));
   EXPECT_THAT(steps, HasSubstr("other.c.o"));
@@ -115,7 +123,8 @@ TEST_F(StaleBuild, AFailedCompilationRepeatsOnlyWhatFailed) {
   EXPECT_EQ(xtask("build").status, 1);
   const Finished again = xtask("build");
   EXPECT_EQ(again.status, 1);
-  EXPECT_THAT(again.errors, Not(HasSubstr("Building C object targets/p/CMakeFiles/p.dir" + path("src/main.c.o").string())));
+  EXPECT_THAT(again.errors,
+              Not(HasSubstr("Building C object targets/p/CMakeFiles/p.dir" + path("src/main.c.o").string())));
 }
 
 TEST_F(StaleBuild, KeepGoingCompilesWhatItCan) {
@@ -150,7 +159,8 @@ TEST_P(StaleLibrary, ForgetsRemovedSources) {
   EXPECT_EQ(xtask("build").status, 1) << "extra() is not there any more";
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, StaleLibrary, ::testing::Values("static", "dll", "object"), [](const auto& type) { return std::string(type.param); });
+INSTANTIATE_TEST_SUITE_P(Types, StaleLibrary, ::testing::Values("static", "dll", "object"),
+                         [](const auto& type) { return std::string(type.param); });
 
 using Modes = AppTree;
 

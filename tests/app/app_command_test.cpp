@@ -6,12 +6,14 @@ namespace {
 
 class AppCommand : public AppTree {
  protected:
-  void simple(std::string_view main = "int main(int argc, char** argv) { for (int i = 1; i < argc; ++i) puts(argv[i]); return argc; }\n") {
+  void simple(std::string_view main =
+                  "int main(int argc, char** argv) { for (int i = 1; i < argc; ++i) puts(argv[i]); return argc; }\n") {
     describe(target("p", "exe", "main.c", "cflags = \"-include stdio.h\"\n"));
     write("main.c", main);
   }
   std::string os_description(std::string_view qemu = "") {
-    return "[os]\nservices = [\"alloc\"]\nulib = \"ruxlibc\"\n[os.platform.qemu]\n" + std::string(qemu) + target("p", "exe", "main.c", "linker = \"rust-lld -flavor gnu\"\n");
+    return "[os]\nservices = [\"alloc\"]\nulib = \"ruxlibc\"\n[os.platform.qemu]\n" + std::string(qemu) +
+           target("p", "exe", "main.c", "linker = \"rust-lld -flavor gnu\"\n");
   }
 };
 
@@ -26,7 +28,8 @@ TEST_F(AppCommand, RunReturnsTheProgramsStatusAndPassesArguments) {
 TEST_F(AppCommand, RunPassesStandardInputAndSignals) {
   simple("int main(void) { char line[20]; if (!fgets(line, 20, stdin)) return 1; fputs(line, stdout); return 0; }\n");
   build();
-  EXPECT_EQ(run("cd " + path("").string() + " && echo typed | " XTASK_PROGRAM " app -r").status, 0) << "stdin of the test is closed for run()";
+  EXPECT_EQ(run("cd " + path("").string() + " && echo typed | " XTASK_PROGRAM " app -r").status, 0)
+      << "stdin of the test is closed for run()";
   simple("#include <signal.h>\nint main(void) { raise(SIGTERM); return 0; }\n");
   build();
   EXPECT_EQ(run(std::string(XTASK_PROGRAM) + " app -r " + path("").string() + "; echo $?").output, "143\n");
@@ -63,7 +66,8 @@ TEST_F(AppCommand, MistakesHaveTheirPlaceAndStatusTwo) {
   describe("[[target]]\n");
   const Finished result = xtask("check");
   EXPECT_EQ(result.status, 2);
-  EXPECT_THAT(result.errors, HasSubstr("config_linux.toml:3:3: error: unknown table 'target'\n    3 | [[target]]\n      |   ^~~~~~\n  fix: did you mean 'targets'?\n"));
+  EXPECT_THAT(result.errors, HasSubstr("config_linux.toml:3:3: error: unknown table 'target'\n    3 | [[target]]\n     "
+                                       " |   ^~~~~~\n  fix: did you mean 'targets'?\n"));
   EXPECT_EQ(xtask("build nowhere").status, 2);
   EXPECT_THAT(xtask("build /").errors, HasSubstr("no config_linux.toml or app.toml in /"));
   write("app.toml", "");
@@ -89,8 +93,9 @@ TEST_F(AppCommand, AMissingCompilerIsSaidBeforeTheBuild) {
 TEST_F(AppCommand, DryRunShowsTheCommandsAndDoesNothing) {
   simple();
   const std::string folder = path("app_build/host-release").string();
-  EXPECT_EQ(xtask("run --dry-run -j 3 -- x").output,
-            "cmake -G Ninja -S " + folder + "/project -B " + folder + " -DCMAKE_BUILD_TYPE=Release\ncmake --build " + folder + " -j 3\n" + folder + "/bin/p x\n");
+  EXPECT_EQ(xtask("run --dry-run -j 3 -- x").output, "cmake -G Ninja -S " + folder + "/project -B " + folder +
+                                                         " -DCMAKE_BUILD_TYPE=Release\ncmake --build " + folder +
+                                                         " -j 3\n" + folder + "/bin/p x\n");
   EXPECT_FALSE(fs::exists(path("app_build")));
 }
 
@@ -123,14 +128,18 @@ TEST_F(AppCommand, AnOsBuildSaysWhatIsMissingAndShowsEverything) {
   write("main.c", "int main(void) { return 0; }\n");
   const Finished refused = xtask("build");
   EXPECT_EQ(refused.status, 1);
-  EXPECT_THAT(refused.errors, HasSubstr("applications with [os] need the unikernel for x86_64-qemu-q35, which is not part of this version"));
+  EXPECT_THAT(
+      refused.errors,
+      HasSubstr("applications with [os] need the unikernel for x86_64-qemu-q35, which is not part of this version"));
   EXPECT_THAT(refused.errors, HasSubstr("--dry-run shows the whole build"));
   const Finished shown = xtask("run --dry-run --accel tcg");
   EXPECT_EQ(shown.status, 0);
   EXPECT_THAT(shown.output, HasSubstr("# 'rust-lld -flavor gnu' is ld.lld-19\n"));
   EXPECT_THAT(shown.output, HasSubstr("# 'x86_64-linux-musl-gcc' is clang-19 --target=x86_64-linux-musl --sysroot="));
   EXPECT_THAT(shown.output, HasSubstr("# ip = 10.0.2.15\n"));
-  EXPECT_THAT(shown.output, HasSubstr("\nqemu-system-x86_64 -m 128M -smp 1 -machine q35 -kernel " + path("app_build/x86_64-qemu-q35-release/bin/p.elf").string() + " -append ';;' -nographic\n"));
+  EXPECT_THAT(shown.output,
+              HasSubstr("\nqemu-system-x86_64 -m 128M -smp 1 -machine q35 -kernel " +
+                        path("app_build/x86_64-qemu-q35-release/bin/p.elf").string() + " -append ';;' -nographic\n"));
   EXPECT_THAT(xtask("-r --dry-run --accel kvm").output, HasSubstr("-nographic -cpu host -accel kvm\n"));
   EXPECT_THAT(xtask("gdb --dry-run").output, HasSubstr("-nographic -s -S\n"));
   EXPECT_EQ(xtask("-r").status, 2);
@@ -143,7 +152,8 @@ TEST_F(AppCommand, TheAcceleratorIsProbed) {
   write("main.c", "int main(void) { return 0; }\n");
   write("bin/qemu-system-x86_64", "#!/bin/sh\nread line\nexit 0\n");
   ::chmod(path("bin/qemu-system-x86_64").c_str(), 0755);
-  const std::string command = "cd " + path("").string() + " && PATH=" + path("bin").string() + ":$PATH AXVISOR_ROOT=" + source_folder().string() + " " XTASK_PROGRAM " app -r --dry-run";
+  const std::string command = "cd " + path("").string() + " && PATH=" + path("bin").string() +
+                              ":$PATH AXVISOR_ROOT=" + source_folder().string() + " " XTASK_PROGRAM " app -r --dry-run";
   const bool usable = ::access("/dev/kvm", R_OK | W_OK) == 0;
   EXPECT_EQ(run(command).output.find("-accel kvm") != std::string::npos, usable);
   write("bin/qemu-system-x86_64", "#!/bin/sh\nkill -ABRT $$\n");
@@ -151,23 +161,28 @@ TEST_F(AppCommand, TheAcceleratorIsProbed) {
 }
 
 TEST_F(AppCommand, TestsAreJudged) {
-  simple("int main(int argc, char** argv) { (void)argv; char line[20] = \"\"; if (fgets(line, 20, stdin)) fputs(line, stdout); puts(\"done\"); return argc - 1; }\n");
+  simple(
+      "int main(int argc, char** argv) { (void)argv; char line[20] = \"\"; if (fgets(line, 20, stdin)) fputs(line, "
+      "stdout); puts(\"done\"); return argc - 1; }\n");
   write("in.txt", "input\n");
   write("out.txt", "input\ndone\n");
   const std::string good = target("p", "exe", "main.c", "cflags = \"-include stdio.h\"\n") +
-                           "[[tests]]\nname = \"exact\"\ninput = \"in.txt\"\noutput = \"out.txt\"\n[[tests]]\nname = \"status\"\nargs = [\"a\", \"b\"]\nstatus = 2\n"
+                           "[[tests]]\nname = \"exact\"\ninput = \"in.txt\"\noutput = \"out.txt\"\n[[tests]]\nname = "
+                           "\"status\"\nargs = [\"a\", \"b\"]\nstatus = 2\n"
                            "[[tests]]\nname = \"regex\"\nsuccess_regex = [\"^done$\"]\nfail_regex = \"panic\"\n";
   describe(good);
   const Finished passed = xtask("test");
   EXPECT_EQ(passed.status, 0) << passed.errors;
   EXPECT_THAT(passed.output, HasSubstr("3 passed, 0 failed\n"));
-  describe(good + "[[tests]]\nname = \"wrong status\"\nargs = [\"a\"]\n[[tests]]\nname = \"wrong <text>\"\noutput = \"in.txt\"\n[[tests]]\nname = \"found\"\nfail_regex = \"do.e\"\n"
-                  "[[tests]]\nname = \"not found\"\nsuccess_regex = \"^one$\"\n");
+  describe(good +
+           "[[tests]]\nname = \"wrong status\"\nargs = [\"a\"]\n[[tests]]\nname = \"wrong <text>\"\noutput = "
+           "\"in.txt\"\n[[tests]]\nname = \"found\"\nfail_regex = \"do.e\"\n"
+           "[[tests]]\nname = \"not found\"\nsuccess_regex = \"^one$\"\n");
   const Finished failed = xtask("test --junit results.xml");
   EXPECT_EQ(failed.status, 1);
   EXPECT_THAT(failed.output, HasSubstr("3 passed, 4 failed\n"));
-  for (const char* text : {"wrong status: its exit status is 1, not 0", "found: its output has 'do.e'", "not found: its output does not have '^one$'",
-                           "wrong <text>: its output is not that of "}) {
+  for (const char* text : {"wrong status: its exit status is 1, not 0", "found: its output has 'do.e'",
+                           "not found: its output does not have '^one$'", "wrong <text>: its output is not that of "}) {
     EXPECT_THAT(failed.errors, HasSubstr(text));
   }
   const std::string junit = read_file(path("results.xml"));
@@ -178,7 +193,8 @@ TEST_F(AppCommand, TestsAreJudged) {
 
 TEST_F(AppCommand, ATestThatHangsIsEnded) {
   simple("#include <unistd.h>\nint main(void) { puts(\"waiting\"); fflush(stdout); for (;;) pause(); }\n");
-  describe(target("p", "exe", "main.c", "cflags = \"-include stdio.h\"\n") + "[[tests]]\nname = \"slow\"\ntimeout = 1\n");
+  describe(target("p", "exe", "main.c", "cflags = \"-include stdio.h\"\n") +
+           "[[tests]]\nname = \"slow\"\ntimeout = 1\n");
   const Finished result = xtask("test");
   EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.errors, HasSubstr("slow: it took longer than 1 s"));

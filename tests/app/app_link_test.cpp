@@ -11,7 +11,8 @@ class Links : public AppTree {
 
 TEST_F(Links, SourcesOfTheSameNameDoNotCollide) {
   describe(target("p", "exe", "./"));
-  write("main.cpp", "extern \"C\" int a(); extern \"C\" int b(); int c(); int x(); int main() { return a() + b() + c() + x(); }\n");
+  write("main.cpp",
+        "extern \"C\" int a(); extern \"C\" int b(); int c(); int x(); int main() { return a() + b() + c() + x(); }\n");
   write("one/util.c", "int a(void) { return 1; }\n");
   write("two/util.c", "int b(void) { return 2; }\n");
   write("two/util.cpp", "int c() { return 4; }\n");
@@ -21,7 +22,9 @@ TEST_F(Links, SourcesOfTheSameNameDoNotCollide) {
 
 TEST_F(Links, EveryKindOfSourceIsCompiledWithItsDriver) {
   describe(target("p", "exe", "./"));
-  write("main.c", "int cc(void); int cpp(void); int cxx(void); int S(void); int s(void);\nint class = 0;\nint main(void) { return cc() + cpp() + cxx() + S() + s() + class; }\n");
+  write("main.c",
+        "int cc(void); int cpp(void); int cxx(void); int S(void); int s(void);\nint class = 0;\nint main(void) { "
+        "return cc() + cpp() + cxx() + S() + s() + class; }\n");
   write("a.cc", "extern \"C\" int cc() { return 1; }\n");
   write("b.cpp", "#include <string>\nextern \"C\" int cpp() { return std::string(\"ab\").size(); }\n");
   write("c.cxx", "extern \"C\" int cxx() { return 4; }\n");
@@ -33,14 +36,18 @@ TEST_F(Links, EveryKindOfSourceIsCompiledWithItsDriver) {
 TEST_F(Links, TheCompilerOfCxxLinksWhatUsesCxxInALibrary) {
   describe(target("libl", "static", "lib") + target("p", "exe", "main.c", "deps = [\"libl\"]\n"));
   write("main.c", "int value(void);\nint main(void) { return value(); }\n");
-  write("lib/l.cpp", "#include <vector>\nextern \"C\" int value() { std::vector<int> v(5, 1); return static_cast<int>(v.size()); }\n");
+  write(
+      "lib/l.cpp",
+      "#include <vector>\nextern \"C\" int value() { std::vector<int> v(5, 1); return static_cast<int>(v.size()); }\n");
   EXPECT_EQ(program().status, 5);
 }
 
 TEST_F(Links, LibrariesBringWhatTheyUseThemselves) {
-  describe(target("p", "exe", "main.c", "deps = [\"liba\"]\n") + target("liba", "static", "a.c", "deps = [\"libb\", \"libo\"]\n") +
-           target("libb", "static", "b.c", "deps = [\"libd\"]\n") + target("libd", "dll", "d.c", "deps = [\"libe\"]\n") +
-           target("libe", "dll", "e.c") + target("libo", "object", "o.c"));
+  describe(target("p", "exe", "main.c", "deps = [\"liba\"]\n") +
+           target("liba", "static", "a.c", "deps = [\"libb\", \"libo\"]\n") +
+           target("libb", "static", "b.c", "deps = [\"libd\"]\n") +
+           target("libd", "dll", "d.c", "deps = [\"libe\"]\n") + target("libe", "dll", "e.c") +
+           target("libo", "object", "o.c"));
   write("main.c", "int a(void);\nint main(void) { return a(); }\n");
   write("a.c", "int b(void); int o(void);\nint a(void) { return b() + o(); }\n");
   write("b.c", "int d(void);\nint b(void) { return 1 + d(); }\n");
@@ -60,7 +67,8 @@ TEST_F(Links, LibrariesAreInTheOrderInWhichTheyAreNeeded) {
 }
 
 TEST_F(Links, OneLibraryReachedOnTwoWaysIsThereOnce) {
-  describe(target("p", "exe", "main.c", "deps = [\"liba\", \"libb\"]\n") + target("liba", "static", "a.c", "deps = [\"libo\"]\n") +
+  describe(target("p", "exe", "main.c", "deps = [\"liba\", \"libb\"]\n") +
+           target("liba", "static", "a.c", "deps = [\"libo\"]\n") +
            target("libb", "static", "b.c", "deps = [\"libo\"]\n") + target("libo", "object", "o.c"));
   write("main.c", "int a(void); int b(void);\nint main(void) { return a() + b(); }\n");
   write("a.c", "int o(void);\nint a(void) { return o(); }\n");
@@ -86,8 +94,10 @@ TEST_F(Links, ADllHasItsNameAndIsFoundBesideTheProgram) {
 }
 
 TEST_F(Links, WhatGoesIntoADllIsPositionIndependent) {
-  write("config_linux.toml", "[build]\ncompiler = \"gcc -fno-pie -no-pie\"\n" + target("libs", "static", "s.c") + target("libo", "object", "o.c", "deps = [\"libs\"]\n") +
-                                 target("libd", "dll", "d.c", "deps = [\"libo\"]\n") + target("p", "exe", "main.c", "deps = [\"libd\"]\n"));
+  write("config_linux.toml", "[build]\ncompiler = \"gcc -fno-pie -no-pie\"\n" + target("libs", "static", "s.c") +
+                                 target("libo", "object", "o.c", "deps = [\"libs\"]\n") +
+                                 target("libd", "dll", "d.c", "deps = [\"libo\"]\n") +
+                                 target("p", "exe", "main.c", "deps = [\"libd\"]\n"));
   write("main.c", "int d(void);\nint main(void) { return d(); }\n");
   write("d.c", "int o(void);\nint d(void) { return o(); }\n");
   write("o.c", "int s(void);\nint global = 1;\nint o(void) { return s() + global; }\n");
@@ -105,7 +115,8 @@ TEST_F(Links, AnObjectIsOneRelocatableFile) {
 }
 
 TEST_F(Links, HeadersOfAllLibrariesAreFound) {
-  describe(target("p", "exe", "main.c", "deps = [\"liba\"]\n") + target("liba", "static", "a", "include_dir = \"a/include\"\ndeps = [\"libb\"]\n") +
+  describe(target("p", "exe", "main.c", "deps = [\"liba\"]\n") +
+           target("liba", "static", "a", "include_dir = \"a/include\"\ndeps = [\"libb\"]\n") +
            target("libb", "static", "b", "include_dir = \"b/include\"\n"));
   write("main.c", "#include <a.h>\nint main(void) { return A + B; }\n");
   write("a/include/a.h", "#include <b.h>\n#define A 1\n");
@@ -116,10 +127,13 @@ TEST_F(Links, HeadersOfAllLibrariesAreFound) {
 }
 
 TEST_F(Links, PathsMayHaveBlanksAndWordsMayHaveAnything) {
-  describe(target("p", "exe", "my sources", "include_dir = \"my headers\"\ncflags = '''-DTEXT='\"a $b \\\"c\\\" d`e`f #g %h é\"' '-DEMPTY=' -DHEADER=\\\"the\\ header.h\\\"'''\n"
-                                            "ldflags = \"'-Wl,-rpath,/some where/$ORIGIN'\"\n"));
+  describe(target("p", "exe", "my sources",
+                  "include_dir = \"my headers\"\ncflags = '''-DTEXT='\"a $b \\\"c\\\" d`e`f #g %h é\"' '-DEMPTY=' "
+                  "-DHEADER=\\\"the\\ header.h\\\"'''\n"
+                  "ldflags = \"'-Wl,-rpath,/some where/$ORIGIN'\"\n"));
   write("my headers/the header.h", "#define VALUE 1\n");
-  write("my sources/the main.c", "#include <stdio.h>\n#include HEADER\nint main(void) { puts(TEXT); return VALUE EMPTY; }\n");
+  write("my sources/the main.c",
+        "#include <stdio.h>\n#include HEADER\nint main(void) { puts(TEXT); return VALUE EMPTY; }\n");
   const Finished result = program();
   EXPECT_EQ(result.status, 1) << result.errors;
   EXPECT_EQ(result.output, "a $b \"c\" d`e`f #g %h é\n");
@@ -133,7 +147,8 @@ TEST_F(Links, OptionsAreNeitherSortedNorMerged) {
 }
 
 TEST_F(Links, LinkerOptionsComeLast) {
-  describe(target("libl", "static", "l.c") + target("p", "exe", "main.c", "ldflags = \"-Wl,--as-needed -lm\"\ndeps = [\"libl\"]\n"));
+  describe(target("libl", "static", "l.c") +
+           target("p", "exe", "main.c", "ldflags = \"-Wl,--as-needed -lm\"\ndeps = [\"libl\"]\n"));
   write("main.c", "double value(double);\nint main(int argc, char** argv) { (void)argv; return (int)value(argc); }\n");
   write("l.c", "#include <math.h>\ndouble value(double x) { return cos(x - 1) + floor(x + 0.5); }\n");
   EXPECT_EQ(program().status, 2);
@@ -144,10 +159,13 @@ TEST_F(Links, ArchiverLinkerAndRelativePathsAreUsedAsWritten) {
   write("tools/my-ld", "#!/bin/sh\necho \"ld $1\" >>\"$(dirname \"$0\")/log\"\nexec gcc \"$@\"\n");
   for (const char* tool : {"tools/my-ar", "tools/my-ld"}) ::chmod(path(tool).c_str(), 0755);
   describe(target("libl", "static", "l.c", "archive = \"tools/my-ar\"\nldflags = \"rc\"\n") +
-           target("p", "exe", "main.c", "linker = \"tools/my-ld -g\"\ncflags = \"-Iinc -include force.h\"\nldflags = \"-Lextra -lx\"\ndeps = [\"libl\"]\n"));
+           target("p", "exe", "main.c",
+                  "linker = \"tools/my-ld -g\"\ncflags = \"-Iinc -include force.h\"\nldflags = \"-Lextra -lx\"\ndeps = "
+                  "[\"libl\"]\n"));
   write("inc/value.h", "#define VALUE 3\n");
   write("force.h", "#define FORCED 4\n");
-  write("main.c", "#include \"value.h\"\nint x(void); int l(void);\nint main(void) { return VALUE + FORCED + x() + l(); }\n");
+  write("main.c",
+        "#include \"value.h\"\nint x(void); int l(void);\nint main(void) { return VALUE + FORCED + x() + l(); }\n");
   write("l.c", "int l(void) { return 8; }\n");
   write("x.c.txt", "int x(void) { return 16; }\n");
   fs::create_directories(path("extra"));
@@ -158,7 +176,8 @@ TEST_F(Links, ArchiverLinkerAndRelativePathsAreUsedAsWritten) {
 
 TEST_F(Links, PkgConfigInBackTicksIsRun) {
   write("found.pc", "Name: found\nDescription: a library\nVersion: 1\nCflags: -DFOUND=5\nLibs: -lm\n");
-  describe(target("p", "exe", "main.c", "cflags = \"`pkg-config --cflags found` -O1\"\nldflags = \"$(pkg-config --libs found)\"\n"));
+  describe(target("p", "exe", "main.c",
+                  "cflags = \"`pkg-config --cflags found` -O1\"\nldflags = \"$(pkg-config --libs found)\"\n"));
   write("main.c", "int main(void) { return FOUND; }\n");
   ::setenv("PKG_CONFIG_PATH", path("").c_str(), 1);
   EXPECT_EQ(program().status, 5);
@@ -186,7 +205,9 @@ TEST_F(Links, TheProjectIsUsableByItself) {
   fs::copy(path(""), moved / "moved", fs::copy_options::recursive);
   fs::remove_all(path("app_build"));
   fs::remove(path("l.c"));
-  const std::string commands = "cd " + (moved / "moved").string() + " && cmake -G Ninja -S app_build/host-release/project -B out && cmake --build out && out/bin/p";
+  const std::string commands =
+      "cd " + (moved / "moved").string() +
+      " && cmake -G Ninja -S app_build/host-release/project -B out && cmake --build out && out/bin/p";
   EXPECT_EQ(run(commands).status, 4);
 }
 

@@ -23,7 +23,8 @@ class AppTree : public ::testing::Test {
   void describe(std::string_view targets) { write("config_linux.toml", std::string(kBuild) + std::string(targets)); }
 
   Finished xtask(const std::string& arguments) const {
-    return run("cd " + config::testing::quoted(folder_.path()) + " && env -u CC -u CXX -u CFLAGS AXVISOR_ROOT=" + source_folder().string() + " " XTASK_PROGRAM " app " + arguments);
+    return run("cd " + config::testing::quoted(folder_.path()) + " && env -u CC -u CXX -u CFLAGS AXVISOR_ROOT=" +
+               source_folder().string() + " " XTASK_PROGRAM " app " + arguments);
   }
   /// Builds, which must succeed; returns the descriptions of the steps that were run.
   std::string build(const std::string& options = "") {
@@ -32,13 +33,16 @@ class AppTree : public ::testing::Test {
     return result.errors;
   }
   Finished program(const std::string& arguments = "") { return xtask("run -q . " + arguments); }
-  fs::path product(const std::string& name, const std::string& mode = "host-release") const { return path("app_build/" + mode + "/bin/" + name); }
+  fs::path product(const std::string& name, const std::string& mode = "host-release") const {
+    return path("app_build/" + mode + "/bin/" + name);
+  }
 
  private:
   TemporaryFolder folder_;
 };
 
-inline std::string target(std::string_view name, std::string_view type, std::string_view src, std::string_view more = "") {
+inline std::string target(std::string_view name, std::string_view type, std::string_view src,
+                          std::string_view more = "") {
   std::ostringstream out;
   out << "[[targets]]\nname = \"" << name << "\"\ntype = \"" << type << "\"\nsrc = \"" << src << "\"\n" << more << "\n";
   return out.str();

@@ -15,7 +15,9 @@ TEST(DiskImageTest, IsAFat32DiskThatMtoolsCanUse) {
   const Finished info = run("minfo" + image + "::");
   ASSERT_EQ(info.status, 0) << info.errors;
   EXPECT_THAT(info.output, ::testing::HasSubstr("disk type=\"FAT32   \""));
-  EXPECT_EQ(run("mmd" + image + "::folder && mcopy" + image + (folder / "hello.txt").string() + " ::folder/hello.txt").status, 0);
+  EXPECT_EQ(
+      run("mmd" + image + "::folder && mcopy" + image + (folder / "hello.txt").string() + " ::folder/hello.txt").status,
+      0);
   EXPECT_EQ(run("mtype" + image + "::folder/hello.txt").output, "hello, disk\n");
 }
 

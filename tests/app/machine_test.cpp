@@ -1,6 +1,6 @@
 // [os]: QEMU's arguments word by word, what a real QEMU says to them, and the commands of the build.
-#include <sys/wait.h>
 #include <fmt/format.h>
+#include <sys/wait.h>
 
 #include "tests/app/support.hpp"
 #include "tools/app/disk_image.hpp"
@@ -15,8 +15,9 @@ using ::testing::Not;
 
 std::string description(std::string_view platform, std::string_view qemu, std::string_view services = "\"alloc\"") {
   return fmt::format(
-      "[build]\ncompiler = \"gcc\"\n[os]\nservices = [{}]\nulib = \"ruxlibc\"\n[os.platform]\nname = \"{}\"\n[os.platform.qemu]\n{}\n{}", services,
-      platform, qemu, kProgram);
+      "[build]\ncompiler = \"gcc\"\n[os]\nservices = [{}]\nulib = \"ruxlibc\"\n[os.platform]\nname = "
+      "\"{}\"\n[os.platform.qemu]\n{}\n{}",
+      services, platform, qemu, kProgram);
 }
 
 Words command_of(std::string_view platform, std::string_view qemu, const QemuRequest& request = {"p.elf", "p.bin"}) {
@@ -38,36 +39,48 @@ constexpr std::string_view kX86 = "x86_64-qemu-q35", kArm = "aarch64-qemu-virt",
 
 TEST(QemuTest, HasABaseForEachPlatform) {
   EXPECT_EQ(text_of(kX86, ""), "qemu-system-x86_64 -m 128M -smp 1 -machine q35 -kernel p.elf -append ';;' -nographic");
-  EXPECT_EQ(text_of(kArm, ""), "qemu-system-aarch64 -m 128M -smp 1 -cpu cortex-a72 -machine virt -kernel p.bin -append ';;' -nographic");
-  EXPECT_EQ(text_of(kRiscv, ""), "qemu-system-riscv64 -m 128M -smp 1 -machine virt -bios default -kernel p.bin -append ';;' -nographic");
+  EXPECT_EQ(text_of(kArm, ""),
+            "qemu-system-aarch64 -m 128M -smp 1 -cpu cortex-a72 -machine virt -kernel p.bin -append ';;' -nographic");
+  EXPECT_EQ(text_of(kRiscv, ""),
+            "qemu-system-riscv64 -m 128M -smp 1 -machine virt -bios default -kernel p.bin -append ';;' -nographic");
 }
 
 TEST(QemuTest, HasEachDeviceOnTheBusOfThePlatform) {
   constexpr std::string_view kAll = "blk = \"y\"\nnet = \"y\"\nv9p = \"y\"\ngraphic = \"y\"";
   const std::string x86 = text_of(kX86, kAll);
-  EXPECT_THAT(x86, HasSubstr(" -device virtio-blk-pci,drive=disk0 -drive id=disk0,if=none,format=raw,file=./disk_img"
-                             " -fsdev local,id=myid,path=./,security_model=none -device virtio-9p-pci,fsdev=myid,mount_tag=rootfs"
-                             " -device virtio-net-pci,netdev=net0 -netdev user,id=net0,hostfwd=tcp::5555-:5555,hostfwd=udp::5555-:5555"
-                             " -device virtio-gpu-pci -vga none -serial mon:stdio"));
+  EXPECT_THAT(
+      x86,
+      HasSubstr(
+          " -device virtio-blk-pci,drive=disk0 -drive id=disk0,if=none,format=raw,file=./disk_img"
+          " -fsdev local,id=myid,path=./,security_model=none -device virtio-9p-pci,fsdev=myid,mount_tag=rootfs"
+          " -device virtio-net-pci,netdev=net0 -netdev user,id=net0,hostfwd=tcp::5555-:5555,hostfwd=udp::5555-:5555"
+          " -device virtio-gpu-pci -vga none -serial mon:stdio"));
   EXPECT_THAT(x86, Not(HasSubstr("-nographic")));
   for (const std::string_view platform : {kArm, kRiscv}) {
     const std::string text = text_of(platform, kAll);
-    for (const char* device : {"virtio-blk-device,", "virtio-9p-device,", "virtio-net-device,", "virtio-gpu-device "}) EXPECT_THAT(text, HasSubstr(device));
+    for (const char* device : {"virtio-blk-device,", "virtio-9p-device,", "virtio-net-device,", "virtio-gpu-device "})
+      EXPECT_THAT(text, HasSubstr(device));
     EXPECT_THAT(text, Not(HasSubstr("-pci")));
   }
 }
 
 TEST(QemuTest, HasWhatEachKeySays) {
   EXPECT_THAT(text_of(kX86, "memory = \"2g\""), HasSubstr(" -m 2g "));
-  EXPECT_THAT(text_of(kX86, "net = true\nnet_dev = \"tap\""), HasSubstr(" -netdev tap,id=net0,ifname=tap0,script=no,downscript=no "));
-  EXPECT_THAT(text_of(kX86, "net = true\nnet_dump = true"), HasSubstr(" -object filter-dump,id=dump0,netdev=net0,file=netdump.pcap "));
+  EXPECT_THAT(text_of(kX86, "net = true\nnet_dev = \"tap\""),
+              HasSubstr(" -netdev tap,id=net0,ifname=tap0,script=no,downscript=no "));
+  EXPECT_THAT(text_of(kX86, "net = true\nnet_dump = true"),
+              HasSubstr(" -object filter-dump,id=dump0,netdev=net0,file=netdump.pcap "));
   EXPECT_THAT(text_of(kX86, "net_dump = \"y\""), Not(HasSubstr("filter-dump")));
-  EXPECT_THAT(text_of(kX86, "net = \"y\"\nports = [\"8080:80/tcp\", \"0:53/udp\"]"), HasSubstr("user,id=net0,hostfwd=tcp::8080-:80,hostfwd=udp::0-:53 "));
-  EXPECT_THAT(text_of(kX86, "qemu_log = \"y\""), HasSubstr(" -D qemu.log -d in_asm,int,mmu,pcall,cpu_reset,guest_errors"));
+  EXPECT_THAT(text_of(kX86, "net = \"y\"\nports = [\"8080:80/tcp\", \"0:53/udp\"]"),
+              HasSubstr("user,id=net0,hostfwd=tcp::8080-:80,hostfwd=udp::0-:53 "));
+  EXPECT_THAT(text_of(kX86, "qemu_log = \"y\""),
+              HasSubstr(" -D qemu.log -d in_asm,int,mmu,pcall,cpu_reset,guest_errors"));
   EXPECT_THAT(text_of(kX86, "blk = \"y\"\ndisk_img = \"a,b.img\""), HasSubstr("file=a,,b.img"));
-  EXPECT_THAT(text_of(kX86, "args = \"./redis-server,/v9fs/redis.conf\"\nenvs = \"A=1,B=2\""), HasSubstr("-append ';./redis-server,/v9fs/redis.conf;A=1,B=2'"));
+  EXPECT_THAT(text_of(kX86, "args = \"./redis-server,/v9fs/redis.conf\"\nenvs = \"A=1,B=2\""),
+              HasSubstr("-append ';./redis-server,/v9fs/redis.conf;A=1,B=2'"));
   EXPECT_THAT(text_of(kX86, "args = [\"./p\", \"x y\"]"), HasSubstr("-append ';./p,x y;'"));
-  EXPECT_EQ(text_of(kX86, "ip = \"10.0.2.16\"\ngw = \"10.0.2.3\""), text_of(kX86, "")) << "they are built into the system";
+  EXPECT_EQ(text_of(kX86, "ip = \"10.0.2.16\"\ngw = \"10.0.2.3\""), text_of(kX86, ""))
+      << "they are built into the system";
 }
 
 TEST(QemuTest, IsAcceleratedOnlyOnX86AndNotForDebuggers) {
@@ -100,12 +113,21 @@ TEST_P(RealQemu, AcceptsEveryCombinationOfDevices) {
   ASSERT_TRUE(make_disk_image(folder / "disk_img"));
   // A kernel that is never executed: an ELF file with a Multiboot header for x86, bytes for the others.
   write_file(folder / "k.S", ".section .text\n.long 0x1badb002, 0, -0x1badb002\n.globl _start\n_start: hlt\n");
-  ASSERT_EQ(run("cd " + folder.path().string() + " && gcc -m32 -c k.S -o k.o && ld -m elf_i386 -Ttext=0x100000 -o p.elf k.o").status, 0);
+  ASSERT_EQ(
+      run("cd " + folder.path().string() + " && gcc -m32 -c k.S -o k.o && ld -m elf_i386 -Ttext=0x100000 -o p.elf k.o")
+          .status,
+      0);
   write_file(folder / "p.bin", std::string(4096, '\0'));
   constexpr std::string_view kCases[] = {
-      "", "blk = \"y\"", "net = \"y\"\nports = [\"0:80/tcp\"]", "graphic = \"y\"", "v9p = \"y\"", "qemu_log = \"y\"",
+      "",
+      "blk = \"y\"",
+      "net = \"y\"\nports = [\"0:80/tcp\"]",
+      "graphic = \"y\"",
+      "v9p = \"y\"",
+      "qemu_log = \"y\"",
       "net = \"y\"\nnet_dump = \"y\"\nports = []",
-      "blk = \"y\"\nnet = \"y\"\nports = []\nv9p = \"y\"\ngraphic = \"y\"\nmemory = \"256M\"\nargs = \"a,b\"\nenvs = \"A=1\"",
+      "blk = \"y\"\nnet = \"y\"\nports = []\nv9p = \"y\"\ngraphic = \"y\"\nmemory = \"256M\"\nargs = \"a,b\"\nenvs = "
+      "\"A=1\"",
   };
   for (const std::string_view qemu : kCases) {
     const Finished result = accepted(command_of(GetParam(), qemu), folder.path());
@@ -114,8 +136,9 @@ TEST_P(RealQemu, AcceptsEveryCombinationOfDevices) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Platforms, RealQemu, ::testing::Values(kX86, kArm, kRiscv),
-                         [](const auto& platform) { return std::string(platform.param.substr(0, platform.param.find('-'))); });
+INSTANTIATE_TEST_SUITE_P(Platforms, RealQemu, ::testing::Values(kX86, kArm, kRiscv), [](const auto& platform) {
+  return std::string(platform.param.substr(0, platform.param.find('-')));
+});
 
 TEST(OsBuildTest, ShowsWhatStandsForRuxgosToolsAndEveryCommand) {
   const Described app(
@@ -131,11 +154,14 @@ TEST(OsBuildTest, ShowsWhatStandsForRuxgosToolsAndEveryCommand) {
   const std::string folder = app.folder().string();
   ASSERT_EQ(plan.steps.size(), 3U);
   EXPECT_EQ(join_words(plan.steps[0].command),
-            "clang-19 --target=x86_64-linux-musl --sysroot=/u/sysroot -nostdinc -fno-builtin -ffreestanding -Wall -isystem /u/include"
-            " -DRUX_CONFIG_ALLOC -DRUX_CONFIG_INFO -O3 -mno-sse -DX -I" + folder + "/ -o /b/objects/p/main.c.o -c " + folder + "/main.c");
-  EXPECT_EQ(join_words(plan.steps[1].command),
-            "ld.lld-19 -nostdlib -static -no-pie --gc-sections -T/u/linker.lds --no-relax /u/lib/libc.a /u/lib/libruxlibc.a"
-            " /b/objects/p/main.c.o -o /b/bin/p.elf");
+            "clang-19 --target=x86_64-linux-musl --sysroot=/u/sysroot -nostdinc -fno-builtin -ffreestanding -Wall "
+            "-isystem /u/include"
+            " -DRUX_CONFIG_ALLOC -DRUX_CONFIG_INFO -O3 -mno-sse -DX -I" +
+                folder + "/ -o /b/objects/p/main.c.o -c " + folder + "/main.c");
+  EXPECT_EQ(
+      join_words(plan.steps[1].command),
+      "ld.lld-19 -nostdlib -static -no-pie --gc-sections -T/u/linker.lds --no-relax /u/lib/libc.a /u/lib/libruxlibc.a"
+      " /b/objects/p/main.c.o -o /b/bin/p.elf");
   EXPECT_EQ(join_words(plan.steps[2].command), "llvm-objcopy-19 --strip-all -O binary /b/bin/p.elf /b/bin/p.bin");
 }
 
@@ -153,7 +179,8 @@ TEST(OsBuildTest, HasTheOptionsOfEachArchitecture) {
 TEST(ServicesTest, BringWhatTheyNeed) {
   const Described app(description(kX86, "blk = true", "\"blkfs\", \"sched_rr\""));
   ASSERT_TRUE(app.diagnostics.ok()) << app.messages();
-  EXPECT_EQ(app.application.os->services, (std::vector<std::string>{"alloc", "irq", "multitask", "sched_rr", "fd", "fs", "blkfs"}));
+  EXPECT_EQ(app.application.os->services,
+            (std::vector<std::string>{"alloc", "irq", "multitask", "sched_rr", "fd", "fs", "blkfs"}));
 }
 
 TEST(OsSectionTest, HasTheDocumentsDefaults) {
@@ -171,13 +198,16 @@ TEST(OsSectionTest, HasTheDocumentsDefaults) {
   EXPECT_EQ(os.qemu.v9p_path, "./");
   EXPECT_EQ(os.qemu.ip, "10.0.2.15");
   EXPECT_EQ(os.qemu.gw, "10.0.2.2");
-  EXPECT_FALSE(os.qemu.blk || os.qemu.net || os.qemu.graphic || os.qemu.debug || os.qemu.v9p || os.qemu.qemu_log || os.qemu.net_dump || os.qemu.tap);
+  EXPECT_FALSE(os.qemu.blk || os.qemu.net || os.qemu.graphic || os.qemu.debug || os.qemu.v9p || os.qemu.qemu_log ||
+               os.qemu.net_dump || os.qemu.tap);
 }
 
 TEST(OsSectionTest, TakesTypedValues) {
   const Described app(
-      "[build]\ncompiler = \"gcc\"\n[os]\nservices = [\"blkfs\"]\nulib = \"ruxlibc\"\ndevelop = true\n[os.platform]\nsmp = 4\nv = 2\n"
-      "[os.platform.qemu]\nblk = true\nnet = false\n" + std::string(kProgram));
+      "[build]\ncompiler = \"gcc\"\n[os]\nservices = [\"blkfs\"]\nulib = \"ruxlibc\"\ndevelop = "
+      "true\n[os.platform]\nsmp = 4\nv = 2\n"
+      "[os.platform.qemu]\nblk = true\nnet = false\n" +
+      std::string(kProgram));
   ASSERT_TRUE(app.diagnostics.ok()) << app.messages();
   const Os& os = *app.application.os;
   EXPECT_EQ(os.smp, 4U);

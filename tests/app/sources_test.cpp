@@ -8,17 +8,20 @@ namespace {
 class SourcesTest : public ::testing::Test {
  protected:
   SourcesTest() {
-    for (const char* name : {"main.c", "domain.c", "net/udp.c", "net/tests/udp.c", "net/test_it.c", "x/a.cc", "x/a.cpp", "x/a.cxx", "x/s.S",
-                             "x/t.s", "x/header.h", "x/UPPER.C", ".git/hidden.c", "app_build/old.c", "sub/ruxgo_bld/old.c"}) {
+    for (const char* name :
+         {"main.c", "domain.c", "net/udp.c", "net/tests/udp.c", "net/test_it.c", "x/a.cc", "x/a.cpp", "x/a.cxx",
+          "x/s.S", "x/t.s", "x/header.h", "x/UPPER.C", ".git/hidden.c", "app_build/old.c", "sub/ruxgo_bld/old.c"}) {
       write_file(folder_ / name, "");
     }
   }
-  std::vector<std::string> found(std::string src, std::vector<std::string> only = {}, std::vector<std::string> exclude = {}) {
+  std::vector<std::string> found(std::string src, std::vector<std::string> only = {},
+                                 std::vector<std::string> exclude = {}) {
     SourceQuery query{folder_.path(), {std::move(src), {}}, {}, {}};
     for (std::string& entry : only) query.only.push_back({std::move(entry), {}});
     for (std::string& entry : exclude) query.exclude.push_back({std::move(entry), {}});
     std::vector<std::string> out;
-    for (const Source& source : find_sources(query, diagnostics_)) out.push_back(source.path.lexically_relative(folder_.path()).string());
+    for (const Source& source : find_sources(query, diagnostics_))
+      out.push_back(source.path.lexically_relative(folder_.path()).string());
     return out;
   }
   using List = std::vector<std::string>;
@@ -27,7 +30,8 @@ class SourcesTest : public ::testing::Test {
 };
 
 TEST_F(SourcesTest, AreFoundEverywhereInOneOrderButInBuildFolders) {
-  EXPECT_EQ(found("./"), (List{"domain.c", "main.c", "net/test_it.c", "net/tests/udp.c", "net/udp.c", "x/a.cc", "x/a.cpp", "x/a.cxx", "x/s.S", "x/t.s"}));
+  EXPECT_EQ(found("./"), (List{"domain.c", "main.c", "net/test_it.c", "net/tests/udp.c", "net/udp.c", "x/a.cc",
+                               "x/a.cpp", "x/a.cxx", "x/s.S", "x/t.s"}));
 }
 
 TEST_F(SourcesTest, MayBeOneFile) { EXPECT_EQ(found("net/udp.c"), List{"net/udp.c"}); }
@@ -41,7 +45,8 @@ TEST_F(SourcesTest, AreChosenByWholeNames) {
 
 TEST_F(SourcesTest, AreChosenByPatternsAndParts) {
   EXPECT_EQ(found("x", {"*.c?"}), List{"x/a.cc"});
-  EXPECT_EQ(found("./", {}, {"test_", "x", "main"}), (List{"net/tests/udp.c", "net/udp.c"})) << "'test_' and 'main' fit no whole name";
+  EXPECT_EQ(found("./", {}, {"test_", "x", "main"}), (List{"net/tests/udp.c", "net/udp.c"}))
+      << "'test_' and 'main' fit no whole name";
   EXPECT_TRUE(diagnostics_.all().empty());
 }
 

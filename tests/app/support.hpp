@@ -30,7 +30,8 @@ class Described {
   explicit Described(std::string_view text) {
     write_file(folder_ / "main.c", "int main(void) { return 0; }\n");
     write_file(folder_ / "app.toml", text);
-    application = load_application(**sources_.open(folder_ / "app.toml", "app.toml"), pkg_config_with("-DKNOWN"), diagnostics);
+    application =
+        load_application(**sources_.open(folder_ / "app.toml", "app.toml"), pkg_config_with("-DKNOWN"), diagnostics);
   }
   std::string messages() const { return diagnostics.render(false); }
   const fs::path& folder() const { return folder_.path(); }

@@ -37,10 +37,12 @@ TEST(OptionsTest, HaveAbsolutePathsWhereTheyArePaths) {
   write_file(folder / "config.h", "");
   const std::string base = folder.path().string();
   EXPECT_EQ(with_absolute_paths({"-I./inc", "-I", "inc", "-L../x", "-isystem", "s", "-O2"}, base),
-            (Words{"-I" + base + "/inc", "-I", base + "/inc", "-L" + fs::path(base).parent_path().string() + "/x", "-isystem", base + "/s", "-O2"}));
+            (Words{"-I" + base + "/inc", "-I", base + "/inc", "-L" + fs::path(base).parent_path().string() + "/x",
+                   "-isystem", base + "/s", "-O2"}));
   EXPECT_EQ(with_absolute_paths({"-include", "config.h", "-include", "stdint.h", "lib/a.o", "lib/b.o", "-lm"}, base),
             (Words{"-include", base + "/config.h", "-include", "stdint.h", base + "/lib/a.o", "lib/b.o", "-lm"}));
-  EXPECT_EQ(with_absolute_paths({"-I/abs", "-Ttext=0x1000", "-Bstatic", "-Wl,-T,x"}, base), (Words{"-I/abs", "-Ttext=0x1000", "-Bstatic", "-Wl,-T,x"}));
+  EXPECT_EQ(with_absolute_paths({"-I/abs", "-Ttext=0x1000", "-Bstatic", "-Wl,-T,x"}, base),
+            (Words{"-I/abs", "-Ttext=0x1000", "-Bstatic", "-Wl,-T,x"}));
 }
 
 TEST(OptionsTest, LeaveDependencyFilesToTheBuild) {

@@ -32,7 +32,8 @@ TEST(WordsTest, AreQuotedAsAShellQuotes) {
 
 /// The referee: what a real shell makes of the same text.
 TEST(WordsTest, AreThoseOfARealShell) {
-  for (const char* text : {"-O2 -g", "-DA='x y' -DB=\"q \\\" w\" -DC=a\\ b", "'a'\"b\"c 'd\"e' \"f'g\"", "a\\\\b 'c\\d' \"e\\f\\\\g\"", "x '' y"}) {
+  for (const char* text : {"-O2 -g", "-DA='x y' -DB=\"q \\\" w\" -DC=a\\ b", "'a'\"b\"c 'd\"e' \"f'g\"",
+                           "a\\\\b 'c\\d' \"e\\f\\\\g\"", "x '' y"}) {
     const Finished shell = run(std::string("printf '<%s>' ") + text);
     std::string ours;
     for (const std::string& word : split(text)) ours += "<" + word + ">";

@@ -17,8 +17,10 @@ using config::Value;
 using Kind = Value::Kind;
 
 constexpr std::array<std::string_view, 2> kDescriptions{"config_linux.toml", "app.toml"};
-constexpr std::array<std::pair<std::string_view, TargetType>, 4> kTypes{
-    {{"exe", TargetType::Exe}, {"static", TargetType::Static}, {"dll", TargetType::Dll}, {"object", TargetType::Object}}};
+constexpr std::array<std::pair<std::string_view, TargetType>, 4> kTypes{{{"exe", TargetType::Exe},
+                                                                         {"static", TargetType::Static},
+                                                                         {"dll", TargetType::Dll},
+                                                                         {"object", TargetType::Object}}};
 constexpr std::string_view kNameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.+";
 constexpr std::string_view kArchiverOperation = "rcs";
 
@@ -66,7 +68,9 @@ class Loader {
       if (fix.empty()) fix = fmt::format("known here: {}", config::join(known));
       diagnostics_
           .error(member.key_where,
-                 fmt::format("unknown {} '{}'", member.value.kind == Kind::Table || member.value.kind == Kind::Array ? "table" : "key", member.key))
+                 fmt::format("unknown {} '{}'",
+                             member.value.kind == Kind::Table || member.value.kind == Kind::Array ? "table" : "key",
+                             member.key))
           .fix(fix);
     }
     if (root_.find("build") == nullptr) {
@@ -81,7 +85,8 @@ class Loader {
     header = member->key_where;
     if (member->value.kind == Kind::Table) return &member->value;
     diagnostics_
-        .error(member->value.where, fmt::format("'{}' must be a table, not {}", name, config::describe(member->value.kind)))
+        .error(member->value.where,
+               fmt::format("'{}' must be a table, not {}", name, config::describe(member->value.kind)))
         .fix(fmt::format("start it with a line [{}]", name));
     return nullptr;
   }
@@ -134,7 +139,9 @@ class Loader {
     }
     const bool mapped = app_.os && app_.os->musl && app_.os->qemu.v9p;
     if (app_.os && !mapped) {
-      diagnostics_.error(build.where("app"), "a ready-made program needs ulib = \"ruxmusl\" and v9p = \"y\": it is loaded from there")
+      diagnostics_
+          .error(build.where("app"),
+                 "a ready-made program needs ulib = \"ruxmusl\" and v9p = \"y\": it is loaded from there")
           .fix("set both, and add the service virtio-9p");
     }
   }
@@ -185,7 +192,8 @@ class Loader {
     }
     if (s.usable("src")) {
       const Position where = s.where("src");
-      t.sources = find_sources({app_.folder, {s.text("src"), where}, s.list("src_only"), s.list("src_exclude")}, diagnostics_);
+      t.sources =
+          find_sources({app_.folder, {s.text("src"), where}, s.list("src_only"), s.list("src_exclude")}, diagnostics_);
     }
     load_include_folders(draft);
     load_compiler_options(draft);
@@ -196,7 +204,8 @@ class Loader {
     const Section& s = draft.section;
     const std::string& name = draft.target.name;
     if (!s.usable("name")) return;
-    if (name.empty() || name.find_first_not_of(kNameCharacters) != std::string::npos || name[0] == '-' || name[0] == '.') {
+    if (name.empty() || name.find_first_not_of(kNameCharacters) != std::string::npos || name[0] == '-' ||
+        name[0] == '.') {
       diagnostics_.error(s.where("name"), fmt::format("'{}' cannot be the name of a target", name))
           .fix("use letters, digits, '_', '-', '.' and '+'");
       return;
@@ -245,14 +254,16 @@ class Loader {
     const auto useless = [&](std::string_view key, std::string_view reason) {
       diagnostics_.warning(s.where(key), fmt::format("'{}' has no effect: {}", key, reason)).fix("remove it");
     };
-    if (s.has("archive") && s.usable("type") && !is_static && !archive->empty()) useless("archive", "only static libraries have an archiver");
+    if (s.has("archive") && s.usable("type") && !is_static && !archive->empty())
+      useless("archive", "only static libraries have an archiver");
     if (is_static && !linker->empty()) useless("linker", "a static library is not linked");
     if (is_static) {
       load_archiver(draft, *archive, *ldflags);
       return;
     }
     if (is_rust_lld(*linker) && !app_.os) {
-      diagnostics_.error(s.where("linker"), "rust-lld links for a system of [os]; a program for this machine needs a compiler")
+      diagnostics_
+          .error(s.where("linker"), "rust-lld links for a system of [os]; a program for this machine needs a compiler")
           .fix("remove the key, or add [os]");
     }
     draft.target.linker = with_absolute_paths(*linker, app_.folder.string());
@@ -264,14 +275,18 @@ class Loader {
     draft.target.archiver = archive.empty() ? Words{"ar"} : with_absolute_paths(archive, app_.folder.string());
     const std::string letters = operation.empty() ? std::string(kArchiverOperation) : operation.front();
     const bool adds = letters.find_first_of("rq") != std::string::npos;
-    const bool option = letters.size() > 1 && letters[0] == '-' && (letters[1] == 'l' || letters[1] == 'L' || letters[1] == 'W');
+    const bool option =
+        letters.size() > 1 && letters[0] == '-' && (letters[1] == 'l' || letters[1] == 'L' || letters[1] == 'W');
     if (!adds || option) {
-      diagnostics_.error(s.where("ldflags"), fmt::format("'{}' is no operation of an archiver: a static library is not linked", letters))
+      diagnostics_
+          .error(s.where("ldflags"),
+                 fmt::format("'{}' is no operation of an archiver: a static library is not linked", letters))
           .fix("use \"rcs\" here, and give options of the linker to the program that uses the library");
       return;
     }
     draft.target.archiver.push_back(letters);
-    if (!operation.empty()) draft.target.archiver.insert(draft.target.archiver.end(), operation.begin() + 1, operation.end());
+    if (!operation.empty())
+      draft.target.archiver.insert(draft.target.archiver.end(), operation.begin() + 1, operation.end());
   }
 
   /// The words of a string; nothing after an error, which was reported.
@@ -311,12 +326,16 @@ class Loader {
     const auto it = std::ranges::find(drafts_, dep.text, [](const Draft& d) { return d.target.name; });
     if (it == drafts_.end()) {
       diagnostics_.error(dep.where, fmt::format("there is no target '{}'", dep.text))
-          .fix(config::did_you_mean(dep.text, names, names.empty() ? "there is no library here" : fmt::format("known: {}", config::join(names))));
+          .fix(config::did_you_mean(
+              dep.text, names,
+              names.empty() ? "there is no library here" : fmt::format("known: {}", config::join(names))));
       return;
     }
     const auto index = static_cast<usize>(it - drafts_.begin());
     if (it->target.type == TargetType::Exe && it->section.usable("type") && &*it != &draft) {
-      diagnostics_.error(dep.where, fmt::format("'{}' is a program: only dll, static and object targets can be used by others", dep.text))
+      diagnostics_
+          .error(dep.where,
+                 fmt::format("'{}' is a program: only dll, static and object targets can be used by others", dep.text))
           .fix("remove it");
       return;
     }
@@ -325,7 +344,9 @@ class Loader {
       return;
     }
     if (it->target.type == TargetType::Dll && !it->target.name.starts_with("lib")) {
-      diagnostics_.error(it->target.where, fmt::format("the name of a dll that others use begins with 'lib': '{}' does not", it->target.name))
+      diagnostics_
+          .error(it->target.where,
+                 fmt::format("the name of a dll that others use begins with 'lib': '{}' does not", it->target.name))
           .note(dep.where, fmt::format("'{}' uses it", draft.target.name))
           .fix(fmt::format("call it 'lib{}'", it->target.name));
     }
@@ -336,8 +357,12 @@ class Loader {
     const bool used = std::ranges::any_of(drafts_, [&](const Draft& d) {
       return std::ranges::find(d.target.deps, static_cast<usize>(&draft - drafts_.data())) != d.target.deps.end();
     });
-    if (used || draft.target.type != TargetType::Dll || draft.target.name.starts_with("lib") || !draft.section.usable("name")) return;
-    diagnostics_.warning(draft.target.where, fmt::format("the name of a dll begins with 'lib': '{}' does not", draft.target.name))
+    if (used || draft.target.type != TargetType::Dll || draft.target.name.starts_with("lib") ||
+        !draft.section.usable("name"))
+      return;
+    diagnostics_
+        .warning(draft.target.where,
+                 fmt::format("the name of a dll begins with 'lib': '{}' does not", draft.target.name))
         .fix(fmt::format("call it 'lib{}'", draft.target.name));
   }
 
@@ -347,13 +372,16 @@ class Loader {
     if (again != path.end()) {
       std::string chain;
       for (auto it = again; it != path.end(); ++it) chain += drafts_[*it].target.name + " -> ";
-      diagnostics_.error(drafts_[*again].section.where("deps"), fmt::format("targets use each other: {}{}", chain, drafts_[index].target.name))
+      diagnostics_
+          .error(drafts_[*again].section.where("deps"),
+                 fmt::format("targets use each other: {}{}", chain, drafts_[index].target.name))
           .fix("take one of them out of 'deps'");
       return;
     }
     if (done.contains(index)) return;
     path.push_back(index);
-    // Backwards, so that of independent libraries the one that is named first comes first when the order is read backwards.
+    // Backwards, so that of independent libraries the one that is named first comes first when the order is read
+    // backwards.
     const std::vector<usize>& deps = drafts_[index].target.deps;
     for (auto dep = deps.rbegin(); dep != deps.rend(); ++dep) visit(*dep, path, done);
     path.pop_back();
@@ -376,7 +404,8 @@ class Loader {
       test.status = static_cast<int>(s.number("status"));
       test.timeout_seconds = static_cast<unsigned>(s.number("timeout"));
       if (std::ranges::find(app_.tests, test.name, &Test::name) != app_.tests.end()) {
-        diagnostics_.error(s.where("name"), fmt::format("there is a test '{}' already", test.name)).fix("give it another name");
+        diagnostics_.error(s.where("name"), fmt::format("there is a test '{}' already", test.name))
+            .fix("give it another name");
       }
       app_.tests.push_back(std::move(test));
     }
@@ -443,7 +472,9 @@ std::vector<const Target*> Application::linked(const Target& target) const {
 }
 
 bool Application::uses_cxx(const Target& target) const {
-  const auto has_cxx = [](const Target& t) { return std::ranges::find(t.sources, Language::Cxx, &Source::language) != t.sources.end(); };
+  const auto has_cxx = [](const Target& t) {
+    return std::ranges::find(t.sources, Language::Cxx, &Source::language) != t.sources.end();
+  };
   return has_cxx(target) || std::ranges::any_of(closure(target), [&](const Target* t) { return has_cxx(*t); });
 }
 
@@ -454,7 +485,8 @@ std::expected<fs::path, std::string> find_description(const fs::path& folder) {
   }
   if (found.size() == 1) return found.front();
   if (found.empty()) return std::unexpected(fmt::format("no config_linux.toml or app.toml in {}", folder.string()));
-  return std::unexpected(fmt::format("both config_linux.toml and app.toml are in {}: say which with --file", folder.string()));
+  return std::unexpected(
+      fmt::format("both config_linux.toml and app.toml are in {}: say which with --file", folder.string()));
 }
 
 Application load_application(const config::SourceFile& file, const PkgConfig& pkg_config, Diagnostics& diagnostics) {

@@ -108,7 +108,9 @@ void write_file_system(std::ofstream& out) {
 std::expected<void, std::string> make_disk_image(const fs::path& path) {
   std::error_code error;
   if (fs::exists(path, error)) return {};
-  const auto failed = [&] { return std::unexpected(fmt::format("cannot write the disk {}: {}", path.string(), std::strerror(errno))); };
+  const auto failed = [&] {
+    return std::unexpected(fmt::format("cannot write the disk {}: {}", path.string(), std::strerror(errno)));
+  };
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
   const fs::path temporary = fmt::format("{}.{}", path.string(), getpid());
   std::ofstream out(temporary, std::ios::binary | std::ios::trunc);

@@ -69,7 +69,9 @@ std::string vscode_properties(const Application& app) {
                      {"compilerPath", app.os ? "clang-19" : app.compiler.c},
                      {"intelliSenseMode", (clang ? "linux-clang-" : "linux-gcc-") + arch},
                      {"compileCommands", "${workspaceFolder}/compile_commands.json"}};
-  return Json{{"configurations", Json::array({configuration})}, {"version", 4}}.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return Json{{"configurations", Json::array({configuration})}, {"version", 4}}.dump(2, ' ', false,
+                                                                                     Json::error_handler_t::replace) +
+         "\n";
 }
 
 }  // namespace ax::app

@@ -40,8 +40,10 @@ class Planner {
   void settings() {
     std::string services;
     for (const std::string& service : os_.services) services += (services.empty() ? "" : ",") + service;
-    out_.settings = {{"platform", os_.platform}, {"ulib", os_.musl ? "ruxmusl" : "ruxlibc"}, {"services", services},
-                     {"smp", std::to_string(os_.smp)}, {"log", os_.log}, {"ip", os_.qemu.ip}, {"gw", os_.qemu.gw}};
+    out_.settings = {{"platform", os_.platform}, {"ulib", os_.musl ? "ruxmusl" : "ruxlibc"},
+                     {"services", services},     {"smp", std::to_string(os_.smp)},
+                     {"log", os_.log},           {"ip", os_.qemu.ip},
+                     {"gw", os_.qemu.gw}};
   }
 
   void compilers() {
@@ -49,7 +51,8 @@ class Planner {
       const std::string file = fs::path(named).filename().string();
       const std::string prefix = arch() + "-linux-musl-";
       const bool cxx = named == app_.compiler.cxx && named != app_.compiler.c;
-      out_.stand_ins.push_back({file.starts_with(prefix) ? file : prefix + file, join_words(compiler(cxx ? Language::Cxx : Language::C))});
+      out_.stand_ins.push_back(
+          {file.starts_with(prefix) ? file : prefix + file, join_words(compiler(cxx ? Language::Cxx : Language::C))});
       if (!std::ranges::any_of(app_.targets, [&](const Target& t) { return app_.uses_cxx(t); })) break;
     }
   }
@@ -61,7 +64,8 @@ class Planner {
 
   /// Options of every source, before those of its target.
   Words system_options() const {
-    Words words{"-nostdinc", "-fno-builtin", "-ffreestanding", "-Wall", "-isystem", (folders_.unikernel / "include").string()};
+    Words words{"-nostdinc", "-fno-builtin", "-ffreestanding",
+                "-Wall",     "-isystem",     (folders_.unikernel / "include").string()};
     if (!os_.musl) {
       for (const std::string& service : os_.services) words.push_back("-DRUX_CONFIG_" + upper(service));
       words.push_back("-DRUX_CONFIG_" + upper(os_.log));
@@ -81,7 +85,8 @@ class Planner {
   /// Two sources never share an object: its name has the whole path in it.
   fs::path object_of(const Target& target, const Source& source) const {
     std::string relative = source.path.lexically_relative(app_.folder).string();
-    for (usize at = relative.find("../"); at != std::string::npos; at = relative.find("../")) relative.replace(at, 3, "__/");
+    for (usize at = relative.find("../"); at != std::string::npos; at = relative.find("../"))
+      relative.replace(at, 3, "__/");
     return folders_.build / "objects" / target.name / (relative + ".o");
   }
 
@@ -136,7 +141,11 @@ class Planner {
   }
 
   void link(const Words& ldflags, const std::vector<fs::path>& objects, const std::vector<fs::path>& libraries) {
-    Words command{std::string(kLinker), "-nostdlib", "-static", "-no-pie", "--gc-sections",
+    Words command{std::string(kLinker),
+                  "-nostdlib",
+                  "-static",
+                  "-no-pie",
+                  "--gc-sections",
                   "-T" + (folders_.unikernel / "linker.lds").string()};
     if (os_.arch == Arch::X86_64) command.push_back("--no-relax");
     command.insert(command.end(), ldflags.begin(), ldflags.end());
@@ -153,11 +162,14 @@ class Planner {
                           out_.bin});
   }
 
-  void note_linker(const Target& target) { stand_in(target.linker.empty() ? "rust-lld -flavor gnu" : join_words(target.linker), kLinker); }
+  void note_linker(const Target& target) {
+    stand_in(target.linker.empty() ? "rust-lld -flavor gnu" : join_words(target.linker), kLinker);
+  }
 
   void stand_in(const std::string& named, std::string_view used) {
     const auto same = [&](const StandIn& s) { return s.named == named; };
-    if (named != used && std::ranges::none_of(out_.stand_ins, same)) out_.stand_ins.push_back({named, std::string(used)});
+    if (named != used && std::ranges::none_of(out_.stand_ins, same))
+      out_.stand_ins.push_back({named, std::string(used)});
   }
 
   const Application& app_;

@@ -43,7 +43,8 @@ bool is_ipv4(std::string_view text) {
 
 bool is_memory_size(std::string_view text) {
   const std::optional<u64> number = take_number(text, u64{1} << 40);
-  return number && *number != 0 && (text.empty() || (text.size() == 1 && std::string_view("kKmMgGtT").find(text[0]) != std::string_view::npos));
+  return number && *number != 0 &&
+         (text.empty() || (text.size() == 1 && std::string_view("kKmMgGtT").find(text[0]) != std::string_view::npos));
 }
 
 std::optional<PortForward> parse_port(std::string_view text) {
@@ -89,7 +90,7 @@ class Decoder {
   void qemu() {
     Qemu& q = os_.qemu;
     const std::pair<std::string_view, bool*> flags[] = {
-        {"blk", &q.blk},       {"net", &q.net}, {"graphic", &q.graphic},   {"debug", &q.debug},
+        {"blk", &q.blk}, {"net", &q.net},           {"graphic", &q.graphic},  {"debug", &q.debug},
         {"v9p", &q.v9p}, {"qemu_log", &q.qemu_log}, {"net_dump", &q.net_dump}};
     for (const auto& [name, flag] : flags) *flag = s_.qemu.flag(name);
     q.memory = checked("memory", is_memory_size, "is no size of memory", "write a number with K, M, G or T: \"128M\"");
@@ -124,7 +125,8 @@ class Decoder {
       const std::string_view forbidden = is_list ? ",;" : ";";
       const usize at = word.text.find_first_of(forbidden);
       if (at != std::string::npos) {
-        diagnostics_.error(word.where, fmt::format("'{}' must not contain '{}': the system separates words with it", key, word.text[at]));
+        diagnostics_.error(word.where, fmt::format("'{}' must not contain '{}': the system separates words with it",
+                                                   key, word.text[at]));
       }
       joined += (joined.empty() ? "" : ",") + word.text;
     }
@@ -138,7 +140,8 @@ class Decoder {
       const std::string word = joined.substr(start, end - start);
       const usize equals = word.find('=');
       if (equals == std::string::npos || equals == 0) {
-        diagnostics_.error(s_.qemu.where("envs"), fmt::format("'{}' is no NAME=VALUE", word)).fix("write \"NAME=VALUE\"");
+        diagnostics_.error(s_.qemu.where("envs"), fmt::format("'{}' is no NAME=VALUE", word))
+            .fix("write \"NAME=VALUE\"");
       }
       start = end + 1;
     }
@@ -151,7 +154,8 @@ class Decoder {
       if (port) {
         os_.qemu.ports.push_back(*port);
       } else {
-        diagnostics_.error(text.where, fmt::format("'{}' is no HOST:GUEST of ports", text.text)).fix("write \"8080:80/tcp\"");
+        diagnostics_.error(text.where, fmt::format("'{}' is no HOST:GUEST of ports", text.text))
+            .fix("write \"8080:80/tcp\"");
       }
     }
     const Qemu& q = os_.qemu;
@@ -175,13 +179,16 @@ class Decoder {
         continue;
       }
       if (std::ranges::find(names, name.text) != names.end()) {
-        diagnostics_.warning(name.where, fmt::format("service '{}' is named twice", name.text)).fix("remove one of the two");
+        diagnostics_.warning(name.where, fmt::format("service '{}' is named twice", name.text))
+            .fix("remove one of the two");
       }
       names.push_back(name.text);
       check_device(*find_service(name.text), name.where);
     }
     os_.services = with_needs(names);
-    const auto offers = [&](std::string_view service) { return std::ranges::find(os_.services, service) != os_.services.end(); };
+    const auto offers = [&](std::string_view service) {
+      return std::ranges::find(os_.services, service) != os_.services.end();
+    };
     const Qemu& q = os_.qemu;
     const auto unused = [&](bool device, std::string_view key, bool served, std::string_view service) {
       if (!device || served) return;
@@ -201,7 +208,8 @@ class Decoder {
 
   void check_device(const Service& service, Position where) {
     const Qemu& q = os_.qemu;
-    const std::pair<std::string_view, bool> devices[] = {{"", true}, {"blk", q.blk}, {"net", q.net}, {"graphic", q.graphic}, {"v9p", q.v9p}};
+    const std::pair<std::string_view, bool> devices[] = {
+        {"", true}, {"blk", q.blk}, {"net", q.net}, {"graphic", q.graphic}, {"v9p", q.v9p}};
     const auto& [key, present] = devices[static_cast<usize>(service.device)];
     if (present) return;
     diagnostics_.error(where, fmt::format("service '{}' has no device: '{}' is off", service.name, key))
@@ -215,8 +223,6 @@ class Decoder {
 
 }  // namespace
 
-Os decode_os(const OsSections& sections, Diagnostics& diagnostics) {
-  return Decoder(sections, diagnostics).decode();
-}
+Os decode_os(const OsSections& sections, Diagnostics& diagnostics) { return Decoder(sections, diagnostics).decode(); }
 
 }  // namespace ax::app

@@ -9,9 +9,20 @@ namespace ax::app {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::array<std::string_view, 14> kReservedNames{"all",     "test",        "clean",         "install",      "help",
-                                                         "package", "edit_cache",  "rebuild_cache", "list_install_components",
-                                                         "ALL",     "RUN_TESTS",   "INSTALL",       "package_source", "depend"};
+constexpr std::array<std::string_view, 14> kReservedNames{"all",
+                                                          "test",
+                                                          "clean",
+                                                          "install",
+                                                          "help",
+                                                          "package",
+                                                          "edit_cache",
+                                                          "rebuild_cache",
+                                                          "list_install_components",
+                                                          "ALL",
+                                                          "RUN_TESTS",
+                                                          "INSTALL",
+                                                          "package_source",
+                                                          "depend"};
 
 std::string_view extension(TargetType type) {
   constexpr std::string_view extensions[] = {"", ".a", ".so", ".o"};
@@ -66,6 +77,21 @@ class ProjectWriter {
     return out;
   }
 
+  /// One option for CMake that stands for all the words, which so are neither sorted nor merged. Its parser takes a
+  /// backslash for an escape in single quotes too, unlike a shell.
+  static std::string option_text(const Words& words) {
+    std::string out = "SHELL:";
+    for (const std::string& word : words) {
+      if (&word != &words.front()) out += ' ';
+      if (word.empty()) out += "''";
+      for (const char c : word) {
+        if (std::string_view(" \t'\"\\").find(c) != std::string_view::npos) out += '\\';
+        out += c;
+      }
+    }
+    return out;
+  }
+
   bool any(Language language) const {
     return std::ranges::any_of(app_.targets, [&](const Target& t) {
       return std::ranges::find(t.sources, language, &Source::language) != t.sources.end();
@@ -74,7 +100,9 @@ class ProjectWriter {
 
   bool uses_cxx() const { return any(Language::Cxx); }
   /// C is always there: it links what has assembly only.
-  std::string languages() const { return fmt::format("C{}{}", uses_cxx() ? " CXX" : "", any(Language::Assembly) ? " ASM" : ""); }
+  std::string languages() const {
+    return fmt::format("C{}{}", uses_cxx() ? " CXX" : "", any(Language::Assembly) ? " ASM" : "");
+  }
 
   // ---- files
 
@@ -86,7 +114,8 @@ class ProjectWriter {
         "#   cmake -G Ninja -S . -B FOLDER && cmake --build FOLDER\n"
         "cmake_minimum_required(VERSION 3.25)\n",
         app_.file.filename().string());
-    out += inside ? fmt::format("get_filename_component(app_dir \"${{CMAKE_CURRENT_SOURCE_DIR}}/{}\" ABSOLUTE)\n", relative.string())
+    out += inside ? fmt::format("get_filename_component(app_dir \"${{CMAKE_CURRENT_SOURCE_DIR}}/{}\" ABSOLUTE)\n",
+                                relative.string())
                   : fmt::format("set(app_dir \"{}\")\n", app_.folder.string());
     out += fmt::format(
         "include({})\n"
@@ -94,11 +123,11 @@ class ProjectWriter {
         "project(app LANGUAGES {})\n\n"
         "if(NOT CMAKE_BUILD_TYPE)\n  set(CMAKE_BUILD_TYPE Release)\nendif()\n",
         kCompilerFile, languages());
-    const std::string options = join_words(app_.compiler.options);
+    const std::string options = rule_text(app_.compiler.options);
     for (const std::string_view language : {"C", "CXX", "ASM"}) {
       out += fmt::format(
-          "set(CMAKE_{0}_FLAGS {1})\nset(CMAKE_{0}_FLAGS_RELEASE \"\")\nset(CMAKE_{0}_FLAGS_DEBUG \"-O0 -g\")\n", language,
-          quote(options));
+          "set(CMAKE_{0}_FLAGS {1})\nset(CMAKE_{0}_FLAGS_RELEASE \"\")\nset(CMAKE_{0}_FLAGS_DEBUG \"-O0 -g\")\n",
+          language, quote(options));
     }
     out +=
         "set(CMAKE_EXPORT_COMPILE_COMMANDS ON)\n"
@@ -107,14 +136,15 @@ class ProjectWriter {
         "set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)\n"
         "set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)\n"
         "file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/bin)\n\n";
-    for (const usize index : app_.order) out += fmt::format("add_subdirectory(targets/{})\n", cmake_target(app_.targets[index]));
+    for (const usize index : app_.order)
+      out += fmt::format("add_subdirectory(targets/{})\n", cmake_target(app_.targets[index]));
     return out;
   }
 
   std::string compilers() const {
     const Compiler& c = app_.compiler;
-    std::string out = fmt::format("set(CMAKE_C_COMPILER {})\nset(CMAKE_CXX_COMPILER {})\nset(CMAKE_ASM_COMPILER {})\n", quote(c.c),
-                                  quote(c.cxx), quote(c.c));
+    std::string out = fmt::format("set(CMAKE_C_COMPILER {})\nset(CMAKE_CXX_COMPILER {})\nset(CMAKE_ASM_COMPILER {})\n",
+                                  quote(c.c), quote(c.cxx), quote(c.c));
     std::string launcher;
     for (const std::string& word : c.launcher) launcher += (launcher.empty() ? "" : ";") + word;
     for (const std::string_view language : {"C", "CXX"}) {
@@ -124,7 +154,8 @@ class ProjectWriter {
   }
 
   std::string target_file(const Target& target) const {
-    constexpr std::string_view kinds[] = {"a program", "a static library", "a shared library", "a relocatable object file"};
+    constexpr std::string_view kinds[] = {"a program", "a static library", "a shared library",
+                                          "a relocatable object file"};
     std::string out = fmt::format("# {}: {}\n", target.name, kinds[static_cast<usize>(target.type)]);
     out += target.type == TargetType::Object ? object_target(target) : linked_target(target);
     return out;
@@ -132,18 +163,22 @@ class ProjectWriter {
 
   std::string linked_target(const Target& target) const {
     const std::string name = cmake_target(target);
-    constexpr std::string_view commands[] = {"add_executable({})\n", "add_library({} STATIC)\n", "add_library({} SHARED)\n"};
+    constexpr std::string_view commands[] = {"add_executable({})\n", "add_library({} STATIC)\n",
+                                             "add_library({} SHARED)\n"};
     std::string out = fmt::format(fmt::runtime(commands[static_cast<usize>(target.type)]), name);
     out += compilation(target, name);
-    out += fmt::format("set_target_properties({} PROPERTIES PREFIX \"\" OUTPUT_NAME {} SUFFIX \"{}\" LINKER_LANGUAGE {} DEFINE_SYMBOL \"\")\n",
-                       name, quote(target.name), extension(target.type), language(target));
+    out += fmt::format(
+        "set_target_properties({} PROPERTIES PREFIX \"\" OUTPUT_NAME {} SUFFIX \"{}\" LINKER_LANGUAGE {} DEFINE_SYMBOL "
+        "\"\")\n",
+        name, quote(target.name), extension(target.type), language(target));
     out += rule(target);
     if (target.type == TargetType::Static) return out;
     std::string libraries;
     std::string objects;
     for (const Target* used : app_.linked(target)) {
       const bool object = used->type == TargetType::Object;
-      libraries += object ? fmt::format("  \"${{CMAKE_BINARY_DIR}}/bin/{}\"\n", product_name(*used)) : fmt::format("  {}\n", cmake_target(*used));
+      libraries += object ? fmt::format("  \"${{CMAKE_BINARY_DIR}}/bin/{}\"\n", product_name(*used))
+                          : fmt::format("  {}\n", cmake_target(*used));
       if (object) objects += fmt::format(" {}", cmake_target(*used));
     }
     if (!libraries.empty()) out += fmt::format("target_link_libraries({} PRIVATE\n{})\n", name, libraries);
@@ -180,10 +215,11 @@ class ProjectWriter {
     for (const Source& source : target.sources) out += fmt::format("  {}\n", quote(source.path.string()));
     out += ")\n";
     std::string folders;
-    for (const fs::path& folder : include_folders(app_, target)) folders += fmt::format("  {}\n", quote(folder.string()));
+    for (const fs::path& folder : include_folders(app_, target))
+      folders += fmt::format("  {}\n", quote(folder.string()));
     if (!folders.empty()) out += fmt::format("target_include_directories({} PRIVATE\n{})\n", name, folders);
     if (!target.cflags.empty()) {
-      out += fmt::format("target_compile_options({} PRIVATE {})\n", name, quote("SHELL:" + join_words(target.cflags)));
+      out += fmt::format("target_compile_options({} PRIVATE {})\n", name, quote(option_text(target.cflags)));
     }
     const bool shared = target.type == TargetType::Dll || ends_up_in_dll(target);
     if (shared) out += fmt::format("set_target_properties({} PROPERTIES POSITION_INDEPENDENT_CODE ON)\n", name);
@@ -204,7 +240,9 @@ class ProjectWriter {
     const std::string lang = language(target);
     if (target.type == TargetType::Static) {
       // An archive that is there would keep the objects of sources that are gone.
-      return fmt::format("set(CMAKE_{}_CREATE_STATIC_LIBRARY {})\n", lang, quote("<CMAKE_COMMAND> -E rm -f <TARGET>;" + rule_text(target.archiver) + " <TARGET> <OBJECTS>"));
+      return fmt::format(
+          "set(CMAKE_{}_CREATE_STATIC_LIBRARY {})\n", lang,
+          quote("<CMAKE_COMMAND> -E rm -f <TARGET>;" + rule_text(target.archiver) + " <TARGET> <OBJECTS>"));
     }
     const bool bare = is_bare_linker(target.linker);
     std::string text = target.linker.empty() ? fmt::format("<CMAKE_{}_COMPILER>", lang) : rule_text(target.linker);
@@ -229,7 +267,9 @@ class ProjectWriter {
 
 }  // namespace
 
-std::vector<GeneratedFile> cmake_project(const Application& app, const fs::path& folder) { return ProjectWriter(app, folder).write(); }
+std::vector<GeneratedFile> cmake_project(const Application& app, const fs::path& folder) {
+  return ProjectWriter(app, folder).write();
+}
 
 std::string product_name(const Target& target) { return target.name + std::string(extension(target.type)); }
 
@@ -241,7 +281,8 @@ std::string cmake_target(const Target& target) {
 std::vector<fs::path> include_folders(const Application& app, const Target& target) {
   std::vector<fs::path> out = target.own_folders;
   out.insert(out.end(), target.include_folders.begin(), target.include_folders.end());
-  for (const Target* used : app.closure(target)) out.insert(out.end(), used->include_folders.begin(), used->include_folders.end());
+  for (const Target* used : app.closure(target))
+    out.insert(out.end(), used->include_folders.begin(), used->include_folders.end());
   std::vector<fs::path> unique;
   for (const fs::path& folder : out) {
     if (std::ranges::find(unique, folder) == unique.end()) unique.push_back(folder);

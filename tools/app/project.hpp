@@ -17,8 +17,8 @@ struct GeneratedFile {
 /// Name of the file that says which compilers there are: when it changes, CMake has to start afresh.
 inline constexpr std::string_view kCompilerFile = "compiler.cmake";
 
-/// The project, to be put in `folder` (absolute). Same application, same bytes. Everything is made in `bin` of the build
-/// folder; one target per folder below `targets`.
+/// The project, to be put in `folder` (absolute). Same application, same bytes. Everything is made in `bin` of the
+/// build folder; one target per folder below `targets`.
 std::vector<GeneratedFile> cmake_project(const Application& app, const std::filesystem::path& folder);
 
 /// The file that a target becomes: "hello", "libfoo.so".

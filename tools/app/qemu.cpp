@@ -102,7 +102,8 @@ bool may_accelerate(const Os& os, bool debugger) { return os.arch == Arch::X86_6
 Words kvm_probe_command(Arch arch) {
   Words words{qemu_program(arch)};
   for (const std::string_view word : machine_of(arch).words) words.emplace_back(word);
-  for (const char* word : {"-cpu", "host", "-accel", "kvm", "-nodefaults", "-display", "none", "-S", "-monitor", "stdio"}) {
+  for (const char* word :
+       {"-cpu", "host", "-accel", "kvm", "-nodefaults", "-display", "none", "-S", "-monitor", "stdio"}) {
     words.emplace_back(word);
   }
   return words;

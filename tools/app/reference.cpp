@@ -11,7 +11,8 @@ namespace ax::app {
 namespace {
 
 std::string form_text(const Key& key) {
-  constexpr std::string_view texts[] = {"string", "\"y\" or \"n\"", "number", "string or list of strings", "list of strings"};
+  constexpr std::string_view texts[] = {"string", "\"y\" or \"n\"", "number", "string or list of strings",
+                                        "list of strings"};
   std::string out(texts[static_cast<usize>(key.form)]);
   if (key.form == Form::Number) out += fmt::format(", {} to {}", key.min, key.max);
   return out;
@@ -32,10 +33,12 @@ std::string key_text(const Key& key) {
 
 std::string services_text() {
   constexpr std::string_view devices[] = {"", "`blk`", "`net`", "`graphic`", "`v9p`"};
-  std::string out = "## Services\n\nNames for `services` of [os].\n\n| name | brings | device | what it is |\n|---|---|---|---|\n";
+  std::string out =
+      "## Services\n\nNames for `services` of [os].\n\n| name | brings | device | what it is |\n|---|---|---|---|\n";
   for (const Service& service : all_services()) {
     const std::vector<std::string> needs(service.needs.begin(), service.needs.end());
-    out += fmt::format("| `{}` | {} | {} | {} |\n", service.name, config::join(needs), devices[static_cast<usize>(service.device)], service.doc);
+    out += fmt::format("| `{}` | {} | {} | {} |\n", service.name, config::join(needs),
+                       devices[static_cast<usize>(service.device)], service.doc);
   }
   return out;
 }
@@ -45,7 +48,8 @@ std::string services_text() {
 std::string reference_page() {
   std::string out =
       "# Application description reference\n\n"
-      "Generated from the schema by `axconfig app-reference`; do not edit. A description is called `config_linux.toml` or\n"
+      "Generated from the schema by `axconfig app-reference`; do not edit. A description is called `config_linux.toml` "
+      "or\n"
       "`app.toml`. What Ruxgo writes as a string may have its own type too: `smp = 4`, `blk = true`.\n";
   for (const Table& table : all_tables()) {
     out += fmt::format("\n## {}\n\n{}\n\n", title_of(table), table.doc);

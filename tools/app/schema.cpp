@@ -12,12 +12,11 @@ constexpr u64 kLongestTest = 86'400;  // a day
 
 constexpr Key kBuildKeys[] = {
     {.name = "compiler",
-     .doc = "The compiler: `gcc`, `clang`, or the name or path of any other, with words before (`ccache gcc`) and options "
-            "after it. Each language gets the driver that belongs to it: `gcc` compiles C, `g++` C++.",
+     .doc =
+         "The compiler: `gcc`, `clang`, or the name or path of any other, with words before (`ccache gcc`) and options "
+         "after it. Each language gets the driver that belongs to it: `gcc` compiles C, `g++` C++.",
      .default_doc = "required where there are targets"},
-    {.name = "app",
-     .doc = "A program that is ready made, instead of a target of type `exe`.",
-     .default_doc = "none"},
+    {.name = "app", .doc = "A program that is ready made, instead of a target of type `exe`.", .default_doc = "none"},
 };
 
 constexpr Choice kTypes[] = {
@@ -31,7 +30,8 @@ constexpr Key kTargetKeys[] = {
     {.name = "name", .doc = "Name of the target and of the file that is made.", .required = true},
     {.name = "type", .doc = "What is made.", .required = true, .choices = kTypes},
     {.name = "src",
-     .doc = "Where the sources are: a folder, searched with its subfolders for .c .cc .cpp .cxx .S .s, or one file. Relative "
+     .doc = "Where the sources are: a folder, searched with its subfolders for .c .cc .cpp .cxx .S .s, or one file. "
+            "Relative "
             "to the description, as all paths here. Hidden folders and build folders are left out.",
      .required = true},
     {.name = "src_only",
@@ -48,13 +48,15 @@ constexpr Key kTargetKeys[] = {
      .doc = "Folders of headers. Targets that depend on this one search them too.",
      .default_value = "./"},
     {.name = "cflags",
-     .doc = "Options for the compiler. Words are split as a shell splits them; `pkg-config ...` in back-ticks is run and gives "
+     .doc = "Options for the compiler. Words are split as a shell splits them; `pkg-config ...` in back-ticks is run "
+            "and gives "
             "its words.",
      .default_doc = "none"},
     {.name = "archive", .doc = "The archiver of a static library.", .default_value = "ar"},
     {.name = "linker",
-     .doc = "The program that links, with its first words. `rust-lld -flavor gnu`, for applications with [os], stands for "
-            "LLVM's linker.",
+     .doc =
+         "The program that links, with its first words. `rust-lld -flavor gnu`, for applications with [os], stands for "
+         "LLVM's linker.",
      .default_doc = "the compiler; for C++ that of C++"},
     {.name = "ldflags",
      .doc = "Options for the linker, last on its command line. Of a static library: the operation of the archiver.",
@@ -90,12 +92,8 @@ constexpr Choice kModes[] = {
     {"debug", "not optimised, for debuggers"},
 };
 constexpr Choice kLogs[] = {
-    {"off", "nothing"},
-    {"error", "what stops the system"},
-    {"warn", "what somebody should look at"},
-    {"info", "what happens"},
-    {"debug", "how it happens"},
-    {"trace", "every step"},
+    {"off", "nothing"},       {"error", "what stops the system"}, {"warn", "what somebody should look at"},
+    {"info", "what happens"}, {"debug", "how it happens"},        {"trace", "every step"},
 };
 constexpr Choice kVerbosities[] = {{"", "quiet"}, {"1", "commands"}, {"2", "everything"}};
 
@@ -115,7 +113,10 @@ constexpr Choice kAccelerators[] = {
 };
 
 constexpr Key kQemuKeys[] = {
-    {.name = "blk", .form = Form::Flag, .doc = "A virtio-blk disk with the content of `disk_img`.", .default_value = "n"},
+    {.name = "blk",
+     .form = Form::Flag,
+     .doc = "A virtio-blk disk with the content of `disk_img`.",
+     .default_value = "n"},
     {.name = "net", .form = Form::Flag, .doc = "A virtio-net network device.", .default_value = "n"},
     {.name = "graphic",
      .form = Form::Flag,
@@ -139,7 +140,10 @@ constexpr Key kQemuKeys[] = {
      .form = Form::Flag,
      .doc = "Packets of the network device go to netdump.pcap too.",
      .default_value = "n"},
-    {.name = "net_dev", .doc = "What the network device is connected to.", .default_value = "user", .choices = kNetDevices},
+    {.name = "net_dev",
+     .doc = "What the network device is connected to.",
+     .default_value = "user",
+     .choices = kNetDevices},
     {.name = "ip", .doc = "IPv4 address of the guest. Built into the system.", .default_value = "10.0.2.15"},
     {.name = "gw", .doc = "IPv4 address of the gateway. Built into the system.", .default_value = "10.0.2.2"},
     {.name = "args",
@@ -165,8 +169,15 @@ constexpr Key kQemuKeys[] = {
 
 constexpr Key kTestKeys[] = {
     {.name = "name", .doc = "Name of the test.", .required = true, .origin = Origin::Ours},
-    {.name = "args", .form = Form::List, .doc = "Arguments of the program.", .default_doc = "none", .origin = Origin::Ours},
-    {.name = "input", .doc = "File that the program reads as its standard input.", .default_doc = "empty",
+    {.name = "args",
+     .form = Form::List,
+     .doc = "Arguments of the program.",
+     .default_doc = "none",
+     .origin = Origin::Ours,
+     .empty_elements = true},
+    {.name = "input",
+     .doc = "File that the program reads as its standard input.",
+     .default_doc = "empty",
      .origin = Origin::Ours},
     {.name = "output",
      .doc = "File with exactly what the program must write to its standard output.",

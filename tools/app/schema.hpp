@@ -36,6 +36,7 @@ struct Key {
   u64 min = 0;
   u64 max = 0;  ///< of a Number
   Origin origin = Origin::Ruxgo;
+  bool empty_elements = false;  ///< of a list
 };
 
 struct Table {

@@ -37,15 +37,17 @@ class Checker {
       case Form::Text: return text(value, std::string(key_.name));
       case Form::Flag: return flag(value);
       case Form::Number: return number(value);
-      case Form::TextOrList: return value.kind == Kind::Array ? list(value) : text(value, std::string(key_.name), " or a list");
-      default: return value.kind == Kind::Array ? list(value) : wrong_kind(value, std::string(key_.name), "a list of strings");
+      case Form::TextOrList:
+        return value.kind == Kind::Array ? list(value) : text(value, std::string(key_.name), " or a list");
+      default:
+        return value.kind == Kind::Array ? list(value) : wrong_kind(value, std::string(key_.name), "a list of strings");
     }
   }
 
  private:
   bool wrong_kind(const Value& value, const std::string& what, std::string_view wanted) {
-    config::Diagnostic& d =
-        diagnostics_.error(value.where, fmt::format("'{}' must be {}, not {}", what, wanted, config::describe(value.kind)));
+    config::Diagnostic& d = diagnostics_.error(
+        value.where, fmt::format("'{}' must be {}, not {}", what, wanted, config::describe(value.kind)));
     const bool wants_list = key_.form == Form::List && value.kind == Kind::String;
     if (wants_list) d.fix(fmt::format("write {} = [\"{}\"]", key_.name, value.text));
     return false;
@@ -74,9 +76,12 @@ class Checker {
   }
 
   bool flag(const Value& value) {
-    if (value.kind == Kind::Boolean || (value.kind == Kind::String && (value.text == "y" || value.text == "n"))) return true;
-    const std::string given = value.kind == Kind::String ? fmt::format("'{}'", value.text) : std::string(describe(value.kind));
-    diagnostics_.error(value.where, fmt::format("'{}' must be \"y\" or \"n\" (or true or false), not {}", key_.name, given));
+    if (value.kind == Kind::Boolean || (value.kind == Kind::String && (value.text == "y" || value.text == "n")))
+      return true;
+    const std::string given =
+        value.kind == Kind::String ? fmt::format("'{}'", value.text) : std::string(describe(value.kind));
+    diagnostics_.error(value.where,
+                       fmt::format("'{}' must be \"y\" or \"n\" (or true or false), not {}", key_.name, given));
     return false;
   }
 
@@ -92,7 +97,8 @@ class Checker {
       return false;
     }
     if (*number >= key_.min && *number <= key_.max) return true;
-    diagnostics_.error(value.where, fmt::format("'{}' is {}, outside its range: {} to {}", key_.name, *number, key_.min, key_.max));
+    diagnostics_.error(value.where,
+                       fmt::format("'{}' is {}, outside its range: {} to {}", key_.name, *number, key_.min, key_.max));
     return false;
   }
 
@@ -102,7 +108,7 @@ class Checker {
       const std::string what = fmt::format("{}[{}]", key_.name, i);
       if (!text(value.items[i], what)) {
         ok = false;
-      } else if (value.items[i].text.empty()) {
+      } else if (value.items[i].text.empty() && !key_.empty_elements) {
         diagnostics_.error(value.items[i].where, fmt::format("'{}' is empty", what)).fix("remove it");
         ok = false;
       }
@@ -129,14 +135,17 @@ void report_unknown(const Table& table, const Value::Member& member, Diagnostics
   }
   if (near) fix = fmt::format("did you mean '{}'?", *near);
   if (fix.empty()) fix = fmt::format("known here: {}", config::join(known));
-  diagnostics.error(member.key_where, fmt::format("unknown {} '{}' in {}", member.value.kind == Kind::Table ? "table" : "key",
-                                                  member.key, title_of(table)))
+  diagnostics
+      .error(member.key_where, fmt::format("unknown {} '{}' in {}", member.value.kind == Kind::Table ? "table" : "key",
+                                           member.key, title_of(table)))
       .fix(fix);
 }
 
 }  // namespace
 
-std::string title_of(const Table& table) { return table.repeated ? fmt::format("[[{}]]", table.name) : fmt::format("[{}]", table.name); }
+std::string title_of(const Table& table) {
+  return table.repeated ? fmt::format("[[{}]]", table.name) : fmt::format("[{}]", table.name);
+}
 
 Section::Section(const Table& table, const Value* value, Position header, Diagnostics& diagnostics)
     : table_(&table), header_(header) {

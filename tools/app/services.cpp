@@ -7,7 +7,8 @@ namespace ax::app {
 namespace {
 
 using std::string_view;
-constexpr string_view kAlloc[] = {"alloc"}, kIrq[] = {"irq"}, kMultitask[] = {"multitask"}, kFd[] = {"fd"}, kFs[] = {"fs"};
+constexpr string_view kAlloc[] = {"alloc"}, kIrq[] = {"irq"}, kMultitask[] = {"multitask"}, kFd[] = {"fd"},
+                      kFs[] = {"fs"};
 constexpr string_view kAllocFd[] = {"alloc", "fd"}, kMultitaskIrq[] = {"multitask", "irq"}, kNet[] = {"net"};
 
 constexpr Service kServices[] = {

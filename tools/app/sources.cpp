@@ -126,7 +126,8 @@ class Search {
       std::error_code ignored;
       if (language && it->is_regular_file(ignored)) add(it->path(), *language);
     }
-    if (error) diagnostics_.error(query_.src.where, fmt::format("cannot search '{}': {}", query_.src.text, error.message()));
+    if (error)
+      diagnostics_.error(query_.src.where, fmt::format("cannot search '{}': {}", query_.src.text, error.message()));
     std::ranges::sort(candidates_, {}, &Candidate::text);
     return !error;
   }
@@ -157,15 +158,16 @@ class Search {
           .fix(config::did_you_mean(entry.text, known, "name a file or folder below 'src'"));
     });
     std::vector<Entry> exclude = settled(query_.exclude, [&](const Located& entry) {
-      diagnostics_.warning(entry.where, fmt::format("'{}' excludes nothing: it fits no source of '{}'", entry.text, query_.src.text))
+      diagnostics_
+          .warning(entry.where,
+                   fmt::format("'{}' excludes nothing: it fits no source of '{}'", entry.text, query_.src.text))
           .fix(config::did_you_mean(entry.text, known, "remove it"));
     });
     const auto fits = [](const std::vector<Entry>& entries, const Candidate& c) {
       return std::ranges::any_of(entries, [&](const Entry& entry) { return entry.matches(c); });
     };
-    std::erase_if(candidates_, [&](const Candidate& c) {
-      return fits(exclude, c) || (!query_.only.empty() && !fits(only, c));
-    });
+    std::erase_if(candidates_,
+                  [&](const Candidate& c) { return fits(exclude, c) || (!query_.only.empty() && !fits(only, c)); });
     if (candidates_.empty() && diagnostics_.ok()) {
       diagnostics_.error(query_.src.where, fmt::format("no sources are left of '{}'", query_.src.text))
           .fix("src_only and src_exclude take all of them away");
@@ -191,6 +193,8 @@ class Search {
 
 }  // namespace
 
-std::vector<Source> find_sources(const SourceQuery& query, Diagnostics& diagnostics) { return Search(query, diagnostics).run(); }
+std::vector<Source> find_sources(const SourceQuery& query, Diagnostics& diagnostics) {
+  return Search(query, diagnostics).run();
+}
 
 }  // namespace ax::app

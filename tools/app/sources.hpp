@@ -28,8 +28,8 @@ struct SourceQuery {
   std::vector<Located> exclude;
 };
 
-/// The sources in the order of their paths. A path that does not exist, an entry of `only` that fits nothing and an empty
-/// result are errors; an entry of `exclude` that fits nothing is a warning.
+/// The sources in the order of their paths. A path that does not exist, an entry of `only` that fits nothing and an
+/// empty result are errors; an entry of `exclude` that fits nothing is a warning.
 std::vector<Source> find_sources(const SourceQuery& query, Diagnostics& diagnostics);
 
 }  // namespace ax::app

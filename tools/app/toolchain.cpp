@@ -43,8 +43,8 @@ struct PathOption {
   bool if_exists;  ///< the program looks in folders of its own too: only a file that is there is meant
 };
 constexpr PathOption kPathOptions[] = {
-    {"-isystem", true, false}, {"-iquote", true, false},  {"-idirafter", true, false}, {"-include", false, true},
-    {"-imacros", false, true}, {"-I", true, false},       {"-L", true, false},         {"-B", true, true},
+    {"-isystem", true, false}, {"-iquote", true, false},    {"-idirafter", true, false}, {"-include", false, true},
+    {"-imacros", false, true}, {"-I", true, false},         {"-L", true, false},         {"-B", true, true},
     {"-T", true, true},        {"--sysroot=", true, false}, {"-specs=", true, true},
 };
 
@@ -63,7 +63,8 @@ Words Compiler::command(bool for_cxx) const {
 Compiler compiler_of(const Words& words) {
   Compiler compiler;
   auto word = words.begin();
-  while (word != words.end() && std::ranges::find(kLaunchers, fs::path(*word).filename().string()) != kLaunchers.end()) {
+  while (word != words.end() &&
+         std::ranges::find(kLaunchers, fs::path(*word).filename().string()) != kLaunchers.end()) {
     compiler.launcher.push_back(*word++);
   }
   if (word == words.end()) return compiler;

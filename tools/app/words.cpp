@@ -163,8 +163,7 @@ std::expected<Words, WordsError> split_words(std::string_view text, const PkgCon
 }
 
 std::string join_words(const Words& words) {
-  static constexpr std::string_view kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+@%";
+  static constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+@%";
   std::string out;
   for (const std::string& word : words) {
     out += out.empty() ? "" : " ";

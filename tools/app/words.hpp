@@ -19,8 +19,9 @@ struct WordsError {
   std::string fix;
 };
 
-/// Blanks separate words; '...', "..." and \ quote. A command in back-ticks or $(...) must be pkg-config: it is run, and its
-/// output split at blanks takes its place. What a shell would do beyond that (variables, pipes, redirections) is an error.
+/// Blanks separate words; '...', "..." and \ quote. A command in back-ticks or $(...) must be pkg-config: it is run,
+/// and its output split at blanks takes its place. What a shell would do beyond that (variables, pipes, redirections)
+/// is an error.
 std::expected<Words, WordsError> split_words(std::string_view text, const PkgConfig& pkg_config);
 
 /// The words as a POSIX shell reads them back.

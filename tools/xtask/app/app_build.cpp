@@ -104,7 +104,8 @@ Argv configure_command(const LoadedApp& loaded, const AppOptions& options, bool 
   if (fresh) {
     command.emplace_back("--fresh");
   }
-  command.insert(command.end(), {"-G", "Ninja", "-S", (loaded.build_folder() / "project").string(), "-B", loaded.build_folder().string(),
+  command.insert(command.end(), {"-G", "Ninja", "-S", (loaded.build_folder() / "project").string(), "-B",
+                                 loaded.build_folder().string(),
                                  options.debug ? "-DCMAKE_BUILD_TYPE=Debug" : "-DCMAKE_BUILD_TYPE=Release"});
   return command;
 }
@@ -177,7 +178,8 @@ void write_editor_files(const Context& context, const LoadedApp& loaded, const A
   const app::Application& application = loaded.application();
   std::vector<app::CompileCommand> commands;
   if (options.gen_cc && application.os) {
-    commands = app::os_compile_commands(application, app::plan_os_build(application, {loaded.build_folder(), loaded.unikernel_folder()}));
+    commands = app::os_compile_commands(
+        application, app::plan_os_build(application, {loaded.build_folder(), loaded.unikernel_folder()}));
   } else if (options.gen_cc) {
     commands = app::host_compile_commands(application, loaded.build_folder());
   }
@@ -210,7 +212,8 @@ void build_for_host(const Context& context, const LoadedApp& loaded, const AppOp
     return;
   }
   require_programs(application);
-  const FileLock lock(loaded.build_root() / ".lock", [&] { context.console.step("waiting for another build of this application"); });
+  const FileLock lock(loaded.build_root() / ".lock",
+                      [&] { context.console.step("waiting for another build of this application"); });
   write_file_if_changed(loaded.build_root() / ".gitignore", "*\n");
   const bool fresh = write_project(folder / "project", application) && fs::exists(folder / "CMakeCache.txt");
   if (fresh || !fs::exists(folder / "build.ninja")) {
@@ -229,7 +232,8 @@ void build_for_host(const Context& context, const LoadedApp& loaded, const AppOp
   const Argv command = build_command(context, loaded, options);
   context.console.detail(format_command(command));
   // Standard output is the program's, where it is run next.
-  if (run_command({.argv = command, .environment = clean_build_environment(), .console = ChildProcess::Console::Stderr}) != 0) {
+  if (run_command(
+          {.argv = command, .environment = clean_build_environment(), .console = ChildProcess::Console::Stderr}) != 0) {
     throw Failure(ExitCode::Failure, "the application was not built");
   }
 }

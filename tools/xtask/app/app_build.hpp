@@ -57,8 +57,8 @@ class LoadedApp {
   std::filesystem::path unikernel_folder_;
 };
 
-/// Makes everything of an application for this machine, and the files for editors that were asked for. Throws Failure when a
-/// tool is missing or the build fails.
+/// Makes everything of an application for this machine, and the files for editors that were asked for. Throws Failure
+/// when a tool is missing or the build fails.
 void build_for_host(const Context& context, const LoadedApp& loaded, const AppOptions& options);
 
 /// Writes compile_commands.json and .vscode/c_cpp_properties.json, as asked for.

@@ -60,7 +60,8 @@ app::OsBuild plan_of(const LoadedApp& loaded) {
 
 void require_program_file(const app::Application& application) {
   if (application.app && !fs::is_regular_file(*application.app)) {
-    throw Failure(ExitCode::Usage, fmt::format("there is no program {}", application.app->string()), "correct 'app' in [build]");
+    throw Failure(ExitCode::Usage, fmt::format("there is no program {}", application.app->string()),
+                  "correct 'app' in [build]");
   }
 }
 
@@ -88,9 +89,10 @@ void show_os_build(const LoadedApp& loaded) {
 void refuse_os_build(const LoadedApp& loaded) {
   require_program_file(loaded.application());
   const app::Os& os = *loaded.application().os;
-  throw Failure(ExitCode::Failure,
-                fmt::format("applications with [os] need the unikernel for {}, which is not part of this version", os.platform),
-                "--dry-run shows the whole build; without the [os] tables the program is built for this machine");
+  throw Failure(
+      ExitCode::Failure,
+      fmt::format("applications with [os] need the unikernel for {}, which is not part of this version", os.platform),
+      "--dry-run shows the whole build; without the [os] tables the program is built for this machine");
 }
 
 void run_machine(const Context& context, const LoadedApp& loaded, const AppOptions& options, bool debugger) {
@@ -106,10 +108,12 @@ void run_machine(const Context& context, const LoadedApp& loaded, const AppOptio
   }
   const fs::path image = os.arch == app::Arch::X86_64 ? plan.elf : plan.bin;
   if (!fs::is_regular_file(image)) {
-    throw Failure(ExitCode::Usage, fmt::format("could not find binary: {}", image.string()), "build the application first");
+    throw Failure(ExitCode::Usage, fmt::format("could not find binary: {}", image.string()),
+                  "build the application first");
   }
   if (!find_program(command.front())) {
-    throw Failure(ExitCode::Environment, fmt::format("{} is not installed", command.front()), "./xtask setup installs it");
+    throw Failure(ExitCode::Environment, fmt::format("{} is not installed", command.front()),
+                  "./xtask setup installs it");
   }
   if (os.qemu.blk) {
     const auto made = app::make_disk_image(application.folder / os.qemu.disk_img);
@@ -118,10 +122,12 @@ void run_machine(const Context& context, const LoadedApp& loaded, const AppOptio
     }
   }
   if (os.qemu.v9p && !fs::is_directory(application.folder / os.qemu.v9p_path)) {
-    throw Failure(ExitCode::Usage, fmt::format("there is no folder '{}' to share", os.qemu.v9p_path), "correct 'v9p_path'");
+    throw Failure(ExitCode::Usage, fmt::format("there is no folder '{}' to share", os.qemu.v9p_path),
+                  "correct 'v9p_path'");
   }
   if (debugger || os.qemu.debug) {
-    context.console.step("QEMU waits for a debugger: gdb-multiarch " + plan.elf.string() + " -ex 'target remote :1234'");
+    context.console.step("QEMU waits for a debugger: gdb-multiarch " + plan.elf.string() +
+                         " -ex 'target remote :1234'");
   }
   become_program(command, application.folder);
 }

@@ -47,11 +47,13 @@ int main() {
 
 constexpr std::string_view kHeader = "#pragma once\n\n#define GREETING \"Hello\"\n";
 constexpr std::string_view kIgnored = "app_build/\ncompile_commands.json\n.cache/\n";
-constexpr std::string_view kReadme = "# {name}\n\n    xtask app run    # build and run\n    xtask app test   # build and test\n";
+constexpr std::string_view kReadme =
+    "# {name}\n\n    xtask app run    # build and run\n    xtask app test   # build and test\n";
 
 std::string filled(std::string_view text, const std::string& name, std::string_view compiler) {
   std::string out(text);
-  for (const auto& [variable, value] : {std::pair<std::string_view, std::string_view>{"{name}", name}, {"{compiler}", compiler}}) {
+  for (const auto& [variable, value] :
+       {std::pair<std::string_view, std::string_view>{"{name}", name}, {"{compiler}", compiler}}) {
     for (size_t at = out.find(variable); at != std::string::npos; at = out.find(variable, at + value.size())) {
       out.replace(at, variable.size(), value);
     }
@@ -68,7 +70,8 @@ void make_application(const std::filesystem::path& folder, AppLanguage language)
   const std::string name = folder.filename().string();
   static constexpr std::string_view kCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.+";
   if (name.empty() || name[0] == '-' || name[0] == '.' || name.find_first_not_of(kCharacters) != std::string::npos) {
-    throw Failure(ExitCode::Usage, fmt::format("'{}' cannot be the name of an application", name), "use letters, digits, '_', '-', '.' and '+'");
+    throw Failure(ExitCode::Usage, fmt::format("'{}' cannot be the name of an application", name),
+                  "use letters, digits, '_', '-', '.' and '+'");
   }
   const bool cxx = language == AppLanguage::Cxx;
   const std::string_view compiler = cxx ? "g++" : "gcc";

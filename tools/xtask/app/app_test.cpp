@@ -62,7 +62,9 @@ ProgramEnd run_to_end(const ChildProcess::Options& options, Clock::time_point de
   }
 }
 
-bool found(const std::string& expression, const std::string& text) { return RE2::PartialMatch(text, "(?m)" + expression); }
+bool found(const std::string& expression, const std::string& text) {
+  return RE2::PartialMatch(text, "(?m)" + expression);
+}
 
 std::string judge(const app::Test& test, const ProgramEnd& end) {
   if (!end.status) {
@@ -115,8 +117,9 @@ std::string xml(std::string_view text) {
 }
 
 std::string junit(const std::vector<Outcome>& outcomes, size_t failed) {
-  std::string text = fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"app\" tests=\"{}\" failures=\"{}\">\n",
-                                 outcomes.size(), failed);
+  std::string text =
+      fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"app\" tests=\"{}\" failures=\"{}\">\n",
+                  outcomes.size(), failed);
   for (const Outcome& outcome : outcomes) {
     text += fmt::format("  <testcase name=\"{}\" time=\"{:.3f}\" status=\"{}\">\n", xml(outcome.name), outcome.seconds,
                         outcome.complaint.empty() ? "run" : "fail");
@@ -134,7 +137,8 @@ void check_expressions(const std::vector<app::Test>& tests) {
       for (const std::string& expression : *list) {
         const RE2 compiled(expression, RE2::Quiet);
         if (!compiled.ok()) {
-          throw Failure(ExitCode::Usage, fmt::format("test '{}': '{}' is no regular expression: {}", test.name, expression, compiled.error()));
+          throw Failure(ExitCode::Usage, fmt::format("test '{}': '{}' is no regular expression: {}", test.name,
+                                                     expression, compiled.error()));
         }
       }
     }
@@ -151,7 +155,8 @@ ExitCode run_app_tests(const Context& context, const LoadedApp& loaded, const Ap
   check_expressions(tests);
   const RE2 wanted(options.test_regex, RE2::Quiet);
   if (!wanted.ok()) {
-    throw Failure(ExitCode::Usage, fmt::format("'{}' is no regular expression: {}", options.test_regex, wanted.error()));
+    throw Failure(ExitCode::Usage,
+                  fmt::format("'{}' is no regular expression: {}", options.test_regex, wanted.error()));
   }
   std::erase_if(tests, [&](const app::Test& test) { return !RE2::PartialMatch(test.name, wanted); });
   if (tests.empty()) {

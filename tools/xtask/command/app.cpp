@@ -20,15 +20,18 @@ using Options = std::shared_ptr<AppOptions>;
 constexpr int kMostJobs = 1024;
 
 void add_place(CLI::App& app, AppOptions& options) {
-  app.add_option("DIR", options.folder, "Folder with config_linux.toml or app.toml (default: the current one)")->type_name("");
+  app.add_option("DIR", options.folder, "Folder with config_linux.toml or app.toml (default: the current one)")
+      ->type_name("");
   app.add_option("-f,--file", options.file, "The description itself")->type_name("FILE");
-  app.add_option("--build-dir", options.build_dir, "Where everything is made (default: app_build beside the description)")
+  app.add_option("--build-dir", options.build_dir,
+                 "Where everything is made (default: app_build beside the description)")
       ->type_name("FOLDER");
   app.add_flag("--debug", options.debug, "Unoptimised, with debug information; in a folder of its own");
 }
 
 void add_build_options(CLI::App& app, AppOptions& options) {
-  app.add_option("-j,--jobs", options.jobs, "Commands at a time (default: one per CPU, and some)")->check(CLI::Range(1, kMostJobs));
+  app.add_option("-j,--jobs", options.jobs, "Commands at a time (default: one per CPU, and some)")
+      ->check(CLI::Range(1, kMostJobs));
   app.add_flag("-k,--keep-going", options.keep_going, "Go on after an error with what does not depend on it");
   app.add_flag("--gen-cc", options.gen_cc, "Write compile_commands.json beside the description");
   app.add_flag("--gen-vsc", options.gen_vsc, "Write .vscode/c_cpp_properties.json beside the description");
@@ -53,7 +56,8 @@ AppOptions with_rest(const Context& context, AppOptions options) {
 void clean(const Context& context, const AppOptions& options) {
   fs::path folder = options.build_dir.empty() ? fs::path() : context.resolve(options.build_dir);
   if (folder.empty()) {
-    const fs::path beside = options.file.empty() ? context.resolve(options.folder) : context.resolve(options.file).parent_path();
+    const fs::path beside =
+        options.file.empty() ? context.resolve(options.folder) : context.resolve(options.file).parent_path();
     if (!fs::is_directory(beside)) {
       throw Failure(ExitCode::Usage, fmt::format("no such folder: {}", beside.string()));
     }
@@ -65,7 +69,8 @@ void clean(const Context& context, const AppOptions& options) {
   }
   // Only what a build has made: a folder that a user names by mistake is not emptied.
   if (fs::exists(folder) && !fs::exists(folder / ".lock")) {
-    throw Failure(ExitCode::Usage, fmt::format("{} is no build folder of an application", folder.string()), "remove it by hand");
+    throw Failure(ExitCode::Usage, fmt::format("{} is no build folder of an application", folder.string()),
+                  "remove it by hand");
   }
   fs::remove_all(folder);
   context.console.step("removed " + folder.string());
@@ -101,7 +106,8 @@ void run(const Context& context, const LoadedApp& loaded, const AppOptions& opti
     return;
   }
   if (!fs::is_regular_file(command.front())) {
-    throw Failure(ExitCode::Usage, fmt::format("could not find binary: {}", command.front()), "build the application first");
+    throw Failure(ExitCode::Usage, fmt::format("could not find binary: {}", command.front()),
+                  "build the application first");
   }
   become_program(command, loaded.application().folder);
 }
@@ -129,7 +135,8 @@ ExitCode instead(std::string_view what, std::string_view use) {
 void refuse_flags(const CLI::App& app) {
   for (const char* flag : {"-b", "-r", "-c"}) {
     if (app.get_parent()->count(flag) != 0) {
-      throw Failure(ExitCode::Usage, fmt::format("{} stands for a command, and '{}' is one already", flag, app.get_name()));
+      throw Failure(ExitCode::Usage,
+                    fmt::format("{} stands for a command, and '{}' is one already", flag, app.get_name()));
     }
   }
 }
@@ -186,9 +193,13 @@ Handler declare_app(CLI::App& app) {
   };
 }
 
-Handler declare_app_build(CLI::App& app) { return handler(app, declared(app, {add_place, add_build_options}), {build}); }
+Handler declare_app_build(CLI::App& app) {
+  return handler(app, declared(app, {add_place, add_build_options}), {build});
+}
 
-Handler declare_app_run(CLI::App& app) { return handler(app, declared(app, {add_place, add_build_options, add_run_options}), {build, run}); }
+Handler declare_app_run(CLI::App& app) {
+  return handler(app, declared(app, {add_place, add_build_options, add_run_options}), {build, run});
+}
 
 Handler declare_app_gdb(CLI::App& app) {
   const Options options = declared(app, {add_place, add_build_options, add_run_options});
@@ -210,7 +221,8 @@ Handler declare_app_check(CLI::App& app) {
                    if (application.app && !fs::is_regular_file(*application.app)) {
                      context.console.warn(fmt::format("there is no program {}", application.app->string()));
                    }
-                   context.console.step(fmt::format("{} is right: {} targets{}", application.file.string(), application.targets.size(),
+                   context.console.step(fmt::format("{} is right: {} targets{}", application.file.string(),
+                                                    application.targets.size(),
                                                     application.os ? ", for " + application.os->platform : ""));
                  }});
 }
@@ -229,7 +241,9 @@ Handler declare_app_clean(CLI::App& app) {
 
 Handler declare_app_init(CLI::App& app) {
   const Options options = declared(app, {});
-  app.add_option("NAME", options->name, "Folder to be made; its last part is the program's name")->required()->type_name("");
+  app.add_option("NAME", options->name, "Folder to be made; its last part is the program's name")
+      ->required()
+      ->type_name("");
   CLI::Option* c = app.add_flag("--c", options->c, "A program in C (default)");
   app.add_flag("--cpp", options->cpp, "A program in C++")->excludes(c);
   return [&app, options](Context& context) {
@@ -259,12 +273,19 @@ Handler declare_app_test(CLI::App& app) {
 
 Handler declare_app_pkg(CLI::App& app) {
   app.fallthrough(false)->prefix_command();
-  return [](Context&) { return instead("pkg", "there is no index of packages: put sources below the application, and name them in [[targets]]"); };
+  return [](Context&) {
+    return instead("pkg",
+                   "there is no index of packages: put sources below the application, and name them in [[targets]]");
+  };
 }
 
 Handler declare_app_config(CLI::App& app) {
   app.fallthrough(false)->prefix_command();
-  return [](Context&) { return instead("config", "there are no personal defaults: name the compiler in [build], the language with app init --c or --cpp"); };
+  return [](Context&) {
+    return instead(
+        "config",
+        "there are no personal defaults: name the compiler in [build], the language with app init --c or --cpp");
+  };
 }
 
 }  // namespace ax::xtask
