@@ -195,6 +195,9 @@ class Loader {
       t.sources =
           find_sources({app_.folder, {s.text("src"), where}, s.list("src_only"), s.list("src_exclude")}, diagnostics_);
     }
+    if (app_.os && t.type == TargetType::Dll && s.usable("type")) {
+      diagnostics_.error(s.where("type"), "a system of [os] has no shared libraries").fix("use type = \"static\"");
+    }
     load_include_folders(draft);
     load_compiler_options(draft);
     load_linker(draft);

@@ -40,9 +40,15 @@ class Planner {
   void settings() {
     std::string services;
     for (const std::string& service : os_.services) services += (services.empty() ? "" : ",") + service;
-    out_.settings = {{"platform", os_.platform}, {"ulib", os_.musl ? "ruxmusl" : "ruxlibc"},
-                     {"services", services},     {"smp", std::to_string(os_.smp)},
-                     {"log", os_.log},           {"ip", os_.qemu.ip},
+    out_.settings = {{"platform", os_.platform},
+                     {"ulib", os_.musl ? "ruxmusl" : "ruxlibc"},
+                     {"services", services},
+                     {"smp", std::to_string(os_.smp)},
+                     {"mode", os_.release ? "release" : "debug"},
+                     {"log", os_.log},
+                     {"develop", os_.develop ? "y" : "n"},
+                     {"v", std::to_string(os_.verbosity)},
+                     {"ip", os_.qemu.ip},
                      {"gw", os_.qemu.gw}};
   }
 
