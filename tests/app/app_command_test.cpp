@@ -94,7 +94,7 @@ TEST_F(AppCommand, DryRunShowsTheCommandsAndDoesNothing) {
   simple();
   const std::string folder = path("app_build/host-release").string();
   EXPECT_EQ(xtask("run --dry-run -j 3 -- x").output, "cmake -G Ninja -S " + folder + "/project -B " + folder +
-                                                         " -DCMAKE_BUILD_TYPE=Release\ncmake --build " + folder +
+                                                         " -DCMAKE_BUILD_TYPE=Release\nninja -C " + folder +
                                                          " -j 3\n" + folder + "/bin/p x\n");
   EXPECT_FALSE(fs::exists(path("app_build")));
 }

@@ -110,24 +110,20 @@ Argv configure_command(const LoadedApp& loaded, const AppOptions& options, bool 
   return command;
 }
 
+/// Ninja itself: asking CMake to start it would cost more than finding out that nothing is to be done.
 Argv build_command(const Context& context, const LoadedApp& loaded, const AppOptions& options) {
-  Argv command{"cmake", "--build", loaded.build_folder().string()};
+  Argv command{"ninja", "-C", loaded.build_folder().string()};
   if (options.jobs > 0) {
     command.insert(command.end(), {"-j", std::to_string(options.jobs)});
+  }
+  if (options.keep_going) {
+    command.insert(command.end(), {"-k", "0"});
   }
   if (context.console.verbosity() == Verbosity::Verbose) {
     command.emplace_back("--verbose");
   }
-  Argv ninja;
   if (context.console.verbosity() == Verbosity::Quiet) {
-    ninja.emplace_back("--quiet");
-  }
-  if (options.keep_going) {
-    ninja.insert(ninja.end(), {"-k", "0"});
-  }
-  if (!ninja.empty()) {
-    command.emplace_back("--");
-    command.insert(command.end(), ninja.begin(), ninja.end());
+    command.emplace_back("--quiet");
   }
   return command;
 }
