@@ -27,7 +27,7 @@ axvisor_absolute_path_list(AXVISOR_CONFIG_PATH)
 
 # The board's arguments to every run of axconfig, without the choice of VMs. Guests that this build makes itself are
 # announced with --image; tests/guests has those of the board's architecture.
-set(AXVISOR_BUILT_GUESTS tiny crash tiny-multiboot tiny-flat tiny-bios)
+set(AXVISOR_BUILT_GUESTS tiny bench crash hostile tiny-multiboot tiny-flat tiny-bios)
 set(AXVISOR_GUEST_DIR ${CMAKE_BINARY_DIR}/tests/guests)
 set(AXVISOR_CONFIG_ARGUMENTS --root ${CMAKE_SOURCE_DIR} --board ${AXVISOR_BOARD} --image-dir ${AXVISOR_IMAGE_DIR})
 foreach(guest IN LISTS AXVISOR_BUILT_GUESTS)
@@ -58,6 +58,33 @@ include(${AXVISOR_GENERATED_DIR}/config.cmake)
 # config.cmake is itself a product of the build (see AxvisorImage): an edit of a VM file that changes the graph, such as a new
 # guest image, regenerates it first and CMake then runs again; any other edit leaves it untouched.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${AXVISOR_CONFIG_INPUTS} ${AXVISOR_GENERATED_DIR}/config.cmake)
+
+# The board's environment and its arguments for Ninja hold whoever starts the build: `cmake --build` runs what CMAKE_MAKE_PROGRAM
+# names, here a script around Ninja.
+foreach(variable IN LISTS AXVISOR_ENV)
+  string(REGEX MATCH "^([^=]+)=(.*)$" variable "${variable}")
+  set(ENV{${CMAKE_MATCH_1}} "${CMAKE_MATCH_2}")
+endforeach()
+set(axvisor_ninja ${AXVISOR_GENERATED_DIR}/ninja)
+if(AXVISOR_ENV OR AXVISOR_BUILD_ARGS)
+  set(script "#!/bin/sh\n# The board's build_args and env.\n")
+  foreach(word IN LISTS AXVISOR_ENV)
+    string(REGEX MATCH "^([^=]+)=(.*)$" word "${word}")
+    string(REPLACE "'" "'\\''" value "${CMAKE_MATCH_2}")
+    string(APPEND script "export ${CMAKE_MATCH_1}='${value}'\n")
+  endforeach()
+  string(APPEND script "exec '${AXVISOR_NINJA}'")
+  foreach(word IN LISTS AXVISOR_BUILD_ARGS)
+    string(REPLACE "'" "'\\''" word "${word}")
+    string(APPEND script " '${word}'")
+  endforeach()
+  string(APPEND script " \"$@\"\n")
+  file(WRITE ${axvisor_ninja} "${script}")
+  file(CHMOD ${axvisor_ninja} PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+  set(CMAKE_MAKE_PROGRAM ${axvisor_ninja} CACHE FILEPATH "Ninja as the board wants it" FORCE)
+elseif(CMAKE_MAKE_PROGRAM STREQUAL axvisor_ninja)
+  set(CMAKE_MAKE_PROGRAM ${AXVISOR_NINJA} CACHE FILEPATH "Ninja" FORCE)
+endif()
 
 # CMake silently ignores a second toolchain in a configured folder.
 if(DEFINED CACHE{AXVISOR_CONFIGURED_TARGET} AND NOT AXVISOR_CONFIGURED_TARGET STREQUAL AXVISOR_TARGET)

@@ -4,26 +4,9 @@
 #include <array>
 
 #include "hypervisor/device/mmio.hpp"
+#include "hypervisor/device/wires.hpp"
 
 namespace hv {
-
-/// Where the characters that a guest transmits go.
-class ConsoleSink {
- public:
-  virtual void put(char character) = 0;
-
- protected:
-  ~ConsoleSink() = default;
-};
-
-/// The wire from a device to the interrupt controller. Called on changes only.
-class InterruptLine {
- public:
-  virtual void set(bool asserted) = 0;
-
- protected:
-  ~InterruptLine() = default;
-};
 
 /// Context: under the VM's device lock, receive() included; the sink and the line are called under it.
 ///

@@ -20,9 +20,22 @@ Result<void> VmManager::start() {
 void VmManager::vm_stopped() { event_->signal(); }
 
 void VmManager::console_input(char c) {
-  for (usize i = 0; i < slot_count_; ++i) {
-    if (Vm* vm = slots_[i].vm.load(std::memory_order_acquire); vm != nullptr) return vm->console_input(c);
+  const ConsoleFocus::Input input = focus_.type(c);
+  if (input.chosen) return choose(*input.chosen);
+  if (!input.character) return;
+  // A VM that has gone leaves the console to the first that is there.
+  Vm* vm = slots_[focused_].vm.load(std::memory_order_acquire);
+  for (usize i = 0; i < slot_count_ && vm == nullptr; ++i) vm = slots_[i].vm.load(std::memory_order_acquire);
+  if (vm != nullptr) vm->console_input(*input.character);
+}
+
+void VmManager::choose(usize slot) {
+  if (slot >= slot_count_ || slots_[slot].vm.load(std::memory_order_acquire) == nullptr) {
+    log::print_line("axvisor: console: there is no running VM {}", slot + 1);
+    return;
   }
+  focused_ = slot;
+  log::print_line("axvisor: console: input goes to VM {}", slots_[slot].config->name);
 }
 
 void VmManager::thread_entry(void* self) { static_cast<VmManager*>(self)->run(); }

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "hypervisor/config/vm_config.hpp"
+#include "hypervisor/console/console_focus.hpp"
 #include "hypervisor/sched/thread.hpp"
 #include "hypervisor/vm/vm.hpp"
 #include "kernel/base/result.hpp"
@@ -27,7 +28,8 @@ class VmManager {
   /// A VM has come to rest. Any CPU, interrupts masked.
   void vm_stopped();
 
-  /// Input of the physical console: goes to the first running VM. Boot CPU, interrupts masked.
+  /// Input of the physical console: goes to the VM that was chosen (ConsoleFocus), or else to the first that runs. Boot CPU,
+  /// interrupts masked.
   void console_input(char c);
 
  private:
@@ -41,11 +43,14 @@ class VmManager {
   [[noreturn]] void run();
   void create_and_start(Slot& slot);
   void collect(Slot& slot);
+  void choose(usize slot);
   [[noreturn]] void finish();
 
   Hypervisor& hypervisor_;
   std::array<Slot, kMaxVms> slots_{};
   usize slot_count_ = 0;
+  ConsoleFocus focus_;
+  usize focused_ = 0;  ///< slot
   unsigned running_ = 0;
   unsigned stopped_ = 0;
   unsigned failed_ = 0;

@@ -28,6 +28,7 @@ void Cpu::run() {
     }
     running = next;
     next->state = Task::State::Running;
+    next->waited += now() - next->ready_since;
     begin_slice();
     if (next->kind == Task::Kind::Thread) {
       run_thread(static_cast<Thread&>(*next));
@@ -35,8 +36,14 @@ void Cpu::run() {
       static_cast<Vcpu&>(*next).run(*this);
     }
     running = nullptr;
-    if (next->state == Task::State::Ready) run_queue_.push(*next);
+    if (next->state == Task::State::Ready) make_ready(*next);
   }
+}
+
+void Cpu::make_ready(Task& task) {
+  task.state = Task::State::Ready;
+  task.ready_since = now();
+  run_queue_.push(task);
 }
 
 void Cpu::notify(Task& task) {
@@ -56,8 +63,7 @@ void Cpu::drain_inbox() {
   if (!inbox_.empty()) {
     inbox_.drain([this](Task& task) {
       if (task.state != Task::State::Blocked) return;
-      task.state = Task::State::Ready;
-      run_queue_.push(task);
+      make_ready(task);
     });
   }
   rounds.fetch_add(1, std::memory_order_release);

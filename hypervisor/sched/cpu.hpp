@@ -50,12 +50,9 @@ class Cpu {
   bool reschedule = false;
   std::atomic<u64> rounds{0};  ///< times the inbox was emptied: what was posted before a change has been handled
 
-  /// Guest exits, for reports. Read by anyone.
-  u64 exits() const { return exits_.load(std::memory_order_relaxed); }
-  void count_exit() { exits_.store(exits() + 1, std::memory_order_relaxed); }
-
  private:
   void drain_inbox();
+  void make_ready(Task& task);
   void begin_slice();
   void idle();
   void run_thread(Thread& thread);
@@ -67,7 +64,6 @@ class Cpu {
     Cpu& cpu;
   };
 
-  std::atomic<u64> exits_{0};  ///< written by this CPU only
   RunQueue run_queue_;
   Inbox inbox_;  ///< written by every CPU
   DeadlineQueue deadlines_;

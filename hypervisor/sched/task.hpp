@@ -27,6 +27,8 @@ struct Task {
   State state = State::Blocked;
   const unsigned cpu;  ///< index of the physical CPU it runs on
   Task* queue_next = nullptr;
+  u64 ready_since = 0;  ///< while Ready: host timer ticks
+  u64 waited = 0;       ///< ticks for which it could have run and another task did
 
   std::atomic<bool> notified{false};  ///< it is in its CPU's inbox
   Task* inbox_next = nullptr;         ///< owned by the inbox while `notified`

@@ -34,8 +34,11 @@ void Vcpu::run(Cpu& cpu) {
       return;
     }
     if (cpu.loaded != this) load(cpu);
+    if (waited != reported_wait_) {
+      reported_wait_ = waited;
+      arch.report_wait(waited);
+    }
     arch.run_guest(cpu);
-    cpu.count_exit();
     if (state != State::Running) return;
     if (cpu.reschedule) {
       state = State::Ready;

@@ -47,6 +47,11 @@ class Vcpu : public Task {
   /// Takes its state out of the hardware. Only its own CPU.
   void put(Cpu& cpu);
 
+  /// Times it has left its guest since it was made. Any CPU.
+  u64 exits() const { return exits_.load(std::memory_order_relaxed); }
+  /// It has just left its guest. Only its own CPU.
+  void count_exit() { exits_.store(exits() + 1, std::memory_order_relaxed); }
+
   Vm& vm;
   const unsigned index;
   const u64 guest_id;
@@ -57,7 +62,9 @@ class Vcpu : public Task {
   bool serve_requests(Cpu& cpu);
 
   std::atomic<u32> requests_{0};
+  std::atomic<u64> exits_{0};  ///< written by its own CPU only
   std::atomic<VcpuPower> power_{VcpuPower::Off};
+  u64 reported_wait_ = 0;
   StartState start_state_{};  ///< written by start() before the request, read when it is served
 };
 

@@ -16,22 +16,6 @@ constexpr usize kImageSizeAt = 16;
 constexpr usize kMagicAt = 56;
 constexpr u32 kMagic = 0x644d'5241;  // "ARM\x64"
 
-u64 little_endian(std::span<const std::byte> bytes, usize at, usize size) {
-  u64 value = 0;
-  for (usize i = 0; i < size; ++i) value |= std::to_integer<u64>(bytes[at + i]) << (8 * i);
-  return value;
-}
-
-std::unexpected<LayoutError> reject(Error error, std::string_view what) {
-  return std::unexpected(LayoutError{error, what});
-}
-
-const GpaRange* bank_of(std::span<const GpaRange> ram, GpaRange range) {
-  for (const GpaRange& bank : ram)
-    if (range.fits() && bank.contains(range)) return &bank;
-  return nullptr;
-}
-
 GpaRange default_fdt(const GpaRange& bank) {
   const u64 reach = std::min(bank.size, kFdtReach);
   if (reach < kFdtRoom) return {};
@@ -48,12 +32,25 @@ u64 room_at(Gpa address, const GpaRange& bank, std::initializer_list<GpaRange> o
 
 }  // namespace
 
+const GpaRange* bank_of(std::span<const GpaRange> ram, GpaRange range) {
+  for (const GpaRange& bank : ram)
+    if (range.fits() && bank.contains(range)) return &bank;
+  return nullptr;
+}
+
+u64 little_endian(std::span<const std::byte> bytes, usize at, usize size) {
+  u64 value = 0;
+  for (usize i = 0; i < size; ++i) value |= std::to_integer<u64>(bytes[at + i]) << (8 * i);
+  return value;
+}
+
 std::optional<Arm64Image> Arm64Image::parse(std::span<const std::byte> bytes) {
   if (bytes.size() < kHeaderSize || little_endian(bytes, kMagicAt, 4) != kMagic) return std::nullopt;
   return Arm64Image{little_endian(bytes, kTextOffsetAt, 8), little_endian(bytes, kImageSizeAt, 8)};
 }
 
-std::expected<BootLayout, LayoutError> plan_boot(const VmConfig& config, std::span<const GpaRange> ram, const BootImages& images) {
+std::expected<BootLayout, LayoutError> plan_boot(const VmConfig& config, std::span<const GpaRange> ram,
+                                                 const BootImages& images) {
   BootLayout layout;
   layout.entry = config.entry_point;
 
@@ -84,7 +81,8 @@ std::expected<BootLayout, LayoutError> plan_boot(const VmConfig& config, std::sp
     layout.ramdisk = {(top - images.ramdisk_size).align_down(kPageSize), images.ramdisk_size};
   }
   if (!layout.ramdisk.empty()) {
-    if (bank_of(ram, layout.ramdisk) == nullptr) return reject(Error::OutOfRange, "the ramdisk does not fit into the memory at ramdisk_load_addr");
+    if (bank_of(ram, layout.ramdisk) == nullptr)
+      return reject(Error::OutOfRange, "the ramdisk does not fit into the memory at ramdisk_load_addr");
     if (layout.ramdisk.overlaps(layout.kernel)) return reject(Error::Overlap, "the ramdisk would overwrite the kernel");
     if (layout.ramdisk.overlaps(layout.fdt)) return reject(Error::Overlap, "the ramdisk would overwrite the device tree");
   }

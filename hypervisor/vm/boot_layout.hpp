@@ -40,6 +40,17 @@ struct LayoutError {
   std::string_view what;  ///< static text
 };
 
+/// Reads well at a return: `return reject(Error::OutOfRange, "the kernel ...");`
+constexpr std::unexpected<LayoutError> reject(Error error, std::string_view what) {
+  return std::unexpected(LayoutError{error, what});
+}
+
+/// The memory range that holds all of `range`, or nothing.
+const GpaRange* bank_of(std::span<const GpaRange> ram, GpaRange range);
+
+/// Reads a little-endian number of `size` bytes at `at`, which lie in `bytes`.
+u64 little_endian(std::span<const std::byte> bytes, usize at, usize size);
+
 /// Decides the layout. Configured addresses are taken as they are; the device tree goes otherwise to the last 2 MiB-aligned
 /// 2 MiB of the kernel's memory bank (within its first 512 MiB), the ramdisk right below. `ram` are the VM's memory ranges at
 /// their final addresses, `config` the addresses to honour. Nothing may overlap or leave the RAM.

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <arch/cache.hpp>
+#include <optional>
 #include <span>
 
 #include "hypervisor/config/vm_config.hpp"
 #include "kernel/base/result.hpp"
 #include "kernel/base/static_vector.hpp"
+#include "kernel/mm/physical_memory.hpp"
 
 namespace hv {
 
@@ -27,6 +29,40 @@ class GuestMemory {
   Result<void> write(Gpa to, std::span<const std::byte> bytes);
   /// Guest to host. Error: OutOfRange (nothing was read then).
   Result<void> read(Gpa from, std::span<std::byte> bytes) const;
+  /// A little-endian number of 1, 2, 4 or 8 bytes, read at once; nothing if it is not within one region. Fast: for page tables
+  /// and operands of instructions.
+  std::optional<u64> load(Gpa at, u32 size) const {
+    const std::byte* host = find_host({at, size});
+    if (host == nullptr) return std::nullopt;
+    switch (size) {
+      case 1: return load_from<u8>(host);
+      case 2: return load_from<u16>(host);
+      case 4: return load_from<u32>(host);
+      case 8: return load_from<u64>(host);
+      default: return std::nullopt;
+    }
+  }
+  /// The same in the other direction; false if it is not within one region.
+  bool store(Gpa at, u32 size, u64 value) {
+    std::byte* host = find_host({at, size});
+    if (host == nullptr || !is_power_of_two(size) || size > sizeof value) return false;
+    switch (size) {
+      case 1: store_to(host, static_cast<u8>(value)); break;
+      case 2: store_to(host, static_cast<u16>(value)); break;
+      case 4: store_to(host, static_cast<u32>(value)); break;
+      default: store_to(host, value);
+    }
+    arch::clean_data_cache(reinterpret_cast<u64>(host), size);
+    return true;
+  }
+  /// As read(), for a few bytes of known number within one region; false otherwise.
+  template <usize kSize>
+  bool read_fast(Gpa from, std::span<std::byte, kSize> bytes) const {
+    const std::byte* host = find_host({from, kSize});
+    if (host != nullptr) __builtin_memcpy(bytes.data(), host, kSize);
+    return host != nullptr;
+  }
+
   /// Puts `desired` in the place of `expected` at `at`, as one access of the guest's own would: 4 or 8 bytes, aligned. False:
   /// another value was there. Errors: OutOfRange, Unaligned.
   Result<bool> compare_exchange(Gpa at, u32 size, u64 expected, u64 desired);
@@ -42,6 +78,19 @@ class GuestMemory {
   };
 
   const Region* find(Gpa address) const;
+  std::byte* find_host(GpaRange range) const {
+    for (const Region& region : regions_)
+      if (region.gpa.contains(range)) return mm::direct_map_pointer(region.host + (range.base - region.gpa.base));
+    return nullptr;
+  }
+  template <class T>
+  static T load_from(const std::byte* host) {
+    T value;
+    __builtin_memcpy(&value, host, sizeof value);
+    return value;
+  }
+  template <class T>
+  static void store_to(std::byte* host, T value) { __builtin_memcpy(host, &value, sizeof value); }
   template <class Action>
   Result<void> for_each_piece(GpaRange range, Action action) const;
 

@@ -4,7 +4,7 @@
 #include <atomic>
 
 #include "hypervisor/console/guest_console.hpp"
-#include "hypervisor/device/vpl011.hpp"
+#include "hypervisor/device/wires.hpp"
 
 namespace hv {
 

@@ -73,7 +73,8 @@ class Vm {
   GuestOutput& output() { return output_; }
   /// Logs why the VM cannot be created.
   std::unexpected<Error> reject(Error error, std::string_view what) const;
-  /// Maps a range of `passthrough_devices` or `passthrough_addresses`. Refuses what belongs to the host or to another VM.
+  /// Maps a range of `passthrough_devices` or `passthrough_addresses`. The host's interrupt controller, timer and console are
+  /// left out; what else belongs to the host, or to another VM, is refused.
   Result<void> map_passthrough(std::string_view what, Gpa gpa, HpaRange host);
   /// Maps the whole pages around device registers and makes them this VM's. Errors: Busy (another VM has them), those of
   /// mm::PageTable::map().

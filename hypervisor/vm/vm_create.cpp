@@ -32,7 +32,11 @@ Result<mm::Box<Vm>> Vm::create(Hypervisor& hypervisor, const VmConfig& config, u
 }
 
 Vm::Vm(Hypervisor& hypervisor, const VmConfig& config, u16 number)
-    : hypervisor_(hypervisor), config_(config), number_(number), frames_(Owner::of_vm(number)), output_(hypervisor.console(), config_.name),
+    : hypervisor_(hypervisor),
+      config_(config),
+      number_(number),
+      frames_(Owner::of_vm(number)),
+      output_(hypervisor.console(), config_.name),
       arch(*this) {}
 
 Vm::~Vm() {
@@ -45,7 +49,9 @@ Vm::~Vm() {
   for (const GuestRegion& region : regions_) frames_.free({region.hpa, region.gpa.size});
 }
 
-Result<HpaRange> Vm::Frames::allocate(u64 bytes, u64 alignment) { return platform::frames().lock()->allocate(bytes, owner_, alignment); }
+Result<HpaRange> Vm::Frames::allocate(u64 bytes, u64 alignment) {
+  return platform::frames().lock()->allocate(bytes, owner_, alignment);
+}
 void Vm::Frames::free(HpaRange frames) { platform::frames().lock()->free(frames, owner_); }
 
 std::unexpected<Error> Vm::reject(Error error, std::string_view what) const {
@@ -67,7 +73,8 @@ Result<void> Vm::init() {
 
 Result<void> Vm::check_images() const {
   for (const Image* image : {&config_.kernel, &config_.dtb, &config_.bios, &config_.ramdisk}) {
-    if (image->present() && image->location != ImageLocation::Memory) return reject(Error::NotSupported, "has an image that is not built in");
+    if (image->present() && image->location != ImageLocation::Memory)
+      return reject(Error::NotSupported, "has an image that is not built in");
   }
   return {};
 }
@@ -99,7 +106,8 @@ Result<GuestRegion> Vm::allocate_region(const MemoryRegion& region) {
   const GpaRange configured{region.gpa, region.size};
 
   if (region.map == MapType::Reserved) {
-    const auto taken = platform::frames().with([&](auto& frames) { return frames.allocate_reserved(identical, Owner::of_vm(number_)); });
+    const auto taken =
+        platform::frames().with([&](auto& frames) { return frames.allocate_reserved(identical, Owner::of_vm(number_)); });
     if (!taken) return reject(taken.error(), "wants reserved memory that the machine does not have or somebody uses");
     TRY(platform::map_memory(identical));
     return GuestRegion{configured, identical.base};
@@ -116,15 +124,15 @@ Result<GuestRegion> Vm::allocate_region(const MemoryRegion& region) {
   const auto anywhere = frames_.allocate(region.size, alignment);
   if (!anywhere) return reject(anywhere.error(), "needs more contiguous memory than is free");
   if (region.map == MapType::Alloc) return GuestRegion{configured, anywhere->base};
-  log::warn("VM {}: host memory {} is not free: the identical region moves to {}, with every address in it", name(), identical.base,
-            anywhere->base);
+  log::warn("VM {}: host memory {} is not free: the identical region moves to {}, with every address in it", name(),
+            identical.base, anywhere->base);
   return GuestRegion{{Gpa(anywhere->base.value()), region.size}, anywhere->base};
 }
 
 void Vm::move_addresses(const MemoryRegion& from, Gpa to) {
   const GpaRange range{from.gpa, from.size};
-  for (Gpa* address : {&config_.entry_point, &config_.kernel.load_address, &config_.dtb.load_address, &config_.ramdisk.load_address,
-                       &config_.bios.load_address}) {
+  for (Gpa* address : {&config_.entry_point, &config_.kernel.load_address, &config_.dtb.load_address,
+                       &config_.ramdisk.load_address, &config_.bios.load_address}) {
     if (range.contains(*address)) *address = to + (*address - from.gpa);
   }
 }
@@ -140,14 +148,16 @@ Result<unsigned> Vm::choose_cpu(unsigned index) const {
   if (index < config_.phys_cpu_sets.size()) {
     for (unsigned cpu = 0; cpu < hypervisor_.cpu_count(); ++cpu)
       if ((config_.phys_cpu_sets[index] >> cpu & 1) != 0) return cpu;
-    log::error("VM {}: vCPU {} may run on CPU set {:#x} only, none of which is in use", name(), index, config_.phys_cpu_sets[index]);
+    log::error("VM {}: vCPU {} may run on CPU set {:#x} only, none of which is in use", name(), index,
+               config_.phys_cpu_sets[index]);
     return fail(Error::NotFound);
   }
   return index % hypervisor_.cpu_count();
 }
 
 Result<void> Vm::create_vcpus() {
-  if (config_.cpu_count == 0 || config_.cpu_count > kMaxVcpus) return reject(Error::OutOfRange, "has an unsupported number of vCPUs");
+  if (config_.cpu_count == 0 || config_.cpu_count > kMaxVcpus)
+    return reject(Error::OutOfRange, "has an unsupported number of vCPUs");
   for (unsigned index = 0; index < config_.cpu_count; ++index) {
     const unsigned cpu = TRY(choose_cpu(index));
     vcpus_[index] = TRY(mm::make_box<Vcpu>(hypervisor_.heap(), *this, index, cpu, ArchVm::guest_id(config_, index)));
@@ -163,9 +173,13 @@ Result<void> Vm::map_passthrough(std::string_view what, Gpa gpa, HpaRange host) 
   const HpaRange pages = whole_pages(host);
   const MachineInfo& machine = hypervisor_.machine();
   const auto overlaps = [&](const HpaRange& other) { return pages.overlaps(other); };
-  // The host's own memory and devices are never mapped, whatever the configuration says.
-  if (std::ranges::any_of(machine.ram, overlaps) || std::ranges::any_of(machine.reserved, overlaps) ||
-      overlaps(whole_pages(machine.console.registers)) || ArchVm::belongs_to_host(machine, pages)) {
+  // The host's own memory and devices are never mapped, whatever the configuration says. Guests have emulated interrupt
+  // controllers, timers and consoles where the host's are, so a file that lists those describes what they get.
+  if (ArchVm::belongs_to_host(machine, pages)) {
+    log::warn("VM {}: {} at {} is the host's; the guest has emulated devices instead", name(), what, host.base);
+    return {};
+  }
+  if (std::ranges::any_of(machine.ram, overlaps) || std::ranges::any_of(machine.reserved, overlaps)) {
     log::error("VM {}: {} at {} belongs to the host and is not passed through", name(), what, host.base);
     return fail(Error::PermissionDenied);
   }

@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstddef>
 #include <new>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -122,5 +123,27 @@ template <class T, class... Args>
   std::byte* storage = TRY(allocator.allocate(sizeof(T), alignof(T)));
   return Box<T>(::new (static_cast<void*>(storage)) T(std::forward<Args>(args)...), storage, allocator);
 }
+
+/// Bytes for the time of one function, aligned like a u64.
+class Scratch {
+ public:
+  /// Error: OutOfMemory.
+  static Result<Scratch> create(ObjectAllocator& heap, usize size) {
+    return Scratch(heap, TRY(heap.allocate(size, alignof(u64))), size);
+  }
+  Scratch(Scratch&& other) noexcept : heap_(other.heap_), data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
+  Scratch& operator=(Scratch&&) = delete;
+  ~Scratch() {
+    if (data_ != nullptr) heap_.free(data_);
+  }
+  std::span<std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  Scratch(ObjectAllocator& heap, std::byte* data, usize size) : heap_(heap), data_(data), size_(size) {}
+
+  ObjectAllocator& heap_;
+  std::byte* data_;
+  usize size_;
+};
 
 }  // namespace ax::mm

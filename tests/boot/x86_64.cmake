@@ -49,10 +49,6 @@ axvisor_boot_test(vcpu-svm IMAGE vcpu_selftest RUN vcpu_svm.toml)
 axvisor_boot_test(vcpu-svm-epyc IMAGE vcpu_selftest RUN vcpu_svm.toml SET cpu="EPYC")
 axvisor_boot_test(vcpu-vmx IMAGE vcpu_selftest RUN vcpu_vmx.toml LABELS bochs)
 
-if(NOT TARGET hypervisor_main)
-  return()
-endif()
-
 # ---- the tiny guest: every way to boot it, on several CPUs ----
 
 axvisor_add_image(boot_tiny VMS ${vms}/pc_tiny.toml)
@@ -60,8 +56,16 @@ foreach(cpu max EPYC)
   axvisor_boot_test(tiny-${cpu} IMAGE boot_tiny RUN tiny_pc.toml SET cpu="${cpu}" LABELS guest)
 endforeach()
 axvisor_boot_test(tiny-smp1 IMAGE boot_tiny RUN tiny_pc.toml SET smp=1 LABELS guest)
+# Bochs has what QEMU lacks: Intel VMX, and SVM that says where the next instruction is.
+axvisor_boot_test(tiny-bochs-intel IMAGE boot_tiny RUN tiny_bochs.toml LABELS guest bochs)
+axvisor_boot_test(tiny-bochs-amd IMAGE boot_tiny RUN tiny_bochs.toml SET cpu="ryzen" LABELS guest bochs)
 axvisor_add_image(boot_tiny_bios VMS ${vms}/pc_bios.toml)
 axvisor_boot_test(tiny-bios IMAGE boot_tiny_bios RUN tiny_pc.toml LABELS guest)
+
+axvisor_add_image(boot_tiny_pvh VMS ${vms}/pc_pvh.toml)
+axvisor_boot_test(tiny-pvh IMAGE boot_tiny_pvh RUN tiny_pc.toml LABELS guest)
+axvisor_boot_test(tiny-bios-cd IMAGE boot_tiny RUN tiny_pc.toml SET kernel="iso" LABELS guest)
+axvisor_boot_test(tiny-uefi-cd IMAGE boot_tiny RUN tiny_pc.toml SET kernel="iso" uefi=true LABELS guest)
 
 # Two VMs: names are kept apart, and the machine stays up until both have stopped.
 axvisor_add_image(boot_two_tiny VMS ${vms}/pc_tiny.toml ${vms}/pc_second.toml)
@@ -72,9 +76,24 @@ axvisor_boot_test(two-tiny IMAGE boot_two_tiny RUN two_tiny_pc.toml LABELS guest
 axvisor_add_image(boot_crash VMS ${vms}/pc_crash.toml ${vms}/pc_second.toml)
 axvisor_boot_test(guest-crashes IMAGE boot_crash RUN crash_pc.toml LABELS guest)
 
+# Whatever a guest does to registers, ports and addresses that are not its own, the host and the neighbour go on.
+axvisor_add_image(boot_hostile VMS ${vms}/pc_hostile.toml ${vms}/pc_second.toml)
+axvisor_boot_test(guest-is-hostile IMAGE boot_hostile RUN hostile_pc.toml LABELS hostile)
+
 # ---- Debian Linux ----
 
 axvisor_add_image(boot_linux VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-x86_64-qemu-smp1.toml)
 axvisor_add_image(boot_linux_smp VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-x86_64-qemu-smp2.toml)
 axvisor_boot_test(linux IMAGE boot_linux RUN linux_pc.toml VARIABLES cpus=1 LABELS linux)
 axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux_pc.toml VARIABLES cpus=2 LABELS linux)
+axvisor_add_image(boot_linux_standard VMS ${vms}/pc_linux_standard.toml)
+axvisor_add_image(boot_linux_standard_smp VMS ${vms}/pc_linux_standard_smp.toml)
+axvisor_boot_test(linux-standard IMAGE boot_linux_standard RUN linux_pc.toml VARIABLES cpus=1 LABELS linux)
+axvisor_boot_test(linux-standard-smp IMAGE boot_linux_standard_smp RUN linux_pc.toml VARIABLES cpus=2 LABELS linux)
+add_test(NAME boot.linux-kernel-is-the-packages COMMAND ${CMAKE_COMMAND} -DKERNEL=${AXVISOR_IMAGE_DIR}/debian-amd64-cloud
+  -DLOCK=${PROJECT_SOURCE_DIR}/configs/images/lock.toml -DNAME=debian-amd64-cloud -P ${CMAKE_CURRENT_SOURCE_DIR}/KernelIsThePackages.cmake)
+set_tests_properties(boot.linux-kernel-is-the-packages PROPERTIES LABELS "linux" SKIP_REGULAR_EXPRESSION "not the locked version")
+
+# Two of them side by side, and the keyboard for either.
+axvisor_add_image(boot_two_linux VMS ${vms}/pc_linux_first.toml ${vms}/pc_linux_second.toml)
+axvisor_boot_test(two-linux IMAGE boot_two_linux RUN two_linux_pc.toml LABELS linux)

@@ -124,6 +124,40 @@ TEST_F(Configure, LastConfiguredBoardOwnsTheCompileCommandsOfTargetFiles) {
   }
 }
 
+/// What `cmake --build` prints.
+std::string build_output(const fs::path& folder, const Argv& arguments = {}) {
+  Argv argv{AXVISOR_CMAKE, "--build", folder.string(), "--target", "axvisor-config"};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  fs::remove(folder / "generated/vm_configs.hpp");  // something to do
+  const Result result = run(argv);
+  EXPECT_EQ(result.status, 0) << result.output;
+  return result.output;
+}
+
+TEST_F(Configure, BoardsArgumentsAndEnvironmentHoldForEveryBuild) {
+  const auto write_board = [](std::string_view keys) {
+    tree().write("../board.toml", "target = \"aarch64-unknown-none-softfloat\"\nto_bin = true\n" + std::string(keys));
+  };
+  const std::string board = tree().path("../board.toml").lexically_normal().string();
+  write_board("build_args = [\"-j1\", \"--verbose\", \"--\", \"-d\", \"stats\"]\n"
+              "[env]\nNINJA_STATUS = \"it's the board's $HOME> \"\nMARK = \"a;b\"\n");
+  const std::string lists = tree().read("tests/guests/CMakeLists.txt");
+  tree().write("tests/guests/CMakeLists.txt", lists + "message(STATUS \"MARK is $ENV{MARK}\")\n");
+  const Result configured = configure("own-ninja", {"-DAXVISOR_BOARD=" + board});
+  tree().write("tests/guests/CMakeLists.txt", lists);
+  ASSERT_EQ(configured.status, 0) << configured.output;
+  EXPECT_THAT(configured.output, HasSubstr("MARK is a;b"));
+  const std::string output = build_output(folder("own-ninja").path());
+  EXPECT_THAT(output, HasSubstr("it's the board's $HOME> ")) << "env";
+  EXPECT_THAT(output, HasSubstr("axconfig generate")) << "--verbose shows commands";
+  EXPECT_THAT(output, HasSubstr("path->node hash load")) << "-d stats is Ninja's";
+  EXPECT_THAT(tree().read("build/own-ninja/generated/ninja"), HasSubstr(" '-j1' '-v' '-d' 'stats' "));
+
+  write_board("");
+  ASSERT_EQ(configure("own-ninja", {}).status, 0);
+  EXPECT_THAT(build_output(folder("own-ninja").path()), Not(HasSubstr("the board's"))) << "taken back";
+}
+
 class Dependencies : public TreeTest {};
 
 TEST_F(Dependencies, SourceDirectoryReplacesTheInstalledLibrary) {

@@ -183,14 +183,14 @@ TEST(Board, PlatformAndTargetFollowFromEachOther) {
 
 TEST(Board, MapsCargoArguments) {
   const Parsed p(kBoardSchema,
-                 "target = \"aarch64-unknown-none-softfloat\"\nbuild_args = [\"--target\", \"all\"]\n"
+                 "target = \"aarch64-unknown-none-softfloat\"\nbuild_args = [\"--parallel\", \"7\", \"--verbose\", \"--\", \"-d\", \"stats\"]\n"
                  "cargo_args = [\"-j2\", \"--jobs=3\", \"-j\", \"4\", \"-v\", \"--features\", \"ept-level-4,hv\", "
                  "\"--keep-going\"]\n");
   SourceStore sources;
   Diagnostics d;
   const Board board = decode_board(*p.document, {}, sources, d);
   EXPECT_EQ(d.render(false), "");
-  EXPECT_THAT(board.build_args, ElementsAre("--target", "all", "-j2", "-j3", "-j4", "--verbose", "--", "-k", "0"));
+  EXPECT_THAT(board.build_args, ElementsAre("-j7", "-v", "-d", "stats", "-j2", "-j3", "-j4", "-v", "-k", "0"));
   EXPECT_TRUE(board.has_feature("ept-level-4"));
 }
 

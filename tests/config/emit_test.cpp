@@ -55,7 +55,7 @@ class Emitted : public ::testing::Test {
     write_file(repository_.root() / "configs/vms/ker nel\"$.bin", "a kernel");
     write_file(repository_.root() / "configs/vms/guest.dtb", "a device tree");
     repository_.board(
-        "b", std::string(Repository::kBoard) + "vm_configs = [\"full\", \"v\"]\nbuild_args = [\"-DX=a;b\", \"$Y\"]\n");
+        "b", std::string(Repository::kBoard) + "vm_configs = [\"full\", \"v\"]\nbuild_args = [\"--\", \"-DX=a;b\", \"$Y\"]\n");
   }
 
   Repository repository_;

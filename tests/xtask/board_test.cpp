@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/xtask/support.hpp"
 
 namespace ax::xtask {
@@ -25,6 +27,22 @@ TEST_F(BoardTest, UsesTheDefaultBoardWithoutAChoice) {
   EXPECT_EQ(board.cmake_value, "qemu-aarch64");
   EXPECT_EQ(board.arch(), "aarch64");
   EXPECT_TRUE(board.to_bin);
+}
+
+TEST_F(BoardTest, KnowsBoardsAndPlatformsOfOtherFolders) {
+  const fs::path other = tree_.path("other");
+  write_file(other / "board/mine.toml", "platform = \"lab\"\n");
+  write_file(other / "platforms/lab/platform.toml", "description = \"x\"\ntargets = [\"x86_64-unknown-none\"]\n");
+  const test::ScopedEnvironment path("AXVISOR_CONFIG_PATH", "/nonexistent:" + other.string());
+  EXPECT_EQ(std::ranges::count(board_names(tree_.root()), "mine"), 1);
+  write_default_config(tree_.root(), "mine", now_);
+  EXPECT_EQ(current_board(tree_.root()).name, "mine");
+  EXPECT_EQ(current_board(tree_.root()).cmake_value, "mine");
+  EXPECT_EQ(current_board(tree_.root()).arch(), "x86_64");
+  write_file(other / "board/mine.toml", "platform = \"leb\"\n");
+  write_default_config(tree_.root(), "mine", now_);
+  EXPECT_NE(std::string(failure_of([&] { current_board(tree_.root()); }).what()).find("there is no platform 'leb'"),
+            std::string::npos);
 }
 
 TEST_F(BoardTest, RemembersTheBoardInItsFirstLine) {

@@ -121,81 +121,149 @@ class FeatureSet {
   std::vector<const Feature*> selected_;
 };
 
-/// Translates arguments of AxVisor's build tool. What has no counterpart is reported.
-class CargoArguments {
+/// Words of a list that a build tool takes as its command line.
+class Words {
  public:
-  CargoArguments(const Document& doc, Board& board, FeatureSet& features, Diagnostics& diagnostics)
-      : doc_(doc), board_(board), features_(features), diagnostics_(diagnostics), args_(doc.strings("cargo_args")) {}
+  Words(const Document& doc, std::string_view key) : doc_(doc), key_(key), words_(doc.strings(key)) {}
 
-  void translate() {
-    while (next_ < args_.size()) {
-      at_ = next_;
-      const std::string arg = args_[next_++];
-      if (!known(arg)) unknown(arg);
+  bool more() const { return next_ < words_.size(); }
+  std::string next() { return words_[at_ = next_++]; }
+  /// Of the word that next() gave last.
+  Position where() const { return doc_.where(key_, at_); }
+
+  /// The value of an option that is written "--name=value", "-nvalue" or as two words.
+  std::optional<std::string> value_of(const std::string& word, std::string_view shorthand, std::string_view name) {
+    if (word == name || word == shorthand) return more() ? words_[next_++] : std::string();
+    if (word.starts_with(fmt::format("{}=", name))) return word.substr(name.size() + 1);
+    if (!shorthand.empty() && word.starts_with(shorthand) && !word.starts_with("--")) return word.substr(shorthand.size());
+    return std::nullopt;
+  }
+
+ private:
+  const Document& doc_;
+  std::string_view key_;
+  std::vector<std::string> words_;
+  usize next_ = 0;
+  usize at_ = 0;
+};
+
+/// Turns arguments for build tools into Ninja's.
+class BuildArguments {
+ public:
+  BuildArguments(Board& board, FeatureSet& features, Diagnostics& diagnostics)
+      : board_(board), features_(features), diagnostics_(diagnostics) {}
+
+  /// `build_args`: those of `cmake --build` that say how to build, and after "--" Ninja's own.
+  void translate_ours(Words words) {
+    while (words.more()) {
+      const std::string word = words.next();
+      if (word == "--") {
+        while (words.more()) add(words.next());
+      } else if (!common(word, words, "--parallel")) {
+        diagnostics_.error(words.where(), fmt::format("build argument '{}' cannot be a board's", word))
+            .fix("a board may say -jN, --verbose, and after \"--\" arguments for Ninja; the rest is for the command line");
+      }
+    }
+  }
+
+  /// Arguments of AxVisor's build tool. What has no counterpart is reported.
+  void translate_cargo(Words words) {
+    while (words.more()) {
+      const std::string word = words.next();
+      if (word == "--release") {
+        diagnostics_
+            .warning(words.where(), "'--release' changes nothing: images are optimised unless a -debug preset is chosen")
+            .fix("remove it");
+      } else if (word == "--keep-going") {
+        add("-k");
+        add("0");
+      } else if (const auto features = words.value_of(word, "-F", "--features")) {
+        add_features(*features, words.where());
+      } else if (word == "-vv") {
+        add("-v");
+      } else if (!common(word, words, "--jobs")) {
+        diagnostics_
+            .warning(words.where(), fmt::format("cargo argument '{}' has no counterpart here and is not used", word))
+            .fix("put arguments for `cmake --build` into build_args");
+      }
     }
   }
 
  private:
-  Position where() const { return doc_.where("cargo_args", at_); }
+  void add(std::string word) { board_.build_args.push_back(std::move(word)); }
 
-  /// The value of an option that is written "--name=value", "-nvalue" or as two arguments.
-  std::optional<std::string> value_of(const std::string& arg, std::string_view shorthand, std::string_view name) {
-    if (arg == name || arg == shorthand) return next_ < args_.size() ? args_[next_++] : std::string();
-    if (arg.starts_with(fmt::format("{}=", name))) return arg.substr(name.size() + 1);
-    if (!shorthand.empty() && arg.starts_with(shorthand) && !arg.starts_with("--")) return arg.substr(shorthand.size());
-    return std::nullopt;
-  }
-
-  bool known(const std::string& arg) {
-    if (arg == "-v" || arg == "-vv" || arg == "--verbose") {
-      board_.build_args.emplace_back("--verbose");
-    } else if (arg == "--keep-going") {
-      board_.build_args.insert(board_.build_args.end(), {"--", "-k", "0"});
-    } else if (arg == "--release") {
-      diagnostics_
-          .warning(where(), "'--release' changes nothing: images are optimised unless a -debug preset is chosen")
-          .fix("remove it");
-    } else if (const auto features = value_of(arg, "-F", "--features")) {
-      add_features(*features);
-    } else if (const auto jobs = value_of(arg, "-j", "--jobs")) {
-      add_jobs(*jobs);
+  bool common(const std::string& word, Words& words, std::string_view jobs_option) {
+    if (word == "-v" || word == "--verbose") {
+      add("-v");
+    } else if (const auto jobs = words.value_of(word, "-j", jobs_option)) {
+      add_jobs(*jobs, words.where());
     } else {
       return false;
     }
     return true;
   }
 
-  void add_features(const std::string& list) {
+  void add_jobs(const std::string& jobs, Position where) {
+    const bool number = !jobs.empty() && std::ranges::all_of(jobs, [](unsigned char c) { return std::isdigit(c); });
+    if (number) return add("-j" + jobs);
+    diagnostics_.error(where, fmt::format("'{}' is no number of jobs", jobs)).fix("write \"-j4\"");
+  }
+
+  void add_features(const std::string& list, Position where) {
     usize start = 0;
     while (start < list.size()) {
       const usize end = std::min(list.find_first_of(", ", start), list.size());
-      if (end > start) features_.add(list.substr(start, end - start), where());
+      if (end > start) features_.add(list.substr(start, end - start), where);
       start = end + 1;
     }
   }
 
-  void add_jobs(const std::string& jobs) {
-    const bool number = !jobs.empty() && std::ranges::all_of(jobs, [](unsigned char c) { return std::isdigit(c); });
-    if (!number) {
-      diagnostics_.error(where(), fmt::format("'{}' is no number of jobs", jobs)).fix("write \"-j4\"");
-      return;
-    }
-    board_.build_args.push_back("-j" + jobs);
-  }
-
-  void unknown(const std::string& arg) {
-    diagnostics_.warning(where(), fmt::format("cargo argument '{}' has no counterpart here and is not used", arg))
-        .fix("put arguments for `cmake --build` into build_args");
-  }
-
-  const Document& doc_;
   Board& board_;
   FeatureSet& features_;
   Diagnostics& diagnostics_;
-  std::vector<std::string> args_;
-  usize next_ = 0;
-  usize at_ = 0;
 };
+
+/// Variables that a board cannot set, because the build has its own values or has read them by then.
+struct ReservedVariable {
+  std::string_view name;
+  std::string_view remedy;
+};
+constexpr std::string_view kFlagsRemedy = "target flags belong into the toolchain file, or -DCMAKE_CXX_FLAGS=...";
+constexpr std::string_view kCompilerRemedy = "the toolchain of `target` says it; -DAXVISOR_COMPILER=gnu chooses the other family";
+constexpr ReservedVariable kReservedVariables[] = {
+    {"CC", kCompilerRemedy},
+    {"CXX", kCompilerRemedy},
+    {"ASM", kCompilerRemedy},
+    {"CFLAGS", kFlagsRemedy},
+    {"CXXFLAGS", kFlagsRemedy},
+    {"CPPFLAGS", kFlagsRemedy},
+    {"ASMFLAGS", kFlagsRemedy},
+    {"LDFLAGS", kFlagsRemedy},
+    {"CMAKE_TOOLCHAIN_FILE", kCompilerRemedy},
+    {"CMAKE_GENERATOR", "the presets use Ninja"},
+    {"CMAKE_BUILD_TYPE", "choose a preset"},
+    {"AXVISOR_VM_CONFIGS", "use the board's key vm_configs"},
+    {"AXVISOR_SMP", "use the board's key smp"},
+    {"AXVISOR_CONFIG_PATH", "set it where the build is started: it says where boards are"},
+};
+
+bool is_variable_name(std::string_view name) {
+  const auto ok = [](unsigned char c) { return std::isalnum(c) || c == '_'; };
+  return !name.empty() && !std::isdigit(static_cast<unsigned char>(name[0])) && std::ranges::all_of(name, ok);
+}
+
+void decode_environment(const Document& doc, Board& board, Diagnostics& diagnostics) {
+  for (const auto& [name, value, where] : doc.free_form("env")) {
+    const auto reserved = std::ranges::find(kReservedVariables, name, &ReservedVariable::name);
+    if (reserved != std::end(kReservedVariables)) {
+      diagnostics.error(where, fmt::format("a board cannot set '{}'", name)).fix(std::string(reserved->remedy));
+    } else if (!is_variable_name(name)) {
+      diagnostics.error(where, fmt::format("'{}' is no name of an environment variable", name));
+    } else {
+      board.env.push_back(fmt::format("{}={}", name, value));
+    }
+  }
+}
 
 std::vector<VmName> names_of(const Document& doc, std::string_view path) {
   std::vector<VmName> out;
@@ -220,14 +288,14 @@ Board decode_board(const Document& doc, const PlatformFolders& platforms, Source
   board.name = doc.file().path().stem().string();
   board.document = &doc;
   choose_platform(board, platforms, sources, diagnostics);
-  board.build_args = doc.strings("build_args");
-
   FeatureSet features(board.platform, diagnostics);
   const std::vector<std::string> names = doc.strings("features");
   for (usize i = 0; i < names.size(); ++i) {
     if (doc.valid("features", i)) features.add(names[i], doc.where("features", i));
   }
-  CargoArguments(doc, board, features, diagnostics).translate();
+  BuildArguments arguments(board, features, diagnostics);
+  arguments.translate_ours(Words(doc, "build_args"));
+  arguments.translate_cargo(Words(doc, "cargo_args"));
   board.features = features.result();
 
   board.log = doc.choice("log").text;
@@ -244,7 +312,7 @@ Board decode_board(const Document& doc, const PlatformFolders& platforms, Source
   }
   board.vm_configs = names_of(doc, "vm_configs");
   board.default_vms = names_of(doc, "default_vms");
-  for (const auto& [name, value] : doc.free_form("env")) board.env.push_back(fmt::format("{}={}", name, value));
+  decode_environment(doc, board, diagnostics);
   return board;
 }
 

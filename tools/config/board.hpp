@@ -39,7 +39,7 @@ struct Board {
   bool power_off_when_idle = true;
   std::vector<VmName> vm_configs;
   std::vector<VmName> default_vms;
-  std::vector<std::string> build_args;
+  std::vector<std::string> build_args;  ///< for Ninja
   std::vector<std::string> env;  ///< "NAME=value"
 
   bool has_feature(std::string_view feature) const;

@@ -447,11 +447,11 @@ std::vector<std::pair<std::string, Position>> Document::paths(std::string_view p
   return out;
 }
 
-std::vector<std::pair<std::string, std::string>> Document::free_form(std::string_view section) const {
-  std::vector<std::pair<std::string, std::string>> out;
+std::vector<Document::FreeMember> Document::free_form(std::string_view section) const {
+  std::vector<FreeMember> out;
   const Value::Member* member = root_.find(section);
   if (member == nullptr) return out;
-  for (const Value::Member& m : member->value.members) out.emplace_back(m.key, m.value.text);
+  for (const Value::Member& m : member->value.members) out.push_back({m.key, m.value.text, m.value.where});
   return out;
 }
 

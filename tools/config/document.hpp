@@ -54,7 +54,12 @@ class Document {
   /// The elements of a PathLists value, flattened, with their positions.
   std::vector<std::pair<std::string, Position>> paths(std::string_view path) const;
   /// The members of a free-form section.
-  std::vector<std::pair<std::string, std::string>> free_form(std::string_view section) const;
+  struct FreeMember {
+    std::string name;
+    std::string value;
+    Position where;
+  };
+  std::vector<FreeMember> free_form(std::string_view section) const;
 
   /// Where the value stands; of an absent key, its section; else the file.
   Position where(std::string_view path) const;

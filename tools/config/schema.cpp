@@ -145,7 +145,7 @@ constexpr Key kBoardKeys[] = {
      .default_value = "[]"},
     {.name = "build_args",
      .type = Type::StringList,
-     .doc = "Arguments for `cmake --build`, such as \"-j4\" or \"--verbose\".",
+     .doc = "Arguments for every build of the board: \"-j4\", \"--verbose\", and after \"--\" any of Ninja's.",
      .default_value = "[]",
      .origin = Origin::Ours},
 };
@@ -153,7 +153,7 @@ constexpr Key kBoardKeys[] = {
 constexpr Section kBoardSections[] = {
     {"", "How the hypervisor is built for one machine.", kBoardKeys},
     {.name = "env",
-     .doc = "Environment variables that the build runs with, NAME = \"value\".",
+     .doc = "Environment variables that configuring and building run with, NAME = \"value\".",
      .keys = {},
      .free_form = true},
 };

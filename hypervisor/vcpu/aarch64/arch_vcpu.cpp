@@ -29,6 +29,7 @@ void ArchVcpu::reset(const StartState& start) {
 void ArchVcpu::run_guest(Cpu& cpu) {
   vm_.interrupts().flush(vcpu_);
   const ExitVector vector = ax_enter_guest(&registers);
+  vcpu_.count_exit();
   handle_exit(cpu, vcpu_, vector);
 }
 

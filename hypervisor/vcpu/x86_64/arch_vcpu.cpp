@@ -2,6 +2,7 @@
 
 #include "hypervisor/vcpu/x86_64/architecture.hpp"
 #include "hypervisor/vcpu/x86_64/exits.hpp"
+#include "hypervisor/vcpu/vcpu.hpp"
 #include "hypervisor/vcpu/x86_64/xstate.hpp"
 
 namespace hv {
@@ -54,6 +55,7 @@ void ArchVcpu::run_guest(Cpu& cpu) {
   if (look_for_interrupt_.load(std::memory_order_relaxed) || window_requested_) deliver_interrupts();
 
   const VmExit& exit = backend_->enter(registers);
+  owner_.count_exit();
   if (exit.reason == ExitReason::Interrupt) return vm_.handle_interrupts(cpu);
   handle_exit(*this, exit);
 }

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "hypervisor/vcpu/x86_64/backend.hpp"
+#include "hypervisor/vcpu/x86_64/decoder.hpp"
 #include "hypervisor/vcpu/x86_64/hardware_state.hpp"
 #include "hypervisor/vcpu/x86_64/start_state.hpp"
 #include "hypervisor/vcpu/x86_64/vm_services.hpp"
@@ -19,7 +20,8 @@ class ArchVcpu {
 
   /// Before any other function. `xcr0`: what any guest may enable there; 0 on a CPU without XSAVE. Manager thread, interrupts
   /// masked. Errors: OutOfMemory.
-  Result<void> create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings, u64 xcr0);
+  Result<void> create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings,
+                      u64 xcr0);
 
   /// Takes the state that a start-up IPI or a boot protocol asks for. Not while loaded.
   void reset(const StartState& state);
@@ -37,6 +39,8 @@ class ArchVcpu {
   void serve(u32 asked) {
     if ((asked & kArmTimer) != 0) vm_.arm_timer(owner_);
   }
+  /// How long it could not run although it wanted to, in host timer ticks. Loaded.
+  void report_wait(u64 ticks) { vm_.report_wait(owner_, ticks); }
   void cancel_timers() { vm_.cancel_timer(owner_); }
 
   /// Whether a halted vCPU has a reason to go on.
@@ -48,6 +52,7 @@ class ArchVcpu {
   void post_nmi() { nmi_.store(true, std::memory_order_release); }
 
   GuestRegisters registers;
+  DecodeCache decoded;  ///< instructions that were emulated for it
   VcpuBackend& backend() { return *backend_; }
   Vcpu& owner() { return owner_; }
   VmServices& vm() { return vm_; }

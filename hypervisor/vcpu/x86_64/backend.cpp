@@ -31,7 +31,7 @@ constexpr MsrRegister kMsrRegisters[] = {
 
 std::string_view describe(ExitReason reason) {
   constexpr std::array<std::string_view, kExitReasons> kNames = {
-      "nothing", "an interrupt", "an NMI", "an interrupt window", "an NMI window", "CPUID", "HLT", "a hypercall", "RDMSR", "WRMSR",
+      "nothing", "an interrupt", "an NMI", "an interrupt window", "an NMI window", "a lost interrupt shadow", "CPUID", "HLT", "a hypercall", "RDMSR", "WRMSR",
       "a port access", "a nested page fault", "XSETBV", "an access to CR8", "INVD or WBINVD", "PAUSE", "an instruction it was not promised",
       "RDPMC", "a triple fault", "a hardware task switch", "a state that the hardware refuses", "an unexpected exit"};
   return kNames[static_cast<usize>(reason)];

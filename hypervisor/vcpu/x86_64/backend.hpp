@@ -20,6 +20,7 @@ enum class ExitReason : u8 {
   Nmi,                   ///< a physical NMI: the host has taken it when enter() returns
   InterruptWindow,       ///< the guest can take an interrupt now
   NmiWindow,             ///< the guest can take an NMI now
+  LostShadow,            ///< an InterruptWindow in front of an instruction that still has an interrupt shadow
   Cpuid,
   Hlt,
   Hypercall,             ///< VMMCALL, VMCALL

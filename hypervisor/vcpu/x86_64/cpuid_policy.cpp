@@ -164,13 +164,16 @@ constexpr u32 text(std::string_view four) {
 }
 
 void fix_hypervisor(const Query&, CpuidResult& r) { r = {kHypervisorFrequencyLeaf, text("AxVi"), text("sorA"), text("xVis")}; }
+void fix_hypervisor_exits(const Query& q, CpuidResult& r) {
+  r = {static_cast<u32>(q.guest.exits), static_cast<u32>(q.guest.exits >> 32), 0, 0};
+}
 void fix_hypervisor_frequencies(const Query& q, CpuidResult& r) {
   r = {static_cast<u32>(q.guest.tsc_hz / kKiloHertz), static_cast<u32>(q.guest.apic_timer_hz / kKiloHertz), 0, 0};
 }
 
 /// KVM's paravirtual features: its clock (two generations of MSRs, the second offered), steal time, no delay on port 0x80.
 constexpr u32 kKvmNoIoDelay = 1 << 1, kKvmClock2 = 1 << 3, kKvmStealTime = 1 << 5, kKvmClockIsStable = 1 << 24;
-void fix_kvm(const Query&, CpuidResult& r) { r = {kKvmLeaves + 1, text("KVMK"), text("VMKV"), text({"M\0\0", 4})}; }
+void fix_kvm(const Query&, CpuidResult& r) { r = {kKvmLeaves + 1, text("KVMK"), text("VMKV"), text({"M\0\0\0", 4})}; }
 void fix_kvm_features(const Query&, CpuidResult& r) {
   r = {kKvmNoIoDelay | kKvmClock2 | kKvmStealTime | kKvmClockIsStable, 0, 0, 0};
 }
@@ -217,6 +220,7 @@ constexpr Row kLeaves[] = {
     made(0x16, fix_frequencies),
     made(0x1f, fix_topology),
     made(kHypervisorLeaves, fix_hypervisor),
+    made(kHypervisorExitsLeaf, fix_hypervisor_exits),
     made(kHypervisorFrequencyLeaf, fix_hypervisor_frequencies),
     made(kKvmLeaves, fix_kvm),
     made(kKvmLeaves + 1, fix_kvm_features),

@@ -34,10 +34,13 @@ struct CpuidGuest {
   bool apic_enabled = true;  ///< IA32_APIC_BASE.EN
   u64 tsc_hz = 0;            ///< of the guest's TSC
   u64 apic_timer_hz = 0;     ///< of the local APIC's timer before its divider
+  u64 exits = 0;             ///< of the vCPU so far
 };
 
 /// The range that belongs to hypervisors by convention: our own leaves, and 0x100 above them those that KVM defines.
 inline constexpr u32 kHypervisorLeaves = 0x4000'0000;
+/// Exits of the asking vCPU with this one, low half in EAX, high half in EBX: what a benchmark compares its own count with.
+inline constexpr u32 kHypervisorExitsLeaf = kHypervisorLeaves + 1;
 inline constexpr u32 kHypervisorFrequencyLeaf = kHypervisorLeaves + 0x10;
 inline constexpr u32 kKvmLeaves = 0x4000'0100;
 

@@ -1,6 +1,7 @@
 #include "hypervisor/vcpu/x86_64/decoder.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace hv {
 namespace {
@@ -92,9 +93,21 @@ constexpr Operation kGroups[][8] = {
     {Operation::Mov, kNot, kNot, kNot, kNot, kNot, kNot, kNot},
 };
 
-const Row* find(std::span<const Row> table, u8 opcode) {
-  const auto row = std::ranges::lower_bound(table, opcode, {}, &Row::last);
-  return row != table.end() && row->first <= opcode ? &*row : nullptr;
+/// For each opcode the number of its row; behind the last row for those that have none.
+template <usize kRows>
+constexpr std::array<u8, 256> index_of(const Row (&rows)[kRows]) {
+  std::array<u8, 256> index{};
+  index.fill(kRows);
+  for (usize i = 0; i < kRows; ++i)
+    for (unsigned opcode = rows[i].first; opcode <= rows[i].last; ++opcode) index[opcode] = static_cast<u8>(i);
+  return index;
+}
+
+constexpr std::array<u8, 256> kOneByteIndex = index_of(kOneByte), kTwoByteIndex = index_of(kTwoByte);
+
+template <usize kRows>
+const Row* find(const Row (&rows)[kRows], const std::array<u8, 256>& index, u8 opcode) {
+  return index[opcode] < kRows ? &rows[index[opcode]] : nullptr;
 }
 
 constexpr u64 bit(Operation operation) { return u64{1} << code(operation); }
@@ -131,12 +144,13 @@ class Decoder {
  private:
   bool decode_all() {
     u8 opcode = read_prefixes();
-    std::span<const Row> table = kOneByte;
+    const Row* row;
     if (opcode == kEscape) {
       opcode = next();
-      table = kTwoByte;
+      row = find(kTwoByte, kTwoByteIndex, opcode);
+    } else {
+      row = find(kOneByte, kOneByteIndex, opcode);
     }
-    const Row* row = find(table, opcode);
     if (row == nullptr || ((row->flags & kLong) != 0 && mode_ != CpuMode::Code64)) return false;
     out_.operation = static_cast<Operation>(row->operation);
     out_.operands = row->operands;
@@ -145,11 +159,29 @@ class Decoder {
     return read_operands(*row);
   }
 
-  u8 next() { return static_cast<u8>(little_endian(1)); }
+  u8 next() {
+    const usize at = at_++;
+    return at < bytes_.size() ? bytes_[at] : 0;
+  }
 
   u64 little_endian(unsigned size) {
     u64 value = 0;
-    for (unsigned i = 0; i < size; ++i, ++at_) value |= at_ < bytes_.size() ? u64{bytes_[at_]} << (8 * i) : 0;
+    if (at_ + size <= bytes_.size()) {
+      const u8* from = bytes_.data() + at_;
+      switch (size) {
+        case 1: value = *from; break;
+        case 2: value = load<u16>(from); break;
+        case 4: value = load<u32>(from); break;
+        default: value = load<u64>(from);
+      }
+    }
+    at_ += size;
+    return value;
+  }
+  template <class T>
+  static T load(const u8* from) {
+    T value;
+    __builtin_memcpy(&value, from, sizeof value);
     return value;
   }
 
@@ -162,6 +194,7 @@ class Decoder {
   u8 read_prefixes() {
     for (;;) {
       const u8 byte = next();
+      if (!is_prefix(byte)) return byte;
       switch (byte) {
         case 0x26: case 0x2e: case 0x36: case 0x3e:
           // 64-bit mode ignores them.
@@ -174,7 +207,6 @@ class Decoder {
         case 0xf2: out_.repeat = Repeat::WhileNotEqual; break;
         case 0xf3: out_.repeat = Repeat::WhileEqual; break;
         default:
-          if (mode_ != CpuMode::Code64 || (byte & 0xf0) != kRexPrefix) return byte;
           // REX counts only right before the opcode.
           rex_ = byte;
           const u8 after = next();
@@ -186,9 +218,12 @@ class Decoder {
     }
   }
 
-  static bool is_prefix(u8 byte) {
-    constexpr u8 kPrefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3};
-    return (byte & 0xf0) == kRexPrefix || std::ranges::find(kPrefixes, byte) != std::end(kPrefixes);
+  bool is_prefix(u8 byte) const {
+    // One bit for each opcode, in words of 64; the second word's first 16 are REX.
+    constexpr u64 kBits[] = {u64{1} << 0x26 | u64{1} << 0x2e | u64{1} << 0x36 | u64{1} << 0x3e, 0xffff | u64{0xf} << 0x24, 0,
+                             u64{1} << 0x30 | u64{1} << 0x32 | u64{1} << 0x33};
+    if ((byte & 0xf0) == kRexPrefix && mode_ != CpuMode::Code64) return false;
+    return (kBits[byte >> 6] >> (byte & 63) & 1) != 0;
   }
 
   void override_segment(Segment segment) {
@@ -327,5 +362,19 @@ class Decoder {
 }  // namespace
 
 std::expected<Instruction, DecodeError> decode(std::span<const u8> bytes, CpuMode mode) { return Decoder(bytes, mode).run(); }
+
+std::expected<Instruction, DecodeError> DecodeCache::decode(u64 address, std::span<const u8> bytes, CpuMode mode) {
+  if (bytes.size() != kMaxInstructionLength) return hv::decode(bytes, mode);
+  Entry& entry = entries_[(address ^ address >> 3 ^ address >> 7) % kEntries];
+  const bool same = __builtin_memcmp(entry.bytes.data(), bytes.data(), kMaxInstructionLength) == 0;
+  if (same && entry.mode == mode && entry.instruction.length != 0) return entry.instruction;
+  const auto result = hv::decode(bytes, mode);
+  if (result) {
+    std::ranges::copy(bytes, entry.bytes.begin());
+    entry.mode = mode;
+    entry.instruction = *result;
+  }
+  return result;
+}
 
 }  // namespace hv

@@ -2,6 +2,7 @@
 // instructions, moves to and from control and debug registers. SDM vol. 2 chapter 2 and appendix A.
 #pragma once
 
+#include <array>
 #include <expected>
 #include <span>
 
@@ -86,5 +87,22 @@ enum class DecodeError : u8 {
 
 /// Decodes the instruction at the start of `bytes`; what follows it is not looked at. Pure; any context.
 std::expected<Instruction, DecodeError> decode(std::span<const u8> bytes, CpuMode mode);
+
+/// Remembers what bytes mean: a driver's few accesses to its device are decoded once. An answer depends on nothing but the bytes
+/// and the mode, so that it can never be out of date. One per vCPU.
+class DecodeCache {
+ public:
+  /// As decode(); `address` only says where to look. Other than full-size `bytes` are decoded each time.
+  std::expected<Instruction, DecodeError> decode(u64 address, std::span<const u8> bytes, CpuMode mode);
+
+ private:
+  struct Entry {
+    std::array<u8, kMaxInstructionLength> bytes{};
+    CpuMode mode = CpuMode::Code64;
+    Instruction instruction{};  ///< length 0: empty
+  };
+  static constexpr usize kEntries = 8;
+  std::array<Entry, kEntries> entries_{};
+};
 
 }  // namespace hv

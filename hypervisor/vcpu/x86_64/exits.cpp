@@ -119,6 +119,24 @@ void handle_task_priority(ArchVcpu& vcpu, const VmExit& exit) {
 
 void handle_nothing(ArchVcpu&, const VmExit&) {}
 void handle_window(ArchVcpu& vcpu, const VmExit&) { vcpu.interrupts_changed(); }
+
+// STI and HLT are a pair: an interrupt between them would leave the guest waiting for the next one. Any other instruction does
+// as well behind the interrupt as before it.
+void handle_lost_shadow(ArchVcpu& vcpu, const VmExit& exit) {
+  if (stands_at_halt(vcpu)) {
+    constexpr unsigned kHaltLength = 1;
+    vcpu.complete(kHaltLength);
+    vcpu.halt();
+  }
+  handle_window(vcpu, exit);
+}
+
+// QEMU leaves the guest with this code where a CPU raises #GP: for a MOV to CR4 with reserved bits.
+void handle_invalid_state(ArchVcpu& vcpu, const VmExit& exit) {
+  if (stands_at_cr4_write(vcpu)) return handle_protected(vcpu, exit);
+  crash(vcpu, describe(exit.reason));
+}
+
 void handle_fatal(ArchVcpu& vcpu, const VmExit& exit) { crash(vcpu, describe(exit.reason)); }
 
 // ---- dispatch ---------------------------------------------------------------------------------------------------------
@@ -133,6 +151,7 @@ constexpr auto kHandlers = [] {
   set(ExitReason::Nmi, &handle_nothing);
   set(ExitReason::InterruptWindow, &handle_window);
   set(ExitReason::NmiWindow, &handle_nothing);
+  set(ExitReason::LostShadow, &handle_lost_shadow);
   set(ExitReason::Cpuid, &handle_cpuid);
   set(ExitReason::Hlt, &handle_halt);
   set(ExitReason::Hypercall, &handle_hypercall);
@@ -144,6 +163,7 @@ constexpr auto kHandlers = [] {
   set(ExitReason::TaskPriority, &handle_task_priority);
   set(ExitReason::CacheInvalidation, &handle_cache_invalidation);
   set(ExitReason::Pause, &handle_pause);
+  set(ExitReason::InvalidState, &handle_invalid_state);
   set(ExitReason::UndefinedInstruction, &handle_undefined);
   set(ExitReason::ProtectedInstruction, &handle_protected);
   return table;
@@ -162,11 +182,11 @@ void crash(ArchVcpu& vcpu, std::string_view why) {
   const GuestRegisters& r = vcpu.registers;
   const VcpuBackend& cpu = vcpu.backend();
   const VmExit& exit = vcpu.backend().last_exit();
-  log::print_line("axvisor: VM {}, vCPU {}: {} (exit {:#x}, guest-physical {:#x})", vcpu.vm().name(), vcpu.index(), why, exit.code,
-                  exit.fault.address.value());
+  log::print_line("axvisor: VM {}, vCPU {}: {} (exit {:#x}, guest-physical {:#x})", vcpu.vm().name(), vcpu.index(), why,
+                  exit.code, exit.fault.address.value());
   log::print_line("  rip {:#x}  rflags {:#x}  cr0 {:#x}  cr2 {:#x}  cr3 {:#x}  cr4 {:#x}  efer {:#x}", r.rip, r.rflags,
-                  cpu.read(GuestRegister::Cr0), cpu.read(GuestRegister::Cr2), cpu.read(GuestRegister::Cr3), cpu.read(GuestRegister::Cr4),
-                  cpu.read(GuestRegister::Efer));
+                  cpu.read(GuestRegister::Cr0), cpu.read(GuestRegister::Cr2), cpu.read(GuestRegister::Cr3),
+                  cpu.read(GuestRegister::Cr4), cpu.read(GuestRegister::Efer));
   constexpr std::string_view kNames[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
   for (usize i = 0; i < r.gpr.size(); i += 4) {

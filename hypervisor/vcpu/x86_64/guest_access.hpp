@@ -9,7 +9,8 @@
 
 namespace hv {
 
-/// What lies behind guest-physical addresses that are not RAM. Sizes 1, 2, 4 and 8, never across a page.
+/// What lies behind guest-physical addresses that are not RAM. Sizes 1, 2, 4 and 8, never across a page: an access that crosses
+/// one comes byte by byte.
 class GuestBus {
  public:
   virtual u64 mmio_read(Gpa address, u32 size) = 0;
@@ -25,8 +26,11 @@ class GuestAccess {
   GuestAccess(GuestMemory& memory, GuestBus& bus, const PagingState& state) : memory_(memory), bus_(bus), state_(state) {}
 
   /// Saves the walk for an instruction with one memory operand: `fault` is the guest-physical address of the access to it that
-  /// the processor has translated, and that led here.
-  void know_operand(Gpa fault) { operand_ = fault; }
+  /// the processor has translated, and that led here; `write`: it was a write.
+  void know_operand(Gpa fault, bool write) {
+    operand_ = fault;
+    operand_writable_ = write;
+  }
 
   /// As EmulationHost has them.
   EmulationHost::Value read(u64 linear, u32 size);
@@ -45,15 +49,15 @@ class GuestAccess {
   };
 
   std::expected<Gpa, EmulationFault> translate(u64 linear, PageAccess access);
-  template <class Action>
-  EmulationHost::Status for_each_piece(u64 linear, u32 size, PageAccess access, Action action);
-  u64 read_physical(Gpa address, u32 size);
-  void write_physical(Gpa address, u32 size, u64 value);
+  enum class Action : u8 { Read, Write, CheckWrite };
+  EmulationHost::Status access(u64 linear, u32 size, Action action, u64& value);
+  void access_physical(Gpa address, u32 size, Action action, u64& value);
 
   GuestMemory& memory_;
   GuestBus& bus_;
   PagingState state_;
   std::optional<Gpa> operand_{};
+  bool operand_writable_ = false;
   Translation known_[3]{};
 };
 

@@ -26,6 +26,12 @@ constexpr u64 kXcr0Reset = 1;
 constexpr u32 kXstateLeaf = 0xd;
 constexpr u64 kAreaAlignment = 64;
 
+u64 read_xcr0() {
+  u32 low, high;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return u64{high} << 32 | low;
+}
+
 void write_xcr0(u64 value) {
   asm volatile("xsetbv" : : "c"(0), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32)));
 }
@@ -167,11 +173,15 @@ void FloatingPointState::put() {
   if (components_ == 0) {
     fxsave(area);
   } else {
+    xcr0_ = read_xcr0();
     if (xcr0_ != components_) write_xcr0(components_);
     xsave(area);
   }
   loaded_ = false;
 }
+
+// XSETBV is intercepted, and QEMU lets the guest execute it all the same: the register knows.
+u64 FloatingPointState::xcr0() const { return loaded_ && components_ != 0 ? read_xcr0() : xcr0_; }
 
 void FloatingPointState::set_xcr0(u64 value) {
   xcr0_ = value;

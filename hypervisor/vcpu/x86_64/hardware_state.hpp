@@ -52,7 +52,7 @@ class FloatingPointState {
   void put();
 
   /// XCR0, loaded or not. `value` has been validated.
-  u64 xcr0() const { return xcr0_; }
+  u64 xcr0() const;
   void set_xcr0(u64 value);
 
  private:

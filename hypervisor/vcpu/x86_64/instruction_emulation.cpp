@@ -18,7 +18,10 @@ namespace {
 class Emulation final : public EmulationHost, private GuestBus {
  public:
   explicit Emulation(ArchVcpu& vcpu)
-      : vcpu_(vcpu), code_(vcpu.backend().segment(SegmentRegister::Cs)), paging_(paging_state(vcpu)), access_(vcpu.vm().memory(), *this, paging_) {}
+      : vcpu_(vcpu),
+        code_(vcpu.backend().segment(SegmentRegister::Cs)),
+        paging_(paging_state(vcpu)),
+        access_(vcpu.vm().memory(), *this, paging_) {}
 
   CpuMode mode() const {
     if (is_long() && (code_.attributes & SegmentState::kLong) != 0) return CpuMode::Code64;
@@ -28,6 +31,10 @@ class Emulation final : public EmulationHost, private GuestBus {
   /// The instruction at RIP; nothing after a fault, which the guest then takes, or a crash.
   std::optional<Instruction> decode_next();
   GuestAccess& access() { return access_; }
+  u64 linear_rip() const {
+    const u64 rip = vcpu_.registers.rip;
+    return mode() == CpuMode::Code64 ? rip : static_cast<u32>(code_.base + rip);
+  }
 
   Value read(u64 linear, u32 size) override { return access_.read(linear, size); }
   Status write(u64 linear, u32 size, u64 value) override { return access_.write(linear, size, value); }
@@ -49,10 +56,6 @@ class Emulation final : public EmulationHost, private GuestBus {
   }
 
   bool is_long() const { return (paging_.efer & Efer::kLma) != 0; }
-  u64 linear_rip() const {
-    const u64 rip = vcpu_.registers.rip;
-    return mode() == CpuMode::Code64 ? rip : static_cast<u32>(code_.base + rip);
-  }
 
   // Addresses that nobody answers at read as all ones, as on a bus without a device there.
   u64 mmio_read(Gpa address, u32 size) override {
@@ -87,7 +90,7 @@ std::optional<Instruction> Emulation::decode_next() {
     }
     bytes = std::span(buffer).first(*fetched);
   }
-  const auto instruction = decode(bytes, mode());
+  const auto instruction = vcpu_.decoded.decode(linear, bytes, mode());
   if (instruction) return *instruction;
   switch (instruction.error()) {
     case DecodeError::TooLong: vcpu_.inject(Vector::kGeneralProtection, 0); break;
@@ -107,11 +110,32 @@ std::optional<Instruction> Emulation::decode_next() {
 
 }  // namespace
 
+bool stands_at_halt(ArchVcpu& vcpu) {
+  constexpr u8 kHalt = 0xf4;
+  Emulation emulation(vcpu);
+  std::array<u8, 1> opcode{};
+  return emulation.access().fetch(emulation.linear_rip(), opcode) && opcode[0] == kHalt;
+}
+
+bool stands_at_cr4_write(ArchVcpu& vcpu) {
+  constexpr u8 kEscape = 0x0f, kMoveToControlRegister = 0x22, kRexMask = 0xf0, kRex = 0x40;
+  constexpr u8 kRegisterMask = 7 << 3, kCr4 = 4 << 3;
+  Emulation emulation(vcpu);
+  std::array<u8, 4> bytes{};
+  const auto fetched = emulation.access().fetch(emulation.linear_rip(), bytes);
+  if (!fetched) return false;
+  const usize first = emulation.mode() == CpuMode::Code64 && (bytes[0] & kRexMask) == kRex ? 1 : 0;
+  return *fetched >= first + 3 && bytes[first] == kEscape && bytes[first + 1] == kMoveToControlRegister &&
+         (bytes[first + 2] & kRegisterMask) == kCr4;
+}
+
 void emulate_instruction(ArchVcpu& vcpu, const VmExit& exit) {
   Emulation emulation(vcpu);
   const std::optional<Instruction> instruction = emulation.decode_next();
   if (!instruction) return;
-  if (exit.reason == ExitReason::NestedFault && instruction->operands != Operands::String) emulation.access().know_operand(exit.fault.address);
+  if (exit.reason == ExitReason::NestedFault && instruction->operands != Operands::String) {
+    emulation.access().know_operand(exit.fault.address, exit.fault.write);
+  }
   const auto progress = emulate(*instruction, emulation.mode(), vcpu.registers, emulation);
   vcpu.interrupts_changed();  // a device may have raised one, or the access was to the interrupt controller
   if (!progress) return raise(vcpu, progress.error());
@@ -125,7 +149,8 @@ std::optional<TaskPriorityMove> task_priority_move(ArchVcpu& vcpu, const VmExit&
   if (!instruction) return std::nullopt;
   constexpr u64 kTaskPriority = 8;
   const bool write = instruction->operation == Operation::MovToControl;
-  if ((!write && instruction->operation != Operation::MovFromControl) || instruction->immediate != kTaskPriority) return std::nullopt;
+  if ((!write && instruction->operation != Operation::MovFromControl) || instruction->immediate != kTaskPriority)
+    return std::nullopt;
   return TaskPriorityMove{write, static_cast<Gpr>(instruction->reg), instruction->length};
 }
 

@@ -19,7 +19,12 @@ struct TaskPriorityMove {
   Gpr which{};
   u8 length = 0;
 };
-/// What `exit`, a TaskPriority, is about; asks the instruction itself when the CPU does not say all. Nothing: the guest changed it.
+/// What `exit`, a TaskPriority, is about; asks the instruction itself when the CPU does not say all. Nothing: the guest changed
+/// it.
 std::optional<TaskPriorityMove> task_priority_move(ArchVcpu& vcpu, const VmExit& exit);
+
+/// Whether the next instruction is a HLT, or a MOV to CR4 (without a prefix, or with REX).
+bool stands_at_halt(ArchVcpu& vcpu);
+bool stands_at_cr4_write(ArchVcpu& vcpu);
 
 }  // namespace hv

@@ -33,8 +33,8 @@ inline constexpr u64 kPatAtReset = 0x0007'0406'0007'0406;
 
 /// Memory type range registers: stored and without effect, as the nested tables decide. SDM vol. 3 12.11.
 struct MtrrState {
-  static constexpr unsigned kVariable = 8;
-  static constexpr unsigned kFixed = 11;
+  static constexpr usize kVariable = 8;
+  static constexpr usize kFixed = 11;
   // What firmware leaves behind, and what Linux wants before it uses the PAT: enabled, all memory write-back.
   static constexpr u64 kEnabledWriteBack = 0xc06;
   static constexpr u64 kFixedWriteBack = 0x0606'0606'0606'0606;

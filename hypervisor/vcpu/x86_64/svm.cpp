@@ -181,6 +181,11 @@ const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
   const Event interrupted(c.exit_interrupt_info);
   exit_.during_delivery = interrupted.valid();
   c.event_injection = interrupted.must_be_repeated() ? interrupted.encoded() : 0;
+  if ((c.interrupt_shadow & kInShadow) != 0) {
+    shadowed_ = registers.rip;
+  } else if (shadowed_ != registers.rip) {
+    shadowed_ = kNothingShadowed;
+  }
   classify(registers);
   return exit_;
 }
@@ -206,7 +211,11 @@ void SvmVcpu::classify(GuestRegisters& registers) {
       if (c.exit_info_1 != 0) exit_.reason = ExitReason::MsrWrite;
       break;
     case ExitReason::PortIo: return describe_port(registers);
-    case ExitReason::InterruptWindow: return close_window();
+    case ExitReason::InterruptWindow:
+      close_window();
+      if (shadowed_ == registers.rip) exit_.reason = ExitReason::LostShadow;
+      shadowed_ = kNothingShadowed;
+      break;
     case ExitReason::TaskPriority:
       exit_.task_priority.write = code == ExitCode::kCr8Write;
       exit_.task_priority.which.reset();
@@ -257,6 +266,7 @@ void SvmVcpu::classify_exception() {
 void SvmVcpu::complete_instruction(GuestRegisters& registers, unsigned length) {
   registers.rip += length;
   vmcb_.control.interrupt_shadow = 0;
+  shadowed_ = kNothingShadowed;
   if ((registers.rflags & Rflags::kTf) != 0) [[unlikely]] {
     write(GuestRegister::Dr6, vmcb_.save.dr6 | kDr6SingleStep);
     static_cast<void>(inject_exception(Vector::kDebug, {}));  // nothing is pending that it could double
@@ -345,7 +355,8 @@ void SvmVcpu::inject_nmi() {
 
 bool SvmVcpu::can_take_interrupt(const GuestRegisters& registers) const {
   const ControlArea& c = vmcb_.control;
-  return (registers.rflags & Rflags::kIf) != 0 && (c.interrupt_shadow & 1) == 0 && !Event(c.event_injection).valid();
+  return (registers.rflags & Rflags::kIf) != 0 && (c.interrupt_shadow & kInShadow) == 0 && shadowed_ != registers.rip &&
+         !Event(c.event_injection).valid();
 }
 
 bool SvmVcpu::can_take_nmi(const GuestRegisters& registers) const {
@@ -372,6 +383,7 @@ void SvmVcpu::close_window() {
 void SvmVcpu::reset_events() {
   vmcb_.control.event_injection = 0;
   vmcb_.control.interrupt_shadow = 0;
+  shadowed_ = kNothingShadowed;
   nmi_ = NmiState::Open;
   set_intercept(ExitCode::kIret, false);
   close_window();

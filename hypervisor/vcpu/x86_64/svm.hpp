@@ -82,6 +82,11 @@ class SvmVcpu final : public VcpuBackend {
   SvmCpu* cpu_ = nullptr;  ///< nullptr: not loaded
   AddressTag asid_{};
   u64 epoch_ = 0;          ///< of the translation, at the last entry
+  /// An instruction that may not be interrupted, behind STI or a load of SS. Emulators save the shadow at an exit and do not
+  /// restore it at the entry, so it is remembered here.
+  static constexpr u64 kNothingShadowed = ~u64{0};
+  static constexpr u64 kInShadow = 1;
+  u64 shadowed_ = kNothingShadowed;
   NmiState nmi_ = NmiState::Open;
   u64 nmi_return_ = 0;     ///< RIP of the IRET in state Returning
   BreakpointAddresses breakpoints_{};

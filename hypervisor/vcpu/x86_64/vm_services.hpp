@@ -39,6 +39,9 @@ class VmServices {
   /// Acknowledges it; it is in service from now on.
   virtual std::optional<u8> take_interrupt(Vcpu& vcpu) = 0;
 
+  /// The vCPU has waited so long for its CPU, in host timer ticks.
+  virtual void report_wait(Vcpu& vcpu, u64 ticks) = 0;
+
   /// Sets the timer for what the vCPU's devices have due next, or for nothing.
   virtual void arm_timer(Vcpu& vcpu) = 0;
   virtual void cancel_timer(Vcpu& vcpu) = 0;

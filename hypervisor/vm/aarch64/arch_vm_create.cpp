@@ -27,23 +27,6 @@ constexpr u32 packed_affinity(u64 mpidr) {
   return static_cast<u32>((mpidr & 0xff'ffff) | (mpidr >> kAff3Shift & 0xff) << (3 * kAffinityBitsPerLevel));
 }
 
-/// Memory for the time of one function.
-class Scratch {
- public:
-  static Result<Scratch> create(mm::ObjectAllocator& heap, usize size) { return Scratch(heap, TRY(heap.allocate(size, alignof(u64))), size); }
-  Scratch(Scratch&& other) noexcept : heap_(other.heap_), data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
-  ~Scratch() {
-    if (data_ != nullptr) heap_.free(data_);
-  }
-  std::span<std::byte> bytes() const { return {data_, size_}; }
-
- private:
-  Scratch(mm::ObjectAllocator& heap, std::byte* data, usize size) : heap_(heap), data_(data), size_(size) {}
-  mm::ObjectAllocator& heap_;
-  std::byte* data_;
-  usize size_;
-};
-
 bool is_wildcard(const PassthroughDevice& device) { return device.by_path && device.name == "/"; }
 
 bool has_wildcard(const VmConfig& config) { return std::ranges::any_of(config.passthrough_devices, is_wildcard); }
@@ -54,7 +37,8 @@ bool has_wildcard(const VmConfig& config) { return std::ranges::any_of(config.pa
 // apart by their index.
 u64 ArchVm::guest_id(const VmConfig& config, unsigned index) {
   const auto ids = config.phys_cpu_ids;
-  const bool unique = ids.size() >= config.cpu_count && std::ranges::all_of(ids, [&](u64 id) { return std::ranges::count(ids, id) == 1; });
+  const bool unique =
+      ids.size() >= config.cpu_count && std::ranges::all_of(ids, [&](u64 id) { return std::ranges::count(ids, id) == 1; });
   return unique ? ids[index] : index;
 }
 
@@ -73,7 +57,8 @@ Result<void> ArchVm::create_translation() {
 
   constexpr unsigned kLevels = board::kFeatureEptLevel4 ? 4 : 3;
   const u64 pa_range = arch::ID_AA64MMFR0_EL1::pa_range(arch::ID_AA64MMFR0_EL1::read());
-  auto stage2 = Stage2::create(Gpa(highest), static_cast<unsigned>(pa_range), kLevels, static_cast<u8>(vm_.number() + 1), vm_.frames());
+  auto stage2 =
+      Stage2::create(Gpa(highest), static_cast<unsigned>(pa_range), kLevels, static_cast<u8>(vm_.number() + 1), vm_.frames());
   if (!stage2) return vm_.reject(stage2.error(), "has memory or devices beyond what this CPU can translate");
   stage2_.emplace(std::move(*stage2));
   return {};
@@ -99,8 +84,10 @@ Result<void> ArchVm::create_devices() {
   config.priority_bits = static_cast<u8>(hardware.priority_bits());
   config.can_trap_deactivate = hardware.can_trap_deactivate();
   for (unsigned i = 0; i < vm_.vcpu_count(); ++i) config.affinity[i] = packed_affinity(vm_.vcpu(i)->guest_id);
-  if (const auto valid = config.check(); !valid) return vm_.reject(valid.error(), "does not fit the machine's interrupt controller");
-  interrupts_.emplace(vm_, vm_.hypervisor().interrupts(), config, machine.timer.virtual_interrupt, machine.timer.physical_interrupt);
+  if (const auto valid = config.check(); !valid)
+    return vm_.reject(valid.error(), "does not fit the machine's interrupt controller");
+  interrupts_.emplace(vm_, vm_.hypervisor().interrupts(), config, machine.timer.virtual_interrupt,
+                      machine.timer.physical_interrupt);
 
   const Gpa distributor(gic.distributor.base.value());
   if (gic.version == 2) {
@@ -165,7 +152,7 @@ Result<void> ArchVm::give_devices() {
   const fdt::Fdt host = TRY(fdt::Fdt::parse(machine.fdt));
   auto selection = TRY(mm::make_box<DeviceSelection>(vm_.hypervisor().heap()));
   const usize records = machine.fdt.size() / kMinNodeBytes + 1;
-  const Scratch scratch = TRY(Scratch::create(vm_.hypervisor().heap(), records * sizeof(NodeRecord)));
+  const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), records * sizeof(NodeRecord)));
   TRY(select(host, {reinterpret_cast<NodeRecord*>(scratch.bytes().data()), records}, *selection));
   for (const SelectionNote& note : selection->notes) log::warn("VM {}: {}: {}", vm_.name(), note.path, note.what);
   TRY(map_resources(selection->resources));
@@ -198,8 +185,8 @@ Result<void> ArchVm::give_interrupt(u32 intid, drivers::Trigger trigger) {
 bool ArchVm::belongs_to_host(const MachineInfo& machine, HpaRange range) {
   const GicInfo& gic = machine.gic;
   const auto overlaps = [&](const HpaRange& other) { return range.overlaps(other); };
-  return std::ranges::any_of(gic.redistributors, overlaps) || overlaps(gic.distributor) || overlaps(gic.cpu_interface) ||
-         overlaps(gic.hypervisor_interface) || overlaps(gic.virtual_cpu_interface);
+  return overlaps(machine.console.registers) || std::ranges::any_of(gic.redistributors, overlaps) || overlaps(gic.distributor) ||
+         overlaps(gic.cpu_interface) || overlaps(gic.hypervisor_interface) || overlaps(gic.virtual_cpu_interface);
 }
 
 Result<void> ArchVm::map_configured_ranges() {
@@ -218,7 +205,8 @@ Result<void> ArchVm::write_device_tree(const DeviceSelection& selection) {
   StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
   StaticVector<GuestCpu, kMaxVcpus> cpus;
   for (const GuestRegion& region : vm_.regions()) TRY(ram.push_back(region.gpa));
-  for (unsigned i = 0; i < vm_.vcpu_count(); ++i) TRY(cpus.push_back({vm_.vcpu(i)->guest_id, machine.cpus[vm_.vcpu(i)->cpu].hardware_id}));
+  for (unsigned i = 0; i < vm_.vcpu_count(); ++i)
+    TRY(cpus.push_back({vm_.vcpu(i)->guest_id, machine.cpus[vm_.vcpu(i)->cpu].hardware_id}));
 
   GuestMachine guest;
   guest.ram = ram;
@@ -237,7 +225,7 @@ Result<void> ArchVm::write_device_tree(const DeviceSelection& selection) {
   guest.command_line = vm_.config().command_line;
 
   const usize room = std::min<usize>(layout_.fdt.size, machine.fdt.size() + vm_.config().dtb.bytes().size() + kFdtGrowth);
-  const Scratch buffer = TRY(Scratch::create(vm_.hypervisor().heap(), room));
+  const mm::Scratch buffer = TRY(mm::Scratch::create(vm_.hypervisor().heap(), room));
   const std::span<std::byte> out = buffer.bytes();
   const auto size = vm_.config().dtb.present() ? adapt_guest_fdt(TRY(fdt::Fdt::parse(vm_.config().dtb.bytes())), guest, out)
                                           : write_guest_fdt(selection, guest, out);

@@ -7,6 +7,7 @@
 #include <bit>
 #include <utility>
 
+#include "hypervisor/device/x86_64/kvmclock.hpp"
 #include "hypervisor/main/hypervisor.hpp"
 #include "hypervisor/vcpu/x86_64/architecture.hpp"
 #include "hypervisor/vm/vm.hpp"
@@ -15,6 +16,12 @@
 namespace hv {
 
 using namespace x86;
+
+namespace {
+
+constexpr u64 kApicEnabled = 1 << 11;  // IA32_APIC_BASE.EN
+
+}  // namespace
 
 template <class Action>
 auto ArchVm::with_machine(Action action) {
@@ -36,14 +43,23 @@ class ArchVm::Msrs final : public MsrHost {
   void write_tsc(u64 value) override {
     adjust() = value - vm_.now();
     backend().set_tsc_offset(adjust() - vm_.vm_.time_offset());
+    vm_.update_clock(vcpu_, msr::kKvmSystemTime);
   }
   std::optional<u64> read_apic(u32 index) override {
-    const auto value = vm_.with_machine([&](PcMachine& machine) { return machine.apic_msr_read(vcpu_.index, index); });
-    return value && index == msr::kTscDeadline && *value != 0 ? *value + adjust() : value;
+    return vm_.with_machine([&](PcMachine& machine) -> std::optional<u64> {
+      if (index == msr::kApicBase) return machine.apic_base(vcpu_.index);
+      if (index != msr::kTscDeadline) return machine.apic_msr_read(vcpu_.index, index);
+      const u64 deadline = machine.tsc_deadline(vcpu_.index);
+      return deadline == 0 ? 0 : deadline + adjust();
+    });
   }
   bool write_apic(u32 index, u64 value) override {
-    const u64 vm_value = index == msr::kTscDeadline && value != 0 ? value - adjust() : value;
-    return vm_.with_machine([&](PcMachine& machine) { return machine.apic_msr_write(vcpu_.index, index, vm_value); });
+    return vm_.with_machine([&](PcMachine& machine) {
+      if (index == msr::kApicBase) return machine.set_apic_base(vcpu_.index, value);
+      if (index != msr::kTscDeadline) return machine.apic_msr_write(vcpu_.index, index, value);
+      machine.set_tsc_deadline(vcpu_.index, value == 0 ? 0 : value - adjust());
+      return true;
+    });
   }
   u64 host_arch_capabilities() override { return arch::read_msr(msr::kArchCapabilities); }
   void clock_changed(u32 index) override { vm_.update_clock(vcpu_, index); }
@@ -68,9 +84,9 @@ CpuidResult ArchVm::cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) {
   guest.cpu_count = vm_.vcpu_count();
   guest.xcr0 = vcpu.arch.xcr0();
   guest.os_xsave = (vcpu.arch.backend().read(GuestRegister::Cr4) & Cr4::kOsxsave) != 0;
-  guest.apic_enabled = machine_->without_lock().apic_enabled(vcpu.index);
-  guest.tsc_hz = drivers::host_timer::frequency();
-  guest.apic_timer_hz = PcMachine::kApicTimerHz;
+  guest.apic_enabled = (machine_->without_lock().apic_base(vcpu.index) & kApicEnabled) != 0;
+  guest.tsc_hz = guest.apic_timer_hz = drivers::host_timer::frequency();
+  guest.exits = vcpu.exits();
   return guest_cpuid(host_cpuid(), guest, leaf, subleaf);
 }
 
@@ -87,10 +103,16 @@ bool ArchVm::msr_write(Vcpu& vcpu, u32 index, u64 value) {
 }
 
 u32 ArchVm::port_in(Vcpu& vcpu, u16 port, u32 size) {
-  return with_machine([&](PcMachine& machine) { return machine.port_read(vcpu.index, port, size); });
+  return with_machine([&](PcMachine& machine) {
+    const u32 value = machine.port_read(vcpu.index, port, size);
+    if (!typed_.empty()) feed(machine);
+    if (++port_reads_ == kReadsThatMeanWaiting) vm_.output().flush();
+    return value;
+  });
 }
 void ArchVm::port_out(Vcpu& vcpu, u16 port, u32 size, u32 value) {
   with_machine([&](PcMachine& machine) {
+    port_reads_ = 0;
     machine.port_write(vcpu.index, port, size, value);
     return true;
   });
@@ -106,7 +128,13 @@ bool ArchVm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
 u8 ArchVm::task_priority(Vcpu& vcpu) { return machine_->lock()->cr8(vcpu.index); }
 void ArchVm::set_task_priority(Vcpu& vcpu, u8 priority) { machine_->lock()->set_cr8(vcpu.index, priority); }
 bool ArchVm::interrupt_pending(Vcpu& vcpu) { return machine_->lock()->pending_vector(vcpu.index).has_value(); }
-std::optional<u8> ArchVm::take_interrupt(Vcpu& vcpu) { return machine_->lock()->acknowledge(vcpu.index); }
+std::optional<u8> ArchVm::take_interrupt(Vcpu& vcpu) {
+  return with_machine([&](PcMachine& machine) {
+    const std::optional<u8> vector = machine.pending_vector(vcpu.index);
+    if (vector) machine.acknowledge(vcpu.index);
+    return vector;
+  });
+}
 
 void ArchVm::wait(Vcpu& vcpu) { vcpu.wait(); }
 void ArchVm::yield(Vcpu&) { Cpu::current().reschedule = true; }
@@ -121,9 +149,18 @@ void ArchVm::begin_time() {
 
 void ArchVm::console_input(char c) {
   with_machine([&](PcMachine& machine) {
-    machine.receive(c);
+    // Input beyond the queue's capacity is lost, as on a real line without flow control.
+    static_cast<void>(typed_.push_back(c));
+    feed(machine);
     return true;
   });
+}
+
+void ArchVm::feed(PcMachine& machine) {
+  while (!typed_.empty() && machine.can_receive()) {
+    machine.receive(typed_[0]);
+    typed_.erase(0);
+  }
 }
 
 // An edge is over at once; a level lasts until the guest has ended the interrupt, when the host looks at the line again.
@@ -173,6 +210,30 @@ void ArchVm::line_ended(u32 gsi) { vm_.hypervisor().interrupts().line_ended(vm_,
 /// Ticks of the VM's own time: 0 at its start.
 u64 ArchVm::now() { return drivers::host_timer::now() - vm_.time_offset(); }
 
+// A record that a guest wants outside its memory is not written: what it reads there is its own business.
+void ArchVm::update_clock(Vcpu& vcpu, u32 index) {
+  const MsrState& state = msrs_[vcpu.index];
+  GuestMemory& memory = vm_.memory();
+  if (index == msr::kKvmWallClock) {
+    // The same time of day as the RTC has at the start.
+    static_cast<void>(write_wall_clock(memory, clock_record(state.kvm_wall_clock), start_of_day_ * kNanosecondsPerSecond));
+  } else if (index == msr::kKvmSystemTime && clock_enabled(state.kvm_system_time)) {
+    const ClockScale scale = ClockScale::of(drivers::host_timer::frequency());
+    const u64 ticks = now();
+    static_cast<void>(write_system_time(memory, clock_record(state.kvm_system_time), ticks + tsc_adjust_[vcpu.index], scale.nanoseconds(ticks), scale));
+  } else if (index == msr::kKvmStealTime && clock_enabled(state.kvm_steal_time)) {
+    report_wait(vcpu, vcpu.waited);
+  }
+}
+
+void ArchVm::report_wait(Vcpu& vcpu, u64 ticks) {
+  const u64 record = msrs_[vcpu.index].kvm_steal_time;
+  if (!clock_enabled(record)) return;
+  const ClockScale scale = ClockScale::of(drivers::host_timer::frequency());
+  // A record outside the guest's memory is not written; it is the guest's mistake.
+  static_cast<void>(write_steal_time(vm_.memory(), clock_record(record), scale.nanoseconds(ticks), false));
+}
+
 // A deadline is armed on the CPU of the vCPU that it belongs to.
 void ArchVm::set_changed_timers(PcMachine& machine) {
   for (u32 left = std::exchange(changed_timers_, 0); left != 0; left &= left - 1) {
@@ -202,7 +263,7 @@ void ArchVm::timer_due(Deadline& deadline) {
   const Timer& timer = static_cast<Timer&>(deadline);
   ArchVm& self = *timer.vm;
   const auto machine = self.machine_->lock();
-  machine->run_timers(timer.vcpu);
+  machine->run_timers(timer.vcpu, self.now());
   self.changed_timers_ |= 1u << timer.vcpu;
   self.set_changed_timers(*machine);
 }

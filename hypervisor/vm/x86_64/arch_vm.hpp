@@ -12,6 +12,7 @@
 #include "hypervisor/vcpu/x86_64/vm_services.hpp"
 #include "hypervisor/vm/x86_64/nested_paging.hpp"
 #include "kernel/base/spinlock.hpp"
+#include "kernel/base/static_vector.hpp"
 #include "platforms/machine_info.hpp"
 
 namespace hv {
@@ -29,7 +30,9 @@ class ArchVm final : public VmServices, private PcHost {
   /// An address space that reaches all of the VM's memory; empty.
   Result<void> create_translation();
   /// Errors: those of mm::PageTable::map().
-  Result<void> map(GpaRange range, Hpa target, mm::PageAttributes attributes) { return translation_->map(range, target, attributes); }
+  Result<void> map(GpaRange range, Hpa target, mm::PageAttributes attributes) {
+    return translation_->map(range, target, attributes);
+  }
   /// What the guest knows vCPU `index` by: its APIC id.
   static u64 guest_id(const VmConfig&, unsigned index) { return index; }
   /// A vCPU that was just made.
@@ -69,6 +72,7 @@ class ArchVm final : public VmServices, private PcHost {
   void set_task_priority(Vcpu& vcpu, u8 priority) override;
   bool interrupt_pending(Vcpu& vcpu) override;
   std::optional<u8> take_interrupt(Vcpu& vcpu) override;
+  void report_wait(Vcpu& vcpu, u64 ticks) override;
   void arm_timer(Vcpu& vcpu) override;
   void cancel_timer(Vcpu& vcpu) override;
   void wait(Vcpu& vcpu) override;
@@ -77,6 +81,9 @@ class ArchVm final : public VmServices, private PcHost {
   void handle_interrupts(Cpu& cpu) override;
 
  private:
+  /// A guest that reads ports this often without writing to one waits for input.
+  static constexpr unsigned kReadsThatMeanWaiting = 16;
+
   /// Fires what is due in the machine. One per vCPU, on that vCPU's CPU; the first one's is for the chipset, too.
   struct Timer : Deadline {
     Timer() : Deadline(&ArchVm::timer_due) {}
@@ -98,22 +105,30 @@ class ArchVm final : public VmServices, private PcHost {
   void deadline_changed(unsigned vcpu) override { changed_timers_ |= 1u << vcpu; }
   void line_ended(u32 gsi) override;
 
+  Result<void> give_ports();
   static void timer_due(Deadline& deadline);
   /// Locks the machine for `action(machine)`, then sets the timers that it has changed.
   template <class Action>
   auto with_machine(Action action);
+  void feed(PcMachine& machine);
   void set_changed_timers(PcMachine& machine);
   void arm(PcMachine& machine, unsigned vcpu);
+  /// Writes the record of the paravirtual clock that the MSR `index` of `vcpu` points to, on its CPU.
   void update_clock(Vcpu& vcpu, u32 index);
+  /// Returns the address of their root pointer.
+  Result<Gpa> load_firmware_tables();
 
   Vm& vm_;
   std::optional<NestedPaging> translation_;
   std::optional<PortPermissions> ports_;
   std::optional<Locked<PcMachine, LockRank::VirtualDevice>> machine_;
+  StaticVector<char, 1024> typed_{};  ///< input that does not fit into the serial port yet; under the machine's lock
+  unsigned port_reads_ = 0;           ///< since the last write; under the machine's lock
   u32 changed_timers_ = 0;  ///< vCPUs, by bit; under the machine's lock
   std::array<Timer, kMaxVcpus> timers_{};
   std::array<MsrState, kMaxVcpus> msrs_{};
   std::array<u64, kMaxVcpus> tsc_adjust_{};  ///< guest's counter - VM's time, after it was written
+  u64 start_of_day_ = 0;  ///< time of day at the VM's time 0, in seconds since 1970
   StartState start_{};
 };
 

@@ -4,6 +4,10 @@
 
 #include "hypervisor/main/hypervisor.hpp"
 #include "hypervisor/vm/vm.hpp"
+#include "hypervisor/vm/x86_64/boot_plan.hpp"
+#include "hypervisor/vm/x86_64/guest_acpi.hpp"
+#include "kernel/base/memory.hpp"
+#include "kernel/drivers/cmos_clock.hpp"
 #include "kernel/log/log.hpp"
 #include "platforms/platform.hpp"
 
@@ -44,6 +48,88 @@ bool ArchVm::belongs_to_host(const MachineInfo& machine, HpaRange range) {
   return overlaps(pc.local_apic) || overlaps({pc.hpet, kPageSize}) ||
          std::ranges::any_of(pc.io_apics, [&](const acpi::IoApic& io_apic) { return overlaps(io_apic.registers); }) ||
          std::ranges::any_of(pc.pci, [&](const acpi::PciSegment& segment) { return overlaps(segment.registers); });
+}
+
+Result<void> ArchVm::create_devices() {
+  PcConfig config;
+  config.vcpus = vm_.vcpu_count();
+  config.tsc_hz = drivers::host_timer::frequency();
+  config.wall_clock = start_of_day_ = drivers::time_of_day();
+  for (const GuestRegion& region : vm_.regions()) config.ram += region.gpa.size;
+  if (const auto valid = config.check(); !valid) return vm_.reject(valid.error(), "cannot have such a PC");
+  machine_.emplace(config, static_cast<PcHost&>(*this));
+  machine_->without_lock().power_on();
+  return {};
+}
+
+Result<Gpa> ArchVm::load_firmware_tables() {
+  const GuestAcpi tables{.cpu_count = vm_.vcpu_count()};
+  const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), guest_acpi_size(tables.cpu_count)));
+  const usize size = TRY(write_guest_acpi(tables, scratch.bytes()));
+  if (const auto written = vm_.memory().write(tables.base, scratch.bytes().first(size)); !written)
+    return vm_.reject(written.error(), "has no memory for the ACPI tables at 0xe0000");
+  return tables.base;
+}
+
+Result<void> ArchVm::load_images() {
+  const VmConfig& config = vm_.config();
+  StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
+  for (const GuestRegion& region : vm_.regions()) TRY(ram.push_back(region.gpa));
+  std::ranges::sort(ram, {}, [](const GpaRange& range) { return range.base.value(); });
+  const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), boot_area::kSize));
+  memory::fill(scratch.bytes().data(), 0, boot_area::kSize);
+  const auto bytes_of = [](const Image& image) { return image.present() ? image.bytes() : std::span<const std::byte>(); };
+  const auto plan = plan_x86_boot({.config = config,
+                                   .ram = ram,
+                                   .kernel = config.kernel.bytes(),
+                                   .ramdisk = bytes_of(config.ramdisk),
+                                   .bios = bytes_of(config.bios),
+                                   .rsdp = TRY(load_firmware_tables()),
+                                   .scratch = scratch.bytes()});
+  if (!plan) return vm_.reject(plan.error().error, plan.error().what);
+  for (const BootPiece& piece : plan->pieces) TRY(vm_.memory().write(piece.to, piece.bytes));
+  start_ = plan->start;
+  return {};
+}
+
+Result<void> ArchVm::give_devices() {
+  const VmConfig& config = vm_.config();
+  for (const PassthroughDevice& device : config.passthrough_devices) {
+    if (device.by_path)
+      return vm_.reject(Error::NotSupported, "names a device by its place in a device tree, which PCs do not have");
+    TRY(vm_.map_passthrough(device.name, device.gpa, {device.hpa, device.size}));
+  }
+  for (const PassthroughRange& range : config.passthrough_ranges)
+    TRY(vm_.map_passthrough("passthrough_addresses", range.gpa, {Hpa(range.gpa.value()), range.size}));
+  return give_ports();
+}
+
+// The console's ports, the interrupt controllers, the timer and power management are the host's.
+Result<void> ArchVm::give_ports() {
+  const MachineInfo& machine = vm_.hypervisor().machine();
+  const auto console = static_cast<u32>(machine.console.registers.base.value());
+  constexpr u32 kConsolePorts = 8;
+  const struct {
+    u32 first, count;
+  } kept[] = {{0x20, 2},
+              {0x40, 4},
+              {0x61, 1},
+              {0xa0, 2},
+              {0x4d0, 2},
+              {0xcf8, 8},
+              {console, machine.console.is_port ? kConsolePorts : 0},
+              {machine.pc.power.pm1a_control_port, 2}};
+  for (const PassthroughRange& range : vm_.config().passthrough_ports) {
+    const u64 first = range.gpa.value();
+    const bool taken =
+        std::ranges::any_of(kept, [&](const auto& k) { return first < k.first + k.count && k.first < first + range.size; });
+    if (taken) {
+      log::error("VM {}: ports {:#x} to {:#x} belong to the host", vm_.name(), first, first + range.size - 1);
+      return fail(Error::PermissionDenied);
+    }
+    TRY(ports_->allow(static_cast<u16>(first), static_cast<u32>(range.size)));
+  }
+  return {};
 }
 
 }  // namespace hv

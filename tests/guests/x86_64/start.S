@@ -1,5 +1,5 @@
-// Entry of the tiny guest, in 32-bit protected mode without paging: long mode with the first 4 GiB mapped one to one, then
-// tiny_main(EAX, EBX). Its first byte is its entry, and a Multiboot 1 header follows.
+// Entry of the small guests, in 32-bit protected mode without paging: long mode with the first 4 GiB mapped one to one, then
+// guest_main(EAX, EBX). Its first byte is its entry, and a Multiboot 1 header follows.
     .section .text.start, "ax"
     .code32
     .global _start
@@ -52,7 +52,7 @@ long_mode:
     movw    %ax, %ss
     movl    %edi, %edi
     movl    %esi, %esi
-    call    tiny_main
+    call    guest_main
 4:  hlt
     jmp     4b
 
@@ -86,7 +86,7 @@ common:
     pushq   %r11
     movq    72(%rsp), %rdi          // vector
     leaq    88(%rsp), %rsi          // RIP, for a handler that skips the instruction
-    call    tiny_interrupt
+    call    guest_interrupt
     popq    %r11
     popq    %r10
     popq    %r9
@@ -98,6 +98,13 @@ common:
     popq    %rax
     addq    $16, %rsp
     iretq
+
+    // The same entry for a loader that knows PVH: XEN_ELFNOTE_PHYS32_ENTRY.
+    .section .note.Xen, "a", @note
+    .balign 4
+    .long   4, 4, 18
+    .asciz  "Xen"
+    .long   _start
 
     .data
     .balign 8

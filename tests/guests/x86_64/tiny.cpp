@@ -1,21 +1,13 @@
 // The tiny guest for PCs: proves, without any library, that a guest sees the machine it was promised, then powers off.
 // It prints one line per fact; the last one is "tiny: N checks passed" or "tiny: FAILED".
-#include <cstdint>
+#include "tests/guests/x86_64/pc.hpp"
 
 namespace {
 
-using u8 = std::uint8_t;
-using u16 = std::uint16_t;
-using u32 = std::uint32_t;
-using u64 = std::uint64_t;
-
-constexpr u16 kSerial = 0x3f8;
-constexpr u16 kPowerManagementControl = 0x604;
-constexpr u16 kPowerOff = 0x3400;  // SLP_TYP 5, SLP_EN
-constexpr u64 kLocalApic = 0xfee0'0000;
 constexpr u64 kIoApic = 0xfec0'0000;
 constexpr u64 kNothing = 0xd000'0000;  ///< no RAM and no device
 constexpr u32 kMultibootMagic = 0x2bad'b002;
+constexpr u32 kPvhMagic = 0x336e'c578;
 constexpr u32 kBiosMagic = 0x6269'6f73;
 
 constexpr u8 kTimerVector = 0x40, kPitVector = 0x41, kSelfVector = 0x42;
@@ -26,48 +18,9 @@ u32 skip_length;  ///< of the instruction that is expected to fault
 int checks;
 bool failed;
 
-void out8(u16 port, u8 value) { asm volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
-void out16(u16 port, u16 value) { asm volatile("outw %0, %1" : : "a"(value), "Nd"(port)); }
-u8 in8(u16 port) {
-  u8 value;
-  asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-  return value;
-}
-u32 in32(u16 port) {
-  u32 value;
-  asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-  return value;
-}
-u32 read32(u64 address) { return *reinterpret_cast<volatile u32*>(address); }
-void write32(u64 address, u32 value) { *reinterpret_cast<volatile u32*>(address) = value; }
 void write_io_apic(u32 index, u32 value) {
   write32(kIoApic, index);
   write32(kIoApic + 0x10, value);
-}
-
-struct Cpuid {
-  u32 eax, ebx, ecx, edx;
-};
-Cpuid cpuid(u32 leaf) {
-  Cpuid r;
-  asm volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(0));
-  return r;
-}
-
-void put(char c) {
-  while ((in8(kSerial + 5) & 0x20) == 0) {
-  }
-  out8(kSerial, static_cast<u8>(c));
-}
-void print(const char* text) {
-  for (; *text != '\0'; ++text) {
-    if (*text == '\n') put('\r');
-    put(*text);
-  }
-}
-void print_number(u64 n) {
-  if (n >= 10) print_number(n / 10);
-  put(static_cast<char>('0' + n % 10));
 }
 
 void check(bool ok, const char* what) {
@@ -80,28 +33,7 @@ void check(bool ok, const char* what) {
 
 // ---- exceptions -------------------------------------------------------------------------------------------------------
 
-struct [[gnu::packed]] Gate {
-  u16 offset_low;
-  u16 selector;
-  u16 flags;
-  u16 offset_middle;
-  u32 offset_high;
-  u32 reserved;
-};
 Gate table[256];
-extern "C" u8 handlers[];
-
-void install_handlers() {
-  for (u32 vector = 0; vector < 256; ++vector) {
-    const u64 address = reinterpret_cast<u64>(handlers) + 16 * vector;
-    table[vector] = {static_cast<u16>(address), 8, 0x8e00, static_cast<u16>(address >> 16), static_cast<u32>(address >> 32), 0};
-  }
-  struct [[gnu::packed]] {
-    u16 limit;
-    u64 base;
-  } const pointer = {sizeof(table) - 1, reinterpret_cast<u64>(table)};
-  asm volatile("lidt %0" : : "m"(pointer));
-}
 
 /// Executes an instruction of `length` bytes that must raise `vector`.
 template <class Instruction>
@@ -169,6 +101,12 @@ struct MultibootInfo {
   u32 flags, lower, upper, boot_device, command_line, module_count, modules, symbols[4], map_length, map;
 };
 
+struct PvhInfo {
+  u32 magic, version, flags, module_count;
+  u64 modules, command_line, rsdp, map;
+  u32 map_entries, reserved;
+};
+
 bool contains(const char* text, const char* what) {
   for (; *text != '\0'; ++text) {
     u32 i = 0;
@@ -180,6 +118,12 @@ bool contains(const char* text, const char* what) {
 
 void check_boot_information(u32 magic, u64 address) {
   if (magic == kBiosMagic) return check(true, "came through the 16-bit stub");
+  if (magic != kMultibootMagic) {
+    const auto& info = *reinterpret_cast<const PvhInfo*>(address);
+    check(info.magic == kPvhMagic, "the boot loader is PVH");
+    check(info.version >= 1 && info.map_entries >= 2, "it hands over a memory map");
+    return check(contains(reinterpret_cast<const char*>(info.command_line), "tiny"), "it passes the command line");
+  }
   check(magic == kMultibootMagic, "the boot loader is Multiboot 1");
   const auto& info = *reinterpret_cast<const MultibootInfo*>(address);
   check((info.flags & 1) != 0 && info.lower >= 512 && info.upper > 1024, "it says how much memory there is");
@@ -187,15 +131,9 @@ void check_boot_information(u32 magic, u64 address) {
   check((info.flags & 1 << 2) != 0 && contains(reinterpret_cast<const char*>(u64{info.command_line}), "tiny"), "it passes the command line");
 }
 
-u64 time_stamp() {
-  u32 low, high;
-  asm volatile("rdtsc" : "=a"(low), "=d"(high));
-  return u64{high} << 32 | low;
-}
-
 }  // namespace
 
-extern "C" void tiny_interrupt(u64 vector, u64* rip) {
+extern "C" void guest_interrupt(u64 vector, u64* rip) {
   seen[vector] = seen[vector] + 1;
   if (vector >= 32) {
     write32(kLocalApic + 0xb0, 0);
@@ -205,12 +143,12 @@ extern "C" void tiny_interrupt(u64 vector, u64* rip) {
     print("tiny: FAILED: unexpected exception ");
     print_number(vector);
     print("\n");
-    out16(kPowerManagementControl, kPowerOff);
+    power_off();
   }
 }
 
-extern "C" void tiny_main(u32 magic, u64 information) {
-  install_handlers();
+extern "C" void guest_main(u32 magic, u64 information) {
+  install_handlers(table);
   print("tiny: hello from a guest\n");
   const u64 start = time_stamp();
   check_boot_information(magic, information);
@@ -225,5 +163,5 @@ extern "C" void tiny_main(u32 magic, u64 information) {
     print_number(static_cast<u64>(checks));
     print(" checks passed\n");
   }
-  out16(kPowerManagementControl, kPowerOff);
+  power_off();
 }

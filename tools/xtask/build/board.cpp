@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 
+#include "tools/config/configuration.hpp"
 #include "tools/xtask/core/failure.hpp"
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/core/suggest.hpp"
@@ -16,7 +18,41 @@ namespace {
 
 constexpr std::string_view kBoardLine = "# board: ";
 
-fs::path board_file(const fs::path& root, const std::string& name) { return root / "configs/board" / (name + ".toml"); }
+/// Folders with board/ and the like, most important first: those of AXVISOR_CONFIG_PATH, then the tree's.
+std::vector<fs::path> config_folders(const fs::path& root) {
+  const char* path = std::getenv("AXVISOR_CONFIG_PATH");
+  std::vector<fs::path> folders;
+  for (const std::string& folder : config::split_paths(path == nullptr ? "" : path)) {
+    folders.push_back(fs::absolute(folder));
+  }
+  folders.push_back(root / "configs");
+  return folders;
+}
+
+fs::path board_file(const fs::path& root, const std::string& name) {
+  fs::path file;
+  for (const fs::path& folder : config_folders(root)) {
+    file = folder / "board" / (name + ".toml");
+    if (fs::is_regular_file(file)) {
+      break;
+    }
+  }
+  return file;
+}
+
+/// The target of a board that names a platform only.
+std::string target_of_platform(const fs::path& root, const std::string& platform, const fs::path& file) {
+  std::vector<fs::path> homes = config_folders(root);
+  homes.push_back(root);
+  config::SourceStore sources;
+  config::Diagnostics diagnostics;
+  const auto found = config::PlatformFolders(std::move(homes)).find(platform, {}, sources, diagnostics);
+  if (!found) {
+    throw Failure(ExitCode::Usage, fmt::format("{}: {}", file.string(), diagnostics.render(false)));
+  }
+  return std::string(found->targets[0]->triple);
+}
+
 fs::path user_file(const fs::path& root) { return root / ".build.toml"; }
 
 const fs::path& known_board(const fs::path& root, const std::string& name, const fs::path& file) {
@@ -39,10 +75,12 @@ fs::path free_backup_name(const fs::path& root, std::chrono::system_clock::time_
   return name;
 }
 
-void read_keys(Board& board, const fs::path& file) {
+void read_keys(Board& board, const fs::path& root, const fs::path& file) {
   const TomlTable table = load_toml(file);
   TomlReader reader(table, file.string());
-  board.target = reader.required_string("target");
+  const std::optional<std::string> platform = reader.string("platform");
+  board.target = platform && !reader.string("target") ? target_of_platform(root, *platform, file)
+                                                      : reader.required_string("target");
   board.to_bin = reader.boolean("to_bin").value_or(false);
   board.smp = reader.integer("smp");
 }
@@ -52,12 +90,15 @@ void read_keys(Board& board, const fs::path& file) {
 std::vector<std::string> board_names(const fs::path& root) {
   std::vector<std::string> names;
   std::error_code none;
-  for (const fs::directory_entry& entry : fs::directory_iterator(root / "configs/board", none)) {
-    if (entry.path().extension() == ".toml") {
-      names.push_back(entry.path().stem().string());
+  for (const fs::path& folder : config_folders(root)) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder / "board", none)) {
+      if (entry.path().extension() == ".toml") {
+        names.push_back(entry.path().stem().string());
+      }
     }
   }
   std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
 }
 
@@ -79,7 +120,7 @@ Board current_board(const fs::path& root) {
   board.chosen = fs::exists(file);
   if (!board.chosen) {
     board.name = board.cmake_value = kDefaultBoard;
-    read_keys(board, known_board(root, board.name, board_file(root, board.name)));
+    read_keys(board, root, known_board(root, board.name, board_file(root, board.name)));
     return board;
   }
   const std::string content = read_file(file);
@@ -92,7 +133,7 @@ Board current_board(const fs::path& root) {
   const fs::path original = known_board(root, board.name, board_file(root, board.name));
   const bool edited = content.substr(end + 1) != read_file(original);
   board.cmake_value = edited ? file.string() : board.name;
-  read_keys(board, edited ? file : original);
+  read_keys(board, root, edited ? file : original);
   return board;
 }
 

@@ -14,7 +14,7 @@ namespace ax::xtask {
 
 inline constexpr const char* kDefaultBoard = "qemu-aarch64";
 
-/// The names of configs/board, sorted.
+/// The names of configs/board and of the board/ folders on AXVISOR_CONFIG_PATH, sorted.
 std::vector<std::string> board_names(const std::filesystem::path& root);
 
 /// Copies the board file to .build.toml, headed by a line that names the board. An existing .build.toml becomes

@@ -20,6 +20,7 @@ GUEST(interrupts);
 GUEST(spin);
 GUEST(triple);
 GUEST(handlers);
+GUEST(cost_cpuid);
 
 namespace hv {
 namespace {
@@ -289,6 +290,19 @@ void test_triple_fault(Guest& g) {
   expect(g.cpu().inject_exception(Vector::kGeneralProtection, 0), "a first fault");
 }
 
+// Ticks of one exit and entry by the backend alone: instructions, under an emulator that counts them.
+void measure(Guest& g) {
+  constexpr u64 kTurns = 1000;
+  g.begin(PROGRAM(cost_cpuid), kLong);
+  g.until_skipped(ExitReason::Cpuid, 2, "CPUID");
+  const u64 begin = arch::read_tsc();
+  for (u64 i = 0; i < kTurns; ++i) {
+    const VmExit& exit = g.cpu().enter(g.r);
+    g.cpu().complete_instruction(g.r, exit.instruction_length);
+  }
+  log::print_line("vcpu selftest: {} ticks for an exit and an entry", (arch::read_tsc() - begin) / kTurns);
+}
+
 void run(MachineInfo&) {
   platform::Root& root = platform::Root::instance();
   root.apic.attach(Hpa(0xfee0'0000));
@@ -312,7 +326,8 @@ void run(MachineInfo&) {
                              {"accesses outside memory", &test_mmio},
                              {"injection and windows", &test_injection},
                              {"physical interrupts", &test_physical_interrupts},
-                             {"triple fault", &test_triple_fault}};
+                             {"triple fault", &test_triple_fault},
+                             {"measurement", &measure}};
   for (const Test& test : kTests) {
     Guest guest(**machine, heap, frames);
     test.run(guest);

@@ -69,6 +69,31 @@ TEST(Decoder, FifteenBytesAreTheLimit) {
   EXPECT_EQ(decode({}, CpuMode::Code64).error(), DecodeError::Truncated);
 }
 
+TEST(DecodeCache, AnswersAsTheDecoder) {
+  DecodeCache cache;
+  std::mt19937 random(6);
+  unsigned decoded = 0;
+  for (unsigned round = 0; round < 20'000; ++round) {
+    std::array<u8, kMaxInstructionLength> bytes{};
+    bytes[0] = static_cast<u8>(0x88 + random() % 4);  // MOV in many forms, so that entries are hit and replaced
+    bytes[1] = static_cast<u8>(random() % 8);
+    bytes[2] = static_cast<u8>(random() % 2);
+    const CpuMode mode = static_cast<CpuMode>(random() % 3);
+    const auto answer = cache.decode(random() % 16, bytes, mode);
+    ASSERT_EQ(answer, decode(bytes, mode));
+    decoded += answer.has_value();
+  }
+  EXPECT_GT(decoded, 10'000u);
+}
+
+TEST(DecodeCache, ShortBytesAreNotTakenForLongOnes) {
+  DecodeCache cache;
+  std::array<u8, kMaxInstructionLength> bytes{0x8b, 0x04, 0x25, 0x20, 0xc0, 0x5f, 0xff};
+  ASSERT_TRUE(cache.decode(0, bytes, CpuMode::Code64));
+  EXPECT_EQ(cache.decode(0, std::span(bytes).first(3), CpuMode::Code64).error(), DecodeError::Truncated);
+  EXPECT_EQ(cache.decode(0, bytes, CpuMode::Code16)->length, 2);
+}
+
 TEST(Decoder, NamesControlRegisters) {
   const auto i = decode64({0x44, 0x0f, 0x22, 0xc3});  // mov cr8, rbx
   ASSERT_TRUE(i);

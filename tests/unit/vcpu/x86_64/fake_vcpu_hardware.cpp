@@ -11,6 +11,12 @@ void save_breakpoints(BreakpointAddresses& addresses) { addresses = hardware.bre
 u64 read_guest_msr(u32 index) { return hardware.msrs[index]; }
 void write_guest_msr(u32 index, u64 value) { hardware.msrs[index] = value; }
 
+u64 read_hardware(GuestRegister which) { return hardware.registers[which]; }
+void write_hardware(GuestRegister which, u64 value) { hardware.registers[which] = value; }
+HostState host_state() { return {.cr3 = 0xc3000, .cs = 8, .tr = 0x28, .tr_base = 0x1234}; }
+void take_host_interrupt(u8 vector) { hardware.interrupts.push_back(vector); }
+void take_host_nmi() { ++hardware.nmis; }
+
 Result<FloatingPointState> FloatingPointState::create(u64 components, VmFrames& frames) {
   return FloatingPointState(components, TRY(frames.allocate(kPageSize, kPageSize)), frames);
 }
@@ -20,6 +26,7 @@ FloatingPointState::~FloatingPointState() {
   if (!area_.empty()) frames_.free(area_);
 }
 void FloatingPointState::reset() { xcr0_ = 1; }
+u64 FloatingPointState::xcr0() const { return xcr0_; }
 void FloatingPointState::load() {
   hardware.xcr0 = xcr0_;
   loaded_ = true;

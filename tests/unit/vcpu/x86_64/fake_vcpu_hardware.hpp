@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <map>
+#include <vector>
 
 #include "hypervisor/vcpu/x86_64/hardware_state.hpp"
 
@@ -27,7 +28,10 @@ class HostFrames final : public VmFrames {
 struct Hardware {
   std::map<u32, u64> msrs;
   BreakpointAddresses breakpoints{};
+  std::map<GuestRegister, u64> registers;  ///< CR2, DR6 and those that are MSRs
   u64 xcr0 = 0;
+  std::vector<u8> interrupts;  ///< what the host took because of an exit
+  unsigned nmis = 0;
 };
 inline Hardware hardware;
 

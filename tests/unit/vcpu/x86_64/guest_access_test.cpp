@@ -79,16 +79,23 @@ TEST_F(GuestAccessTest, AFaultOnTheSecondPageWritesNothing) {
 TEST_F(GuestAccessTest, AKnownOperandNeedsNoWalk) {
   state.cr3 = 0xffff'f000;  // no tables at all
   GuestAccess guest = access();
-  guest.know_operand(Gpa(0xfee0'0020));
+  guest.know_operand(Gpa(0xfee0'0020), true);
   EXPECT_EQ(guest.read(0xdead'0020, 4), 0xa5a5'a5a5u);
   EXPECT_TRUE(guest.write(0xdead'0020, 4, 1));
   EXPECT_EQ(bus.accesses, (std::vector<std::pair<u64, u32>>{{0xfee0'0020, 4}, {0xfee0'0020, 4}}));
   EXPECT_FALSE(guest.read(0xdeae'0020, 4)) << "another page";
 }
 
+TEST_F(GuestAccessTest, AReadSaysNothingAboutWriting) {
+  GuestAccess guest = access();
+  guest.know_operand(Gpa(0xc008), false);
+  EXPECT_TRUE(guest.read(0x8008, 4));
+  EXPECT_EQ(guest.write(0x8008, 4, 1).error(), (EmulationFault{14, 3, 0x8008}));
+}
+
 TEST_F(GuestAccessTest, OtherOffsetsAreNotTheKnownOperand) {
   GuestAccess guest = access();
-  guest.know_operand(Gpa(0xfee0'0020));
+  guest.know_operand(Gpa(0xfee0'0020), true);
   EXPECT_EQ(guest.read(0x5024, 4), 0u);
   EXPECT_TRUE(bus.accesses.empty());
 }

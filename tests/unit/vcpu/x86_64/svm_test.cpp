@@ -319,6 +319,19 @@ TEST_F(SvmVcpuTest, AWindowIsAVirtualInterruptThatIsIntercepted) {
   EXPECT_EQ(control().virtual_interrupt, VirtualInterrupt::kMasking) << "nobody waits any more";
 }
 
+TEST_F(SvmVcpuTest, RemembersAShadowThatTheCpuForgets) {
+  registers.rflags |= Rflags::kIf;
+  control().interrupt_shadow = 1;
+  exit_with(ExitCode::kInterrupt);
+  control().interrupt_shadow = 0;
+  EXPECT_FALSE(vcpu->can_take_interrupt(registers)) << "the instruction has not run yet";
+  vcpu->request_interrupt_window();
+  EXPECT_EQ(exit_with(ExitCode::kInterruptWindow).reason, ExitReason::LostShadow);
+  EXPECT_TRUE(vcpu->can_take_interrupt(registers)) << "asked once, it does not wait for ever";
+  vcpu->request_interrupt_window();
+  EXPECT_EQ(exit_with(ExitCode::kInterruptWindow).reason, ExitReason::InterruptWindow);
+}
+
 TEST_F(SvmVcpuTest, NmisAreMaskedUntilTheirHandlerReturns) {
   constexpr u32 kIretIntercept = 1 << 20;
   EXPECT_TRUE(vcpu->can_take_nmi(registers));

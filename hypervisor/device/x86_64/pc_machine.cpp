@@ -1,0 +1,244 @@
+#include "hypervisor/device/x86_64/pc_machine.hpp"
+
+#include <algorithm>
+
+#include "hypervisor/device/mmio.hpp"
+
+namespace hv {
+namespace {
+
+constexpr u64 kMinimumTscHz = 1'000'000;
+constexpr u64 kMaximumTscHz = 1'000'000'000'000;
+static_assert(kMaximumTscHz < ~u64{0} / VAcpiPm::kHz, "DeviceClock multiplies the two");
+
+constexpr u32 kIsaIrqs = 16;
+constexpr u32 kTimerGsi = 2;  // of IRQ 0
+
+constexpr u16 kPort61 = 0x61;
+constexpr u16 kSystemControlPort = 0x92;
+constexpr u8 kFastReset = 1u << 0;
+constexpr u8 kA20 = 1u << 1;
+
+// The PCI configuration address and data ports, with the reset control register between them.
+constexpr u16 kPciPort = 0xcf8;
+constexpr unsigned kResetControlOffset = 1;
+constexpr u8 kResetControlBits = 0x0a;  // full reset, hard reset
+constexpr u8 kResetNow = 1u << 2;
+
+constexpr u16 kDebugExitPort = 0xf4;
+
+}  // namespace
+
+struct PcMachine::Tables {
+  using M = PcMachine;
+  // What guests access most comes first.
+  static constexpr Ports ports[] = {
+      {V16550::kPort, 8, 1, &M::read_uart, &M::write_uart},
+      {V8259Pair::kMasterPort, 2, 1, &M::read_pic<V8259Pair::kMasterPort>, &M::write_pic<V8259Pair::kMasterPort>},
+      {V8259Pair::kSlavePort, 2, 1, &M::read_pic<V8259Pair::kSlavePort>, &M::write_pic<V8259Pair::kSlavePort>},
+      {V8254::kPort, 4, 1, &M::read_pit, &M::write_pit},
+      {VAcpiPm::kPort, VAcpiPm::kSize, 4, &M::read_acpi, &M::write_acpi},
+      {kPort61, 1, 1, &M::read_port61, &M::write_port61},
+      {VRtc::kPort, 2, 1, &M::read_rtc, &M::write_rtc},
+      {VI8042::kDataPort, 1, 1, &M::read_keyboard_data, &M::write_keyboard_data},
+      {VI8042::kCommandPort, 1, 1, &M::read_keyboard_status, &M::write_keyboard_command},
+      {kPciPort, 4, 4, &M::read_pci, &M::write_pci},
+      {kSystemControlPort, 1, 1, &M::read_system_control, &M::write_system_control},
+      {V8259Pair::kElcrPort, 2, 1, &M::read_pic<V8259Pair::kElcrPort>, &M::write_pic<V8259Pair::kElcrPort>},
+      {kDebugExitPort, 4, 4, &M::read_nothing, &M::write_debug_exit},
+  };
+};
+
+Result<void> PcConfig::check() const {
+  if (vcpus == 0 || vcpus > kMaxPcVcpus) return fail(Error::OutOfRange);
+  if (tsc_hz < kMinimumTscHz || tsc_hz > kMaximumTscHz) return fail(Error::OutOfRange);
+  return {};
+}
+
+PcMachine::PcMachine(const PcConfig& config, PcHost& host)
+    : host_(host),
+      apics_(host, io_apic_, config.vcpus, config.tsc_hz),
+      io_apic_(host, apics_),
+      console_(host),
+      pic_(host, intr_),
+      pit_(config.tsc_hz, timer_line_),
+      rtc_(config.tsc_hz, config.wall_clock, config.ram, config.ram_below_4g, rtc_line_),
+      uart_(console_, uart_line_),
+      acpi_(config.tsc_hz, host, sci_line_),
+      keyboard_(host) {
+  keyboard_.power_on();
+}
+
+void PcMachine::power_on() {
+  apics_.power_on();
+  io_apic_.power_on();
+  pic_.power_on();
+  pit_.power_on();
+  rtc_.power_on();
+  uart_.power_on();
+  acpi_.power_on();
+  keyboard_.power_on();
+  system_control_ = reset_control_ = 0;
+  board_changed();
+}
+
+// ---- memory ----
+
+std::optional<u64> PcMachine::mmio_read(unsigned vcpu, Gpa address, u32 size) {
+  const u64 page = align_down(address.value(), kPageSize);
+  const u32 offset = static_cast<u32>(address.value() - page);
+  if (page == apics_[vcpu].page()) return apics_[vcpu].mmio_read(offset, size);
+  if (page == VIoApic::kBase) return extract_bytes(io_apic_.mmio_read(offset), 0, size);
+  return std::nullopt;
+}
+
+bool PcMachine::mmio_write(unsigned vcpu, Gpa address, u32 size, u64 value) {
+  const u64 page = align_down(address.value(), kPageSize);
+  const u32 offset = static_cast<u32>(address.value() - page);
+  if (page == apics_[vcpu].page()) {
+    apics_[vcpu].mmio_write(offset, size, static_cast<u32>(value));
+    return true;
+  }
+  if (page != VIoApic::kBase) return false;
+  io_apic_.mmio_write(offset, static_cast<u32>(value));
+  if (pic_.asserted()) kick_8259_takers();
+  return true;
+}
+
+// ---- interrupts ----
+
+void PcMachine::kick_8259_takers() {
+  for (unsigned vcpu = 0; vcpu < apics_.size(); ++vcpu) {
+    if (takes_8259(vcpu)) host_.kick(vcpu);
+  }
+}
+
+void PcMachine::intr_changed(bool asserted) {
+  io_apic_.set_line(0, asserted);
+  if (!asserted) return;
+  kick_8259_takers();
+  for (unsigned vcpu = 0; vcpu < apics_.size(); ++vcpu) apics_[vcpu].lint0_rises();
+}
+
+void PcMachine::set_irq(u32 irq, bool asserted) {
+  pic_.set_line(irq, asserted);
+  io_apic_.set_line(irq == 0 ? kTimerGsi : irq, asserted);
+}
+
+void PcMachine::set_line(u32 gsi, bool asserted) {
+  if (gsi == 0 || gsi == kTimerGsi) return;  // wired inside
+  if (gsi < kIsaIrqs) pic_.set_line(gsi, asserted);
+  io_apic_.set_line(gsi, asserted);
+}
+
+// ---- timers ----
+
+u64 PcMachine::board_deadline() const { return std::min({pit_.deadline(), rtc_.deadline(), acpi_.deadline()}); }
+
+u64 PcMachine::next_deadline(unsigned vcpu) const {
+  const u64 own = apics_[vcpu].deadline();
+  return vcpu == 0 ? std::min(own, board_deadline_) : own;
+}
+
+void PcMachine::board_changed() {
+  const u64 deadline = board_deadline();
+  if (deadline == board_deadline_) return;
+  board_deadline_ = deadline;
+  host_.deadline_changed(0);
+}
+
+void PcMachine::run_timers(unsigned vcpu, u64 now) {
+  if (apics_[vcpu].deadline() <= now) apics_[vcpu].run_timer(now);
+  if (vcpu != 0 || board_deadline_ > now) return;
+  pit_.run_timer(now);
+  rtc_.run_timer(now);
+  acpi_.run_timer(now);
+  board_changed();
+}
+
+// ---- ports ----
+
+const PcMachine::Ports* PcMachine::find(u32 port) {
+  for (const Ports& row : Tables::ports) {
+    if (port - row.first < row.count) return &row;
+  }
+  return nullptr;
+}
+
+bool PcMachine::whole(const Ports* ports, u32 port, u32 size) {
+  return ports != nullptr && size <= ports->width && port - ports->first + size <= ports->count;
+}
+
+u32 PcMachine::port_read(unsigned, u16 port, u32 size) {
+  const Ports* row = find(port);
+  if (whole(row, port, size)) return (this->*row->read)(port - row->first, size);
+  u32 value = 0;
+  for (u32 i = 0; i < size; ++i) {
+    const u32 at = u32{port} + i;
+    row = find(at);
+    const u32 byte = row != nullptr ? (this->*row->read)(at - row->first, 1) & 0xff : 0xff;
+    value |= byte << i * 8;
+  }
+  return value;
+}
+
+void PcMachine::port_write(unsigned, u16 port, u32 size, u32 value) {
+  const Ports* row = find(port);
+  if (whole(row, port, size)) return (this->*row->write)(port - row->first, size, value);
+  for (u32 i = 0; i < size; ++i) {
+    const u32 at = u32{port} + i;
+    row = find(at);
+    if (row != nullptr) (this->*row->write)(at - row->first, 1, value >> i * 8 & 0xff);
+  }
+}
+
+u32 PcMachine::read_nothing(unsigned, u32 size) { return static_cast<u32>(extract_bytes(~u64{0}, 0, size)); }
+
+u32 PcMachine::read_pit(unsigned offset, u32) {
+  return pit_.read(static_cast<u16>(V8254::kPort + offset), host_.now());
+}
+void PcMachine::write_pit(unsigned offset, u32, u32 value) {
+  pit_.write(static_cast<u16>(V8254::kPort + offset), static_cast<u8>(value), host_.now());
+  board_changed();
+}
+
+u32 PcMachine::read_port61(unsigned, u32) { return pit_.read_port61(host_.now()); }
+void PcMachine::write_port61(unsigned, u32, u32 value) { pit_.write_port61(static_cast<u8>(value), host_.now()); }
+
+u32 PcMachine::read_rtc(unsigned offset, u32) {
+  const u8 value = rtc_.read(static_cast<u16>(VRtc::kPort + offset), host_.now());
+  board_changed();
+  return value;
+}
+void PcMachine::write_rtc(unsigned offset, u32, u32 value) {
+  rtc_.write(static_cast<u16>(VRtc::kPort + offset), static_cast<u8>(value), host_.now());
+  board_changed();
+}
+
+u32 PcMachine::read_acpi(unsigned offset, u32 size) {
+  const u32 value = acpi_.read(offset, size, host_.now());
+  board_changed();
+  return value;
+}
+void PcMachine::write_acpi(unsigned offset, u32 size, u32 value) {
+  acpi_.write(offset, size, value, host_.now());
+  board_changed();
+}
+
+void PcMachine::write_system_control(unsigned, u32, u32 value) {
+  const bool reset = (value & ~system_control_ & kFastReset) != 0;
+  system_control_ = static_cast<u8>(value & (kFastReset | kA20));
+  if (reset) host_.reset();
+}
+
+/// No device answers at the PCI ports; a byte access to 0xcf9 is the reset control register of the chipset.
+u32 PcMachine::read_pci(unsigned offset, u32 size) {
+  return offset == kResetControlOffset && size == 1 ? reset_control_ : read_nothing(offset, size);
+}
+void PcMachine::write_pci(unsigned offset, u32 size, u32 value) {
+  if (offset != kResetControlOffset || size != 1) return;
+  reset_control_ = static_cast<u8>(value & kResetControlBits);
+  if ((value & kResetNow) != 0) host_.reset();
+}
+
+}  // namespace hv

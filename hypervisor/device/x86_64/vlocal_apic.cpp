@@ -1,0 +1,474 @@
+#include "hypervisor/device/x86_64/vlocal_apic.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace hv {
+namespace {
+
+// IA32_APIC_BASE, SDM figure 11-26: bits 11:10 are the mode.
+constexpr u64 kBaseBootstrap = 1u << 8;
+constexpr u64 kBaseReserved = 0xfff0'0000'0000'02ffull;
+constexpr u64 kBaseAddress = 0x000f'ffff'ffff'f000ull;
+enum Mode : u8 { kOff = 0, kInvalid = 1, kXapic = 2, kX2apic = 3 };
+/// A bit per permitted successor of each mode. SDM figure 11-27.
+constexpr u8 kSuccessors[] = {1 << kOff | 1 << kXapic, 0, 1 << kOff | 1 << kXapic | 1 << kX2apic,
+                              1 << kOff | 1 << kX2apic};
+constexpr u64 kNoPage = ~u64{0};
+
+constexpr u32 kVersionValue = 0x0005'0014;
+constexpr u32 kSpuriousReset = 0xff;
+constexpr u32 kSpuriousEnabled = 1u << 8;
+constexpr unsigned kFirstLegalVector = 16;
+
+// Error status, SDM figure 11-9.
+constexpr u32 kSendIllegalVector = 1u << 5;
+constexpr u32 kReceiveIllegalVector = 1u << 6;
+constexpr u32 kIllegalRegister = 1u << 7;
+
+// Interrupt command, SDM figure 11-12.
+constexpr u32 kCommandLogical = 1u << 11;
+constexpr u32 kCommandAssert = 1u << 14;
+constexpr u32 kCommandLevel = 1u << 15;
+constexpr unsigned kShorthandShift = 18;
+enum Shorthand : u8 { kNoShorthand, kSelf, kAll, kOthers };
+
+// LVT, SDM figure 11-8.
+constexpr u32 kLvtReset = 1u << 16;
+constexpr u32 kLvtLint0ExtInt = 7u << 8;
+enum TimerMode : u8 { kOneShot, kPeriodic, kTscDeadline, kReservedTimerMode };
+
+constexpr ApicDelivery delivery_mode(u32 value) { return static_cast<ApicDelivery>(value >> 8 & 7); }
+
+}  // namespace
+
+struct VLocalApic::Tables {
+  using A = VLocalApic;
+  static constexpr u8 kBoth = 1 << kXapic | 1 << kX2apic, kOld = 1 << kXapic, kNew = 1 << kX2apic;
+  // What guests write most comes first. x2APIC: a write to a bit that is not writable is #GP.
+  static constexpr Register registers[] = {
+      {kEndOfInterrupt, kBoth, 0, &A::write_end_of_interrupt},
+      {kInitialCount, kBoth, ~0u, &A::write_initial_count},
+      {kCommand, kOld, 0xc'cfff, &A::write_command},
+      {kCommandHigh, kOld, 0xff00'0000, &A::store},
+      {kSelfIpi, kNew, 0xff, &A::write_self_ipi},
+      {kTaskPriority, kBoth, 0xff, &A::write_task_priority},
+      {kLvtTimer, kBoth, 0x7'00ff, &A::write_lvt_timer},
+      {kLvtThermal, kBoth, 0x1'07ff, &A::write_lvt},
+      {kLvtPerformance, kBoth, 0x1'07ff, &A::write_lvt},
+      {kLvtLint0, kBoth, 0x1'a7ff, &A::write_lvt},
+      {kLvtLint1, kBoth, 0x1'a7ff, &A::write_lvt},
+      {kLvtError, kBoth, 0x1'00ff, &A::write_lvt},
+      {kDivide, kBoth, 0xb, &A::write_divide},
+      {kSpurious, kBoth, 0x1ff, &A::write_spurious},
+      {kErrorStatus, kBoth, 0, &A::write_error_status},
+      {kLogicalDestination, kOld, 0xff00'0000, &A::write_logical_destination},
+      {kDestinationFormat, kOld, 0xf000'0000, &A::write_destination_format},
+  };
+  /// Read-only: a write is dropped (xAPIC).
+  static constexpr u64 kReadOnly = u64{1} << kId | u64{1} << kVersion | u64{1} << kArbitrationPriority |
+                                   u64{1} << kProcessorPriority | u64{1} << kRemoteRead | kVectorSets |
+                                   u64{1} << kCurrentCount;
+};
+
+const VLocalApic::Register* VLocalApic::find(unsigned index, unsigned mode) {
+  for (const Register& row : Tables::registers) {
+    if (row.index == index) return (row.modes >> mode & 1) != 0 ? &row : nullptr;
+  }
+  return nullptr;
+}
+
+// ---- modes and reset ----
+
+void VLocalApic::attach(LocalApicBus& bus, unsigned index) {
+  bus_ = &bus;
+  index_ = static_cast<u8>(index);
+}
+
+void VLocalApic::power_on() {
+  const bool bootstrap = index_ == 0;
+  base_ = kDefaultBase | kBaseEnable | (bootstrap ? kBaseBootstrap : 0);
+  waiting_ = !bootstrap;
+  reset_registers();
+  enter_mode();
+  if (!bootstrap) return;
+  regs_[kSpurious] |= kSpuriousEnabled;
+  regs_[kLvtLint0] = kLvtLint0ExtInt;
+}
+
+/// SDM 11.4.7.1. The registers whose value follows from the mode are left to enter_mode().
+void VLocalApic::reset_registers() {
+  regs_.fill(0);
+  regs_[kVersion] = kVersionValue;
+  regs_[kDestinationFormat] = ~0u;
+  regs_[kSpurious] = kSpuriousReset;
+  for (unsigned lvt = kLvtTimer; lvt <= kLvtError; ++lvt) regs_[lvt] = kLvtReset;
+  errors_ = 0;
+  pending_ = 0;
+  period_ = 0;
+  set_expiry(kNoDeadline);
+}
+
+void VLocalApic::enter_mode() {
+  page_ = mode() == kXapic ? base_ & kBaseAddress : kNoPage;
+  if (mode() == kX2apic) {
+    regs_[kId] = index_;
+    regs_[kLogicalDestination] = static_cast<u32>(index_) >> 4 << 16 | 1u << (index_ & 15);
+    regs_[kCommandHigh] = 0;
+  } else {
+    regs_[kId] = static_cast<u32>(index_) << 24;
+  }
+}
+
+bool VLocalApic::set_base(u64 value) {
+  const unsigned next = value >> 10 & 3;
+  if ((value & kBaseReserved) != 0 || (kSuccessors[mode()] >> next & 1) == 0) return false;
+  const bool changed = next != mode();
+  base_ = value;
+  if (changed && next == kOff) reset_registers();
+  if (changed) enter_mode();
+  if (next == kXapic) page_ = value & kBaseAddress;
+  if (changed) bus_->host_.kick(index_);  // the 8259's output may reach it now
+  return true;
+}
+
+/// INIT, SDM 11.4.7.3: the mode and the id stay.
+void VLocalApic::initialise() {
+  if (index_ == 0) return bus_->host_.reset();
+  waiting_ = true;
+  reset_registers();
+  enter_mode();
+  bus_->host_.init(index_);
+}
+
+// ---- registers ----
+
+u32 VLocalApic::read_special(unsigned index) {
+  if (index == kCurrentCount) {
+    const u64 now = bus_->host_.now();
+    run_timer(now);
+    return current_count(now);
+  }
+  error(kIllegalRegister);
+  return 0;
+}
+
+void VLocalApic::write_register(unsigned index, u32 value) {
+  if (const Register* row = find(index, kXapic)) return (this->*row->write)(index, value & row->writable);
+  if (index >= kRegisters || (Tables::kReadOnly >> index & 1) == 0) error(kIllegalRegister);
+}
+
+std::optional<u64> VLocalApic::read_msr(u32 msr) {
+  const u32 index = msr - kFirstMsr;
+  if (mode() != kX2apic || index >= kRegisters) return std::nullopt;
+  if (index == kCommand) return u64{regs_[kCommandHigh]} << 32 | regs_[kCommand];
+  if (((kStored | u64{1} << kCurrentCount) >> index & 1) == 0) return std::nullopt;
+  return read_register(index);
+}
+
+bool VLocalApic::write_msr(u32 msr, u64 value) {
+  constexpr u32 kCommandBits = 0xc'cfff;
+  const u32 index = msr - kFirstMsr;
+  const u32 low = static_cast<u32>(value);
+  if (mode() != kX2apic) return false;
+  if (index == kCommand) {
+    if ((low & ~kCommandBits) != 0) return false;
+    regs_[kCommand] = low;
+    regs_[kCommandHigh] = static_cast<u32>(value >> 32);
+    send_command(low, regs_[kCommandHigh]);
+    return true;
+  }
+  const Register* row = find(index, kX2apic);
+  if (row == nullptr || (value & ~u64{row->writable}) != 0) return false;
+  (this->*row->write)(index, low);
+  return true;
+}
+
+void VLocalApic::write_task_priority(unsigned, u32 value) {
+  regs_[kTaskPriority] = value;
+  update();
+}
+
+// Pin 0 of the I/O APIC may pass the 8259's request on to the new logical destination.
+void VLocalApic::write_logical_destination(unsigned, u32 value) {
+  regs_[kLogicalDestination] = value;
+  bus_->host_.kick(index_);
+}
+
+void VLocalApic::write_destination_format(unsigned, u32 value) {
+  regs_[kDestinationFormat] = value | 0x0fff'ffff;
+  bus_->host_.kick(index_);
+}
+
+void VLocalApic::write_spurious(unsigned, u32 value) {
+  regs_[kSpurious] = value;
+  if (software_enabled()) return;
+  for (unsigned lvt = kLvtTimer; lvt <= kLvtError; ++lvt) regs_[lvt] |= kLvtMasked;
+  bus_->host_.deadline_changed(index_);
+}
+
+void VLocalApic::write_error_status(unsigned, u32) {
+  regs_[kErrorStatus] = errors_;
+  errors_ = 0;
+}
+
+void VLocalApic::error(u32 which) {
+  errors_ |= which;
+  const u32 entry = regs_[kLvtError];
+  const u8 vector = static_cast<u8>(entry);
+  // An illegal vector here would be an error again.
+  if ((entry & kLvtMasked) == 0 && vector >= kFirstLegalVector) accept(vector, false);
+}
+
+void VLocalApic::write_lvt(unsigned index, u32 value) {
+  if (!software_enabled()) value |= kLvtMasked;
+  regs_[index] = value;
+  if (index == kLvtLint0 && takes_8259()) bus_->host_.kick(index_);
+}
+
+// ---- sending ----
+
+void VLocalApic::write_command(unsigned, u32 value) {
+  regs_[kCommand] = value;
+  const u32 destination = regs_[kCommandHigh] >> 24;
+  const bool broadcast = destination == 0xff && (value & kCommandLogical) == 0;
+  send_command(value, broadcast ? ApicMessage::kBroadcast : destination);
+}
+
+void VLocalApic::write_self_ipi(unsigned, u32 value) {
+  send_command(value | u32{kSelf} << kShorthandShift | kCommandAssert, 0);
+}
+
+/// Combinations that SDM table 11-4 calls invalid send nothing.
+void VLocalApic::send_command(u32 command, u32 destination) {
+  const unsigned shorthand = command >> kShorthandShift & 3;
+  ApicMessage message{.destination = shorthand == kNoShorthand ? destination : ApicMessage::kBroadcast,
+                      .logical = (command & kCommandLogical) != 0,
+                      .delivery = delivery_mode(command),
+                      .vector = static_cast<u8>(command)};
+  const bool fixed = message.delivery == ApicDelivery::Fixed;
+  if ((fixed || message.delivery == ApicDelivery::LowestPriority) && message.vector < kFirstLegalVector)
+    return error(kSendIllegalVector);
+  // An INIT level de-assert only synchronised arbitration ids, in processors that are long gone.
+  if (message.delivery == ApicDelivery::Init && (command & (kCommandLevel | kCommandAssert)) == kCommandLevel) return;
+  if (shorthand == kSelf || shorthand == kAll) {
+    if (!fixed) return;
+    if (shorthand == kSelf) return accept(message.vector, false);
+  }
+  bus_->deliver(message, shorthand == kOthers ? index_ : LocalApicBus::kNobody);
+}
+
+// ---- receiving ----
+
+/// SDM 11.6.2.
+bool VLocalApic::matches(const ApicMessage& message) const {
+  if (!enabled()) return false;
+  const u32 destination = message.destination;
+  if (destination == ApicMessage::kBroadcast) return true;
+  if (!message.logical) return destination == index_;
+  const u32 own = regs_[kLogicalDestination];
+  if (mode() == kX2apic) return destination >> 16 == own >> 16 && (destination & own & 0xffff) != 0;
+  if (destination > 0xff) return false;
+  const u32 common = destination & own >> 24;
+  const u32 model = regs_[kDestinationFormat] >> 28;
+  if (model == 0xf) return common != 0;
+  const u32 cluster = destination >> 4;
+  return model == 0 && (cluster == 0xf || cluster == own >> 28) && (common & 0xf) != 0;
+}
+
+void VLocalApic::receive(const ApicMessage& message) {
+  switch (message.delivery) {
+    case ApicDelivery::Fixed:
+    case ApicDelivery::LowestPriority: return accept(message.vector, message.level);
+    case ApicDelivery::Nmi:
+      if (!waiting_) bus_->host_.nmi(index_);
+      return;
+    case ApicDelivery::Init: return initialise();
+    case ApicDelivery::StartUp:
+      if (waiting_) bus_->host_.start(index_, message.vector);
+      waiting_ = false;
+      return;
+    case ApicDelivery::Smi:
+    case ApicDelivery::Reserved:
+    case ApicDelivery::ExtInt: return;  // ExtINT is a wire of the 8259: see takes_8259() and VIoApic
+  }
+}
+
+/// The highest vector of the set of eight registers from `set` on, 0 for none (0 to 15 are never set).
+unsigned VLocalApic::highest(unsigned set) const {
+  for (unsigned word = 8; word-- > 0;) {
+    const u32 value = regs_[set + word];
+    if (value != 0) return word * 32 + 31 - static_cast<unsigned>(std::countl_zero(value));
+  }
+  return 0;
+}
+
+/// Processor priority and what it lets through, SDM 11.8.3.1.
+void VLocalApic::update() {
+  const u32 task = regs_[kTaskPriority];
+  const u32 service = highest(kInService);
+  const u32 priority = task >> 4 >= service >> 4 ? task : service & 0xf0;
+  regs_[kProcessorPriority] = priority;
+  const unsigned request = highest(kRequest);
+  const u8 pending = request >> 4 > priority >> 4 ? static_cast<u8>(request) : 0;
+  // Also when the vCPU's own EOI or lower task priority lets it through: nobody asks again without a kick.
+  const bool kick = pending != 0 && pending != pending_;
+  pending_ = pending;
+  if (kick) bus_->host_.kick(index_);
+}
+
+void VLocalApic::accept(u8 vector, bool level) {
+  if (!software_enabled() || !enabled()) return;
+  if (vector < kFirstLegalVector) return error(kReceiveIllegalVector);
+  const unsigned word = vector / 32;
+  const u32 mask = 1u << vector % 32;
+  if ((regs_[kRequest + word] & mask) != 0) return;
+  regs_[kRequest + word] |= mask;
+  regs_[kTriggerMode + word] = (regs_[kTriggerMode + word] & ~mask) | (level ? mask : 0);
+  update();
+}
+
+void VLocalApic::acknowledge() {
+  if (pending_ == 0) return;
+  const unsigned word = pending_ / 32;
+  const u32 mask = 1u << pending_ % 32;
+  regs_[kRequest + word] &= ~mask;
+  regs_[kInService + word] |= mask;
+  update();
+}
+
+void VLocalApic::write_end_of_interrupt(unsigned, u32) {
+  const unsigned vector = highest(kInService);
+  if (vector == 0) return;
+  const u32 mask = 1u << vector % 32;
+  regs_[kInService + vector / 32] &= ~mask;
+  update();
+  if ((regs_[kTriggerMode + vector / 32] & mask) != 0) bus_->listener_.end_of_interrupt(static_cast<u8>(vector));
+}
+
+bool VLocalApic::takes_8259() const {
+  if (!enabled()) return index_ == 0;
+  const u32 entry = regs_[kLvtLint0];
+  return (entry & kLvtMasked) == 0 && delivery_mode(entry) == ApicDelivery::ExtInt;
+}
+
+void VLocalApic::lint0_rises() {
+  const u32 entry = regs_[kLvtLint0];
+  if (!enabled() || (entry & kLvtMasked) != 0) return;
+  if (delivery_mode(entry) == ApicDelivery::Fixed) accept(static_cast<u8>(entry), false);
+  if (delivery_mode(entry) == ApicDelivery::Nmi) bus_->host_.nmi(index_);
+}
+
+// ---- timer, SDM 11.5.4 ----
+
+/// Bits 3, 1 and 0 give the power of two, less one, with 7 for 1.
+unsigned VLocalApic::divide_shift() const {
+  const u32 divide = regs_[kDivide];
+  return ((divide >> 1 & 4) + (divide & 3) + 1) & 7;
+}
+
+u32 VLocalApic::current_count(u64 now) const {
+  if (timer_mode() == kTscDeadline || expiry_ <= now || expiry_ == kNoDeadline) return 0;
+  const u64 unit = (u64{1} << divide_shift()) - 1;
+  return static_cast<u32>(std::min<u64>((expiry_ - now + unit) >> divide_shift(), regs_[kInitialCount]));
+}
+
+void VLocalApic::set_expiry(u64 expiry) {
+  if (expiry == expiry_) return;
+  expiry_ = expiry;
+  bus_->host_.deadline_changed(index_);
+}
+
+/// Counts down from `remaining`, then, in periodic mode, from the initial count.
+void VLocalApic::start_count(u64 now, u32 remaining) {
+  const auto ticks = [this](u32 count) { return u64{count} << divide_shift(); };
+  const bool periodic = timer_mode() == kPeriodic;
+  period_ = periodic ? std::max(ticks(regs_[kInitialCount]), bus_->minimum_period_) : 0;
+  set_expiry(remaining == 0 ? kNoDeadline : now + ticks(remaining));
+}
+
+void VLocalApic::run_timer(u64 now) {
+  if (expiry_ > now) return;
+  const u64 missed = period_ == 0 ? 0 : (now - expiry_) / period_;
+  set_expiry(period_ == 0 ? kNoDeadline : expiry_ + (missed + 1) * period_);
+  const u32 entry = regs_[kLvtTimer];
+  if ((entry & kLvtMasked) == 0) accept(static_cast<u8>(entry), false);
+}
+
+void VLocalApic::write_initial_count(unsigned, u32 value) {
+  if (timer_mode() == kTscDeadline) return;
+  regs_[kInitialCount] = value;
+  start_count(bus_->host_.now(), value);
+}
+
+void VLocalApic::write_divide(unsigned, u32 value) {
+  const u64 now = bus_->host_.now();
+  run_timer(now);
+  const u32 remaining = current_count(now);
+  regs_[kDivide] = value;
+  if (timer_mode() != kTscDeadline) start_count(now, remaining);
+}
+
+void VLocalApic::write_lvt_timer(unsigned, u32 value) {
+  const u64 now = bus_->host_.now();
+  run_timer(now);
+  const u32 remaining = current_count(now);
+  const u32 old_mode = timer_mode();
+  write_lvt(kLvtTimer, value);
+  if (timer_mode() == old_mode) return bus_->host_.deadline_changed(index_);
+  if (timer_mode() == kTscDeadline || old_mode == kTscDeadline) {
+    regs_[kInitialCount] = 0;
+    return start_count(now, 0);
+  }
+  start_count(now, remaining);
+}
+
+u64 VLocalApic::tsc_deadline() {
+  run_timer(bus_->host_.now());
+  return timer_mode() != kTscDeadline || expiry_ == kNoDeadline ? 0 : expiry_;
+}
+
+void VLocalApic::set_tsc_deadline(u64 value) {
+  if (timer_mode() != kTscDeadline) return;
+  set_expiry(value == 0 ? kNoDeadline : value);
+  run_timer(bus_->host_.now());
+}
+
+// ---- bus ----
+
+LocalApicBus::LocalApicBus(PcHost& host, EndOfInterruptListener& listener, unsigned vcpus, u64 tsc_hz)
+    : host_(host),
+      listener_(listener),
+      count_(vcpus),
+      minimum_period_(tsc_hz / 1'000'000 * kMinimumTimerPeriodMicroseconds) {
+  for (unsigned vcpu = 0; vcpu < kMaxPcVcpus; ++vcpu) apics_[vcpu].attach(*this, vcpu);
+  power_on();
+}
+
+void LocalApicBus::power_on() {
+  for (unsigned vcpu = 0; vcpu < count_; ++vcpu) apics_[vcpu].power_on();
+}
+
+bool LocalApicBus::deliver(const ApicMessage& message, unsigned excluded) {
+  const bool one = message.delivery == ApicDelivery::LowestPriority;
+  VLocalApic* best = nullptr;
+  bool accepted = false;
+  // Starting after the last one chosen makes equals take turns.
+  unsigned vcpu = last_chosen_;
+  for (unsigned i = 0; i < count_; ++i) {
+    vcpu = vcpu + 1 < count_ ? vcpu + 1 : 0;
+    VLocalApic& apic = apics_[vcpu];
+    if (vcpu == excluded || !apic.matches(message)) continue;
+    accepted |= apic.accepts();
+    if (!one) {
+      apic.receive(message);
+    } else if (apic.accepts() && (best == nullptr || apic.processor_priority() < best->processor_priority())) {
+      best = &apic;
+      last_chosen_ = vcpu;
+    }
+  }
+  if (best != nullptr) best->receive(message);
+  return accepted;
+}
+
+}  // namespace hv

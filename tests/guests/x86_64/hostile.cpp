@@ -1,0 +1,204 @@
+// A guest that tries everything: reads every model-specific register, port and CPUID leaf, touches addresses that are not its
+// own, executes what it was not promised, and writes random values wherever a write does not end the VM by design.
+#include <cstdint>
+#include <initializer_list>
+
+namespace {
+
+using u8 = std::uint8_t;
+using u16 = std::uint16_t;
+using u32 = std::uint32_t;
+using u64 = std::uint64_t;
+
+constexpr u16 kSerial = 0x3f8;
+constexpr u16 kPowerManagementControl = 0x604;
+constexpr u16 kPowerOff = 0x3400;  // SLP_TYP 5, SLP_EN
+constexpr u64 kFirstGiB = u64{1} << 30;
+
+u32 faults;
+u64 random_state = 0x9e37'79b9'7f4a'7c15;
+volatile u64 resume_address;  ///< where a fault continues
+
+u64 random() {
+  random_state ^= random_state << 13;
+  random_state ^= random_state >> 7;
+  random_state ^= random_state << 17;
+  return random_state;
+}
+
+void out8(u16 port, u8 value) { asm volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
+void out32(u16 port, u32 value) { asm volatile("outl %0, %1" : : "a"(value), "Nd"(port)); }
+void out16(u16 port, u16 value) { asm volatile("outw %0, %1" : : "a"(value), "Nd"(port)); }
+u8 in8(u16 port) {
+  u8 value;
+  asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+  return value;
+}
+u32 in32(u16 port) {
+  u32 value;
+  asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
+  return value;
+}
+
+void put(char c) {
+  while ((in8(kSerial + 5) & 0x20) == 0) {
+  }
+  out8(kSerial, static_cast<u8>(c));
+}
+void print(const char* text) {
+  for (; *text != '\0'; ++text) put(*text);
+}
+void print_number(u64 n) {
+  if (n >= 10) print_number(n / 10);
+  put(static_cast<char>('0' + n % 10));
+}
+
+struct [[gnu::packed]] Gate {
+  u16 offset_low;
+  u16 selector;
+  u16 flags;
+  u16 offset_middle;
+  u32 offset_high;
+  u32 reserved;
+};
+Gate table[256];
+extern "C" u8 handlers[];
+
+void install_handlers() {
+  for (u32 vector = 0; vector < 256; ++vector) {
+    const u64 address = reinterpret_cast<u64>(handlers) + 16 * vector;
+    table[vector] = {static_cast<u16>(address), 8, 0x8e00, static_cast<u16>(address >> 16), static_cast<u32>(address >> 32), 0};
+  }
+  struct [[gnu::packed]] {
+    u16 limit;
+    u64 base;
+  } const pointer = {sizeof(table) - 1, reinterpret_cast<u64>(table)};
+  asm volatile("lidt %0" : : "m"(pointer));
+}
+
+// Where an instruction faults, the handler goes on at the label behind it.
+#define TRY_INSTRUCTION(text, ...)                                                     \
+  asm volatile("leaq 1f(%%rip), %%r15\n movq %%r15, %0\n" text "\n1:" : "=m"(resume_address) __VA_ARGS__)
+
+void read_msr(u32 index) { TRY_INSTRUCTION("rdmsr", : "c"(index) : "rax", "rdx", "r15", "memory"); }
+void write_msr(u32 index, u64 value) {
+  TRY_INSTRUCTION("wrmsr", : "c"(index), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32)) : "r15", "memory");
+}
+
+// EFER and the segment bases would be this program's own undoing; so would turning its interrupt controller off.
+bool is_vital_msr(u32 index) { return index == 0x1b || index == 0xc000'0080 || (index >= 0xc000'0100 && index <= 0xc000'0102); }
+
+void try_msrs() {
+  constexpr u32 kRanges[][2] = {{0, 0x2000}, {0x4000'0000, 0x4000'0200}, {0x4b56'4d00, 0x4b56'4d10}, {0xc000'0000, 0xc000'0400},
+                                {0xc001'0000, 0xc001'1100}};
+  for (const auto& range : kRanges) {
+    for (u32 index = range[0]; index < range[1]; ++index) {
+      read_msr(index);
+      if (!is_vital_msr(index)) write_msr(index, random());
+    }
+  }
+  for (u32 i = 0; i < 2000; ++i) {
+    const u32 index = static_cast<u32>(random());
+    if (!is_vital_msr(index)) write_msr(index, random());
+  }
+}
+
+// Reset, power-off, A20 and the exit device end the VM, as they should.
+bool ends_the_vm(u16 port) {
+  return port == 0x64 || port == 0x92 || (port >= 0xf1 && port <= 0xf7) || (port >= 0x601 && port <= 0x607) || (port >= 0xcf6 && port <= 0xcf9) ||
+         (port >= 0x61 && port <= 0x63) || (port >= 0x8f && port <= 0x91);
+}
+
+void try_ports() {
+  for (u32 port = 0; port < 0x1'0000; port += port < 0x1000 ? 1 : 37) {
+    in8(static_cast<u16>(port));
+    in32(static_cast<u16>(port));
+  }
+  for (u32 i = 0; i < 4000; ++i) {
+    const u16 port = static_cast<u16>(random() & (i % 2 == 0 ? 0xfff : 0xffff));
+    if (ends_the_vm(port) || (port >= kSerial - 3 && port < kSerial + 8)) continue;
+    i % 3 == 0 ? out32(port, static_cast<u32>(random())) : out8(port, static_cast<u8>(random()));
+  }
+}
+
+void try_cpuid() {
+  for (const u32 base : {0u, 0x4000'0000u, 0x4000'0100u, 0x8000'0000u, 0xffff'ff00u}) {
+    for (u32 leaf = base; leaf != base + 64 && leaf >= base; ++leaf) {
+      for (u32 subleaf = 0; subleaf < 4; ++subleaf) {
+        u32 a = leaf, b, c = subleaf, d;
+        asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+      }
+    }
+  }
+}
+
+// Everything between its memory and 4 GiB that is not its own local APIC or I/O APIC's configuration.
+void try_addresses() {
+  for (u32 i = 0; i < 3000; ++i) {
+    const u64 address = kFirstGiB + random() % (3 * kFirstGiB - 16);
+    if (i % 2 == 0) {
+      (void)*reinterpret_cast<volatile u32*>(address & ~u64{3});
+    } else {
+      *reinterpret_cast<volatile u8*>(address) = static_cast<u8>(random());
+    }
+  }
+  for (u64 page : {0xfec0'0000ull, 0xfee0'0000ull, 0xfed0'0000ull}) {
+    for (u32 offset = 0; offset < 4096; offset += 4) (void)*reinterpret_cast<volatile u32*>(page + offset);
+  }
+  for (u32 i = 0; i < 500; ++i) {
+    const u32 offset = static_cast<u32>(random() & 0xff0);
+    // Commands would reset this very CPU; the timer, the vectors and the rest may be anything.
+    if (offset != 0x300 && offset != 0x310) *reinterpret_cast<volatile u32*>(0xfee0'0000 + offset) = static_cast<u32>(random());
+    *reinterpret_cast<volatile u32*>(0xfec0'0000) = static_cast<u32>(random() & 0x3f);
+    *reinterpret_cast<volatile u32*>(0xfec0'0010) = static_cast<u32>(random()) | 1 << 16;
+  }
+}
+
+void try_instructions() {
+  TRY_INSTRUCTION("vmrun", : "a"(0x1000) : "r15", "memory");
+  TRY_INSTRUCTION("vmload", : "a"(0x1000) : "r15", "memory");
+  TRY_INSTRUCTION("vmsave", : "a"(0x1000) : "r15", "memory");
+  TRY_INSTRUCTION("stgi", : : "r15", "memory");
+  TRY_INSTRUCTION("clgi", : : "r15", "memory");
+  TRY_INSTRUCTION("skinit", : "a"(0) : "r15", "memory");
+  TRY_INSTRUCTION("invlpga", : "a"(0), "c"(0) : "r15", "memory");
+  TRY_INSTRUCTION("vmmcall", : "a"(random()) : "r15", "memory");
+  TRY_INSTRUCTION("vmcall", : "a"(random()) : "r15", "memory");
+  TRY_INSTRUCTION("vmlaunch", : : "r15", "memory");
+  TRY_INSTRUCTION("vmxoff", : : "r15", "memory");
+  TRY_INSTRUCTION("monitor", : "a"(0x1000), "c"(0), "d"(0) : "r15", "memory");
+  TRY_INSTRUCTION("mwait", : "a"(0), "c"(0) : "r15", "memory");
+  TRY_INSTRUCTION("rdpmc", : "c"(0) : "rax", "rdx", "r15", "memory");
+  TRY_INSTRUCTION("rsm", : : "r15", "memory");
+  TRY_INSTRUCTION("invd", : : "r15", "memory");
+  TRY_INSTRUCTION("wbinvd", : : "r15", "memory");
+  TRY_INSTRUCTION("xsetbv", : "c"(0), "a"(~0u), "d"(~0u) : "r15", "memory");
+  TRY_INSTRUCTION("xsetbv", : "c"(7), "a"(1), "d"(0) : "r15", "memory");
+  TRY_INSTRUCTION("movq %1, %%cr4", : "r"(u64{1} << 13 | 0x20) : "r15", "memory");
+  TRY_INSTRUCTION("movq %1, %%cr8", : "r"(u64{15}) : "r15", "memory");
+}
+
+}  // namespace
+
+extern "C" void guest_interrupt(u64 vector, u64* rip) {
+  if (vector >= 32) {
+    *reinterpret_cast<volatile u32*>(0xfee0'00b0) = 0;
+    return;
+  }
+  ++faults;
+  *rip = resume_address;
+}
+
+extern "C" void guest_main(u32, u64) {
+  install_handlers();
+  print("hostile: hello\n");
+  try_cpuid();
+  try_instructions();
+  try_msrs();
+  try_ports();
+  try_addresses();
+  print("hostile: ");
+  print_number(faults);
+  print(" faults taken, still here\n");
+  out16(kPowerManagementControl, kPowerOff);
+}

@@ -1,0 +1,470 @@
+// What a vCPU does with each exit, and what it delivers before each entry: backend and VM are played by the test.
+#include "hypervisor/vcpu/x86_64/exits.hpp"
+
+#include <gmock/gmock.h>
+
+#include <deque>
+
+#include "hypervisor/vcpu/x86_64/arch_vcpu.hpp"
+#include "hypervisor/vcpu/x86_64/architecture.hpp"
+#include "hypervisor/vcpu/x86_64/events.hpp"
+#include "hypervisor/vcpu/x86_64/xstate.hpp"
+#include "kernel/log/log.hpp"
+#include "tests/unit/vcpu/x86_64/fake_vcpu_hardware.hpp"
+#include "tests/unit/vcpu/x86_64/guest_tables.hpp"
+
+namespace hv {
+namespace {
+
+using namespace x86;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+/// A CPU without a guest: it is left for the reasons in `exits`, one after the other.
+class FakeBackend final : public VcpuBackend {
+ public:
+  void load(unsigned) override {}
+  void put() override {}
+  const VmExit& enter(GuestRegisters&) override {
+    ++entries;
+    injected = event;
+    event = {};
+    exit_ = exits.front();
+    exits.pop_front();
+    if (exit_.reason == ExitReason::InterruptWindow) window = false;
+    return exit_;
+  }
+  void complete_instruction(GuestRegisters& registers, unsigned length) override { registers.rip += length; }
+
+  u64 read(GuestRegister which) const override {
+    const auto found = values.find(which);
+    return found == values.end() ? 0 : found->second;
+  }
+  void write(GuestRegister which, u64 value) override { values[which] = value; }
+  SegmentState segment(SegmentRegister which) const override {
+    const auto found = segments.find(which);
+    return found == segments.end() ? SegmentState{} : found->second;
+  }
+  void set_segment(SegmentRegister which, const SegmentState& state) override { segments[which] = state; }
+  TableState table(DescriptorTable) const override { return {}; }
+  void set_table(DescriptorTable, const TableState&) override {}
+  unsigned privilege() const override { return level; }
+  void set_privilege(unsigned value) override { level = value; }
+
+  bool inject_exception(u8 vector, std::optional<u32> error_code) override {
+    const auto combined = combine(event, Event::of(Event::Type::Exception, vector, error_code));
+    if (combined) event = *combined;
+    return combined.has_value();
+  }
+  void inject_interrupt(u8 vector) override { event = Event::of(Event::Type::Interrupt, vector); }
+  void inject_nmi() override { event = Event::of(Event::Type::Nmi, Vector::kNmi); }
+  bool can_take_interrupt(const GuestRegisters& registers) const override {
+    return (registers.rflags & Rflags::kIf) != 0 && !event.valid();
+  }
+  bool can_take_nmi(const GuestRegisters&) const override { return !nmi_masked && !event.valid(); }
+  void request_interrupt_window() override { window = true; }
+  void request_nmi_window() override { nmi_window = true; }
+  void reset_events() override { event = {}; }
+  void set_tsc_offset(u64) override {}
+
+  std::deque<VmExit> exits;
+  std::map<GuestRegister, u64> values;
+  std::map<SegmentRegister, SegmentState> segments;
+  unsigned level = 0;
+  Event event{};     ///< to be injected
+  Event injected{};  ///< at the last entry
+  bool window = false, nmi_window = false, nmi_masked = false;
+  unsigned entries = 0;
+};
+
+class FakeMachine final : public Virtualization {
+ public:
+  std::string_view name() const override { return "fake"; }
+  mm::NestedCapabilities nested() const override { return {.physical_bits = 40}; }
+  Result<void> init_cpu(unsigned) override { return {}; }
+  Result<mm::Box<VcpuBackend>> create_vcpu(mm::ObjectAllocator& heap, VmFrames&, const VcpuSettings&) override {
+    mm::Box<FakeBackend> made = TRY(mm::make_box<FakeBackend>(heap));
+    backend = made.get();
+    return mm::Box<VcpuBackend>(std::move(made));
+  }
+  FakeBackend* backend = nullptr;
+};
+
+class HostHeap final : public mm::ObjectAllocator {
+ public:
+  Result<std::byte*> allocate(usize bytes, usize alignment) override {
+    return static_cast<std::byte*>(std::aligned_alloc(alignment, align_up(bytes, alignment)));
+  }
+  void free(std::byte* storage) override { std::free(storage); }
+};
+
+/// Remembers what it is asked.
+class FakeVm final : public VmServices {
+ public:
+  explicit FakeVm(GuestMemory& memory) : memory_(memory) {}
+
+  std::string_view name() const override { return "test"; }
+  unsigned index_of(const Vcpu&) const override { return 0; }
+  GuestMemory& memory() override { return memory_; }
+  CpuidResult cpuid(Vcpu&, u32 leaf, u32 subleaf) override { return {leaf + 1, leaf + 2, subleaf + 3, 0xffff'ffff}; }
+  Result<u64> msr_read(Vcpu&, u32 index) override {
+    if (index != kMsr) return fail(Error::NotFound);
+    return 0x1122'3344'5566'7788;
+  }
+  bool msr_write(Vcpu&, u32 index, u64 value) override {
+    msr = value;
+    return index == kMsr;
+  }
+  u32 port_in(Vcpu&, u16 port, u32 size) override {
+    calls.push_back("in " + std::to_string(port) + "/" + std::to_string(size));
+    return 0xa1b2'c3d4;
+  }
+  void port_out(Vcpu&, u16 port, u32 size, u32 value) override {
+    calls.push_back("out " + std::to_string(port) + "/" + std::to_string(size) + " " + std::to_string(value));
+  }
+  std::optional<u64> mmio_read(Vcpu&, Gpa address, u32) override {
+    calls.push_back("read " + std::to_string(address.value()));
+    return mmio;
+  }
+  bool mmio_write(Vcpu&, Gpa address, u32, u64 value) override {
+    calls.push_back("write " + std::to_string(address.value()) + " " + std::to_string(value));
+    return mmio.has_value();
+  }
+  u8 task_priority(Vcpu&) override { return priority; }
+  void set_task_priority(Vcpu&, u8 value) override { priority = value; }
+  bool interrupt_pending(Vcpu&) override { return !pending.empty(); }
+  std::optional<u8> take_interrupt(Vcpu&) override {
+    if (pending.empty()) return std::nullopt;
+    const u8 vector = pending.front();
+    pending.pop_front();
+    return vector;
+  }
+  void report_wait(Vcpu&, u64) override {}
+  void arm_timer(Vcpu&) override {}
+  void cancel_timer(Vcpu&) override {}
+  void wait(Vcpu&) override { ++waits; }
+  void yield(Vcpu&) override { ++yields; }
+  void crashed(Vcpu&) override { ++crashes; }
+  void handle_interrupts(Cpu&) override { ++interrupts; }
+
+  static constexpr u32 kMsr = 0x1b;
+  std::vector<std::string> calls;
+  std::optional<u64> mmio = 0x7777'7777;
+  std::deque<u8> pending;
+  u64 msr = 0;
+  u8 priority = 0;
+  unsigned waits = 0, yields = 0, crashes = 0, interrupts = 0;
+
+ private:
+  GuestMemory& memory_;
+};
+
+struct ExitsTest : test::GuestTables {
+  static constexpr u64 kCode = 0x8000;
+
+  ExitsTest() {
+    EXPECT_TRUE(vcpu.create(machine, heap, frames, {.translation = translation, .port_permissions = Hpa(0)}, xcr0::kSwitched));
+    vcpu.reset({.mode = StartState::Mode::Long64, .rip = kCode, .cr3 = 0x1000});
+    map(kCode, kCode);
+    vcpu.load(0);
+  }
+
+  FakeBackend& cpu() { return *machine.backend; }
+  GuestRegisters& r() { return vcpu.registers; }
+
+  void run(VmExit exit) {
+    cpu().exits.push_back(exit);
+    vcpu.run_guest(host_cpu);
+  }
+  void run(ExitReason reason, u8 length = 0) { run({.reason = reason, .instruction_length = length}); }
+  void code(std::initializer_list<u8> bytes) {
+    u64 at = kCode;
+    for (const u8 byte : bytes) put(at++, byte);
+  }
+  VmExit fault(u64 address, bool write) { return {.reason = ExitReason::NestedFault, .fault = {.address = Gpa(address), .write = write}}; }
+  void expect_exception(u8 vector, std::optional<u32> error_code = {}) {
+    EXPECT_EQ(cpu().event.encoded(), Event::of(Event::Type::Exception, vector, error_code).encoded());
+    EXPECT_EQ(r().rip, kCode) << "the instruction has not been executed";
+  }
+
+  alignas(64) std::byte nobody[64];
+  Vcpu& owner = *reinterpret_cast<Vcpu*>(nobody);      // only its address is used
+  Cpu& host_cpu = *reinterpret_cast<Cpu*>(nobody);
+  vcpu_test::HostFrames frames;
+  HostHeap heap;
+  FakeMachine machine;
+  NestedPaging translation = *NestedPaging::create(Gpa(0xffff'ffff), {.physical_bits = 40}, frames);
+  FakeVm vm{memory};
+  ArchVcpu vcpu{owner, vm};
+};
+
+// ---- instructions ----
+
+TEST_F(ExitsTest, AnswersCpuidWithThirtyTwoBitValues) {
+  r()[Gpr::Rax] = 0xdead'0000'0000'0007;
+  r()[Gpr::Rcx] = 0xdead'0000'0000'0001;
+  run(ExitReason::Cpuid, 2);
+  EXPECT_EQ(r()[Gpr::Rax], 8u);
+  EXPECT_EQ(r()[Gpr::Rbx], 9u);
+  EXPECT_EQ(r()[Gpr::Rcx], 4u);
+  EXPECT_EQ(r()[Gpr::Rdx], 0xffff'ffffu);
+  EXPECT_EQ(r().rip, kCode + 2);
+}
+
+TEST_F(ExitsTest, ReadsAndWritesMsrsInTwoHalves) {
+  r()[Gpr::Rcx] = 0xffff'ffff'0000'001b;
+  run(ExitReason::MsrRead, 2);
+  EXPECT_EQ(r()[Gpr::Rax], 0x5566'7788u);
+  EXPECT_EQ(r()[Gpr::Rdx], 0x1122'3344u);
+  r()[Gpr::Rax] = 0xffff'ffff'0000'0001;
+  r()[Gpr::Rdx] = 0xffff'ffff'0000'0002;
+  run(ExitReason::MsrWrite, 2);
+  EXPECT_EQ(vm.msr, 0x2'0000'0001u);
+  EXPECT_EQ(r().rip, kCode + 4);
+}
+
+TEST_F(ExitsTest, MsrsThatDoNotExistFault) {
+  r()[Gpr::Rcx] = 0x1234;
+  run(ExitReason::MsrRead, 2);
+  expect_exception(Vector::kGeneralProtection, 0);
+  cpu().event = {};
+  run(ExitReason::MsrWrite, 2);
+  expect_exception(Vector::kGeneralProtection, 0);
+}
+
+TEST_F(ExitsTest, AcceptsOnlyValidXcr0FromTheMostPrivileged) {
+  struct Case {
+    u64 rcx, value;
+    unsigned level;
+    bool good;
+  };
+  constexpr Case kCases[] = {{0, 7, 0, true}, {0, 1, 0, true}, {1, 7, 0, false}, {0, 7, 3, false}, {0, 0, 0, false}, {0, 5, 0, false}, {0, 0x207, 0, false}};
+  for (const Case& c : kCases) {
+    r().rip = kCode;
+    r()[Gpr::Rcx] = c.rcx, r()[Gpr::Rax] = c.value, r()[Gpr::Rdx] = 0;
+    cpu().level = c.level;
+    cpu().event = {};
+    const u64 before = vcpu.xcr0();
+    run(ExitReason::Xsetbv, 3);
+    EXPECT_EQ(vcpu.xcr0(), c.good ? c.value : before);
+    EXPECT_EQ(cpu().event.valid(), !c.good) << c.value;
+  }
+}
+
+TEST_F(ExitsTest, WhatAGuestWasNotPromisedFaults) {
+  run(ExitReason::UndefinedInstruction);
+  expect_exception(Vector::kInvalidOpcode);
+  cpu().event = {};
+  run(ExitReason::ProtectedInstruction);
+  expect_exception(Vector::kGeneralProtection, 0);
+}
+
+TEST_F(ExitsTest, HypercallsAreUnknown) {
+  run(ExitReason::Hypercall, 3);
+  EXPECT_EQ(r()[Gpr::Rax], static_cast<u64>(-1000));
+  EXPECT_EQ(r().rip, kCode + 3);
+}
+
+TEST_F(ExitsTest, CachesAreNeverInvalidated) {
+  run(ExitReason::CacheInvalidation, 2);
+  EXPECT_EQ(r().rip, kCode + 2);
+  run(ExitReason::Pause, 2);
+  EXPECT_EQ(vm.yields, 1u);
+}
+
+// ---- devices ----
+
+TEST_F(ExitsTest, PortsChangeOnlyWhatTheirSizeCovers) {
+  const auto in = [&](u8 size) {
+    r()[Gpr::Rax] = 0x1111'1111'1111'1111;
+    run({.reason = ExitReason::PortIo, .instruction_length = 1, .port = {.port = 0x60, .size = size, .in = true}});
+    return r()[Gpr::Rax];
+  };
+  EXPECT_EQ(in(1), 0x1111'1111'1111'11d4u);
+  EXPECT_EQ(in(2), 0x1111'1111'1111'c3d4u);
+  EXPECT_EQ(in(4), 0xa1b2'c3d4u);
+  r()[Gpr::Rax] = 0x1234'5678;
+  run({.reason = ExitReason::PortIo, .instruction_length = 1, .port = {.port = 0x80, .size = 1}});
+  EXPECT_EQ(vm.calls.back(), "out 128/1 120");
+}
+
+TEST_F(ExitsTest, EmulatesDeviceAccesses) {
+  map(0x10'0000, 0xfee0'0000);
+  code({0x8b, 0x43, 0x20});  // mov 0x20(%rbx), %eax
+  r()[Gpr::Rbx] = 0x10'0000;
+  run(fault(0xfee0'0020, false));
+  EXPECT_EQ(r()[Gpr::Rax], 0x7777'7777u);
+  EXPECT_EQ(r().rip, kCode + 3);
+  EXPECT_THAT(vm.calls, ElementsAre("read " + std::to_string(0xfee0'0020)));
+}
+
+TEST_F(ExitsTest, NobodyAnswersWithAllOnes) {
+  vm.mmio.reset();
+  code({0x8b, 0x03});  // mov (%rbx), %eax
+  map(0x10'0000, 0xd000'0000);
+  r()[Gpr::Rbx] = 0x10'0000;
+  run(fault(0xd000'0000, false));
+  EXPECT_EQ(r()[Gpr::Rax], 0xffff'ffffu);
+  EXPECT_EQ(vm.crashes, 0u);
+}
+
+TEST_F(ExitsTest, StringPortAccessesMoveMemory) {
+  code({0x6e});  // outsb
+  map(0x9000, 0x9000);
+  put<u8>(0x9000, 0x41);
+  r()[Gpr::Rsi] = 0x9000;
+  r()[Gpr::Rdx] = 0x3f8;
+  run({.reason = ExitReason::PortIo, .instruction_length = 1, .port = {.port = 0x3f8, .size = 1, .string = true}});
+  EXPECT_THAT(vm.calls, ElementsAre("out 1016/1 65"));
+  EXPECT_EQ(r()[Gpr::Rsi], 0x9001u);
+  EXPECT_EQ(r().rip, kCode + 1);
+}
+
+TEST_F(ExitsTest, AnOperandThatIsNotMappedIsTheGuestsPageFault) {
+  code({0x6e});  // outsb, from a page that the guest has just unmapped
+  r()[Gpr::Rsi] = 0x9000;
+  run({.reason = ExitReason::PortIo, .instruction_length = 1, .port = {.port = 0x3f8, .size = 1, .string = true}});
+  expect_exception(Vector::kPageFault, 0);
+  EXPECT_EQ(cpu().read(GuestRegister::Cr2), 0x9000u);
+  EXPECT_THAT(vm.calls, IsEmpty());
+}
+
+TEST_F(ExitsTest, DecodesMovesToCr8WhenTheCpuDoesNotSayWhichRegister) {
+  code({0x44, 0x0f, 0x22, 0xc2});  // mov %rdx, %cr8
+  r()[Gpr::Rdx] = 9;
+  run({.reason = ExitReason::TaskPriority, .task_priority = {.write = true}});
+  EXPECT_EQ(vm.priority, 9);
+  EXPECT_EQ(r().rip, kCode + 4);
+}
+
+TEST_F(ExitsTest, Cr8HasFourBits) {
+  r()[Gpr::R9] = 16;
+  run({.reason = ExitReason::TaskPriority, .instruction_length = 4, .task_priority = {.write = true, .which = Gpr::R9}});
+  expect_exception(Vector::kGeneralProtection, 0);
+  cpu().event = {};
+  vm.priority = 5;
+  run({.reason = ExitReason::TaskPriority, .instruction_length = 4, .task_priority = {.which = Gpr::R9}});
+  EXPECT_EQ(r()[Gpr::R9], 5u);
+}
+
+// ---- the end of a guest ----
+
+TEST_F(ExitsTest, WhatCannotGoOnStopsItsVmWithAReport) {
+  for (const ExitReason reason : {ExitReason::Shutdown, ExitReason::TaskSwitch, ExitReason::InvalidState, ExitReason::Unexpected}) {
+    const unsigned before = vm.crashes;
+    run(reason);
+    EXPECT_EQ(vm.crashes, before + 1);
+  }
+  std::array<char, log::kRingSize> buffer;
+  EXPECT_THAT(std::string(log::recent(buffer)), HasSubstr("VM test, vCPU 0: a triple fault (exit 0x0"));
+  EXPECT_THAT(std::string(log::recent(buffer)), HasSubstr("  rip 0x8000  rflags 0x2  cr0 0x80000031"));
+}
+
+TEST_F(ExitsTest, EventsThatCannotBeDeliveredStopTheVm) {
+  run({.reason = ExitReason::NestedFault, .during_delivery = true, .fault = {.address = Gpa(0xd000'0000)}});
+  EXPECT_EQ(vm.crashes, 1u);
+  run({.reason = ExitReason::NestedFault, .fault = {.address = Gpa(0xd000'0000), .on_walk = true}});
+  EXPECT_EQ(vm.crashes, 2u);
+}
+
+TEST_F(ExitsTest, CodeOutsideMemoryStopsTheVm) {
+  map(kCode, 0xd000'0000);
+  run(fault(0xd000'0000, false));
+  EXPECT_EQ(vm.crashes, 1u);
+  EXPECT_EQ(cpu().entries, 1u);
+}
+
+TEST_F(ExitsTest, AFaultInTheDeliveryOfADoubleFaultStopsTheVm) {
+  cpu().exits.push_back({.reason = ExitReason::ProtectedInstruction});
+  cpu().event = {};
+  cpu().enter(r());
+  cpu().event = Event::of(Event::Type::Exception, Vector::kDoubleFault, 0);
+  vcpu.inject(Vector::kGeneralProtection, 0);
+  EXPECT_EQ(vm.crashes, 1u);
+}
+
+// ---- before the entry ----
+
+TEST_F(ExitsTest, DeliversOneInterruptAtATime) {
+  r().rflags |= Rflags::kIf;
+  vm.pending = {0x31, 0x30};
+  vcpu.interrupts_changed();
+  run(ExitReason::Handled);
+  EXPECT_EQ(cpu().injected.vector(), 0x31);
+  run(ExitReason::Handled);
+  EXPECT_EQ(cpu().injected.vector(), 0x30);
+  run(ExitReason::Handled);
+  EXPECT_FALSE(cpu().injected.valid());
+}
+
+TEST_F(ExitsTest, WaitsForTheWindowWhenInterruptsAreOff) {
+  vm.pending = {0x31};
+  vcpu.interrupts_changed();
+  run(ExitReason::Handled);
+  EXPECT_TRUE(cpu().window);
+  EXPECT_FALSE(cpu().injected.valid());
+  r().rflags |= Rflags::kIf;
+  run(ExitReason::InterruptWindow);
+  EXPECT_EQ(cpu().injected.vector(), 0x31) << "another exit was as good as the window's own";
+  run(ExitReason::Handled);
+  EXPECT_FALSE(cpu().injected.valid());
+}
+
+TEST_F(ExitsTest, AnEventThatIsRepeatedGoesFirst) {
+  r().rflags |= Rflags::kIf;
+  vm.pending = {0x31};
+  vcpu.interrupts_changed();
+  cpu().event = Event::of(Event::Type::Interrupt, 0x50);
+  run(ExitReason::Handled);
+  EXPECT_EQ(cpu().injected.vector(), 0x50);
+  run(ExitReason::Handled);
+  EXPECT_EQ(cpu().injected.vector(), 0x31);
+}
+
+TEST_F(ExitsTest, NmisComeFirstAndWaitForTheirWindow) {
+  vcpu.post_nmi();
+  run(ExitReason::Handled);
+  EXPECT_EQ(cpu().injected.type(), Event::Type::Nmi);
+  cpu().nmi_masked = true;
+  vcpu.post_nmi();
+  run(ExitReason::Handled);
+  EXPECT_TRUE(cpu().nmi_window);
+  cpu().nmi_masked = false;
+  run(ExitReason::NmiWindow);
+  EXPECT_EQ(cpu().injected.type(), Event::Type::Nmi);
+}
+
+TEST_F(ExitsTest, AHaltedVcpuWaitsUntilItHasAReasonToGoOn) {
+  run(ExitReason::Hlt, 1);
+  EXPECT_EQ(r().rip, kCode + 1);
+  vcpu.run_guest(host_cpu);
+  EXPECT_EQ(vm.waits, 1u);
+  vm.pending = {0x31};
+  vcpu.run_guest(host_cpu);
+  EXPECT_EQ(vm.waits, 2u) << "its interrupts are off";
+  EXPECT_EQ(cpu().entries, 1u);
+  vcpu.post_nmi();
+  run(ExitReason::Handled);
+  EXPECT_EQ(cpu().injected.type(), Event::Type::Nmi);
+}
+
+TEST_F(ExitsTest, PhysicalInterruptsAreTheHosts) {
+  run(ExitReason::Interrupt);
+  EXPECT_EQ(vm.interrupts, 1u);
+}
+
+TEST_F(ExitsTest, AStartForgetsTheLifeBefore) {
+  run(ExitReason::Hlt, 1);
+  vcpu.post_nmi();
+  vcpu.put();
+  vcpu.reset({.mode = StartState::Mode::Real16, .real_segment = 0x9f00});
+  vcpu.load(0);
+  run(ExitReason::Handled);
+  EXPECT_FALSE(cpu().injected.valid());
+  EXPECT_EQ(vm.waits, 0u);
+  EXPECT_EQ(cpu().segment(SegmentRegister::Cs).base, 0x9'f000u);
+}
+
+}  // namespace
+}  // namespace hv
