@@ -78,6 +78,9 @@ constexpr std::array kAppGdbExamples{Example{"app gdb hello", "a debug build und
 constexpr std::array kAppInitExamples{Example{"app init hello --cpp", "a program in C++"}};
 constexpr std::array kAppCleanExamples{Example{"app clean hello", "remove hello/app_build"}};
 
+constexpr std::array kAppPkgExamples{Example{"app pkg", "what to use instead"}};
+constexpr std::array kAppConfigExamples{Example{"app config", "what to use instead"}};
+
 constexpr std::array kAppCommands{
     Command{"build", "Build the application", "", kAppBuildExamples, &declare_app_build},
     Command{"run", "Build the application and run it", "The exit status is the program's.", kAppRunExamples, &declare_app_run, {}, true},
@@ -87,8 +90,8 @@ constexpr std::array kAppCommands{
     Command{"gdb", "Build for debugging and start gdb; with [os], QEMU waits for it", "", kAppGdbExamples, &declare_app_gdb, {}, true},
     Command{"init", "Make a new application", "", kAppInitExamples, &declare_app_init},
     Command{"clean", "Remove what was built", "", kAppCleanExamples, &declare_app_clean},
-    Command{"pkg", "Not here: says what to use instead", "", {}, &declare_app_pkg},
-    Command{"config", "Not here: says what to use instead", "", {}, &declare_app_config},
+    Command{"pkg", "Not here: says what to use instead of Ruxgo's", "", kAppPkgExamples, &declare_app_pkg},
+    Command{"config", "Not here: says what to use instead of Ruxgo's", "", kAppConfigExamples, &declare_app_config},
 };
 
 constexpr std::array kCommands{
