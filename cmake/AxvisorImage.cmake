@@ -8,16 +8,25 @@
 include_guard(GLOBAL)
 
 # One edge per guest image that is fetched: the network the first time, the cache afterwards. A file that is there already
-# and older than its recipe is checked again.
+# and older than its recipe is checked again. Without network and cache the tiny guest stands in for the kernels of an image;
+# ARGN names all that the image fetches, since a kernel is of no use without its RAM disk.
 function(axvisor_add_image_product name)
   if(name IN_LIST AXVISOR_BUILT_GUESTS OR TARGET image-${name})
     return()
   endif()
   set(output ${AXVISOR_IMAGE_DIR}/${name})
   set(recipe ${PROJECT_SOURCE_DIR}/configs/images/${name}.toml)
+  set(stand_in tiny)
+  if(NOT TARGET guest-tiny)
+    set(stand_in tiny-multiboot)
+  endif()
+  set(together ${ARGN})
+  list(TRANSFORM together PREPEND "--together=")
   add_custom_command(OUTPUT ${output}
-    COMMAND ${AXVISOR_XTASK} image fetch ${name} --output ${output}
-    DEPENDS ${recipe} ${PROJECT_SOURCE_DIR}/configs/images/lock.toml
+    COMMAND ${AXVISOR_XTASK} image fetch ${name} --output ${output} --depfile ${AXVISOR_GENERATED_DIR}/${name}.d
+      --stand-in ${AXVISOR_GUEST_DIR}/${stand_in}.bin ${together}
+    DEPENDS ${recipe} ${PROJECT_SOURCE_DIR}/configs/images/lock.toml guest-${stand_in}-bin
+    DEPFILE ${AXVISOR_GENERATED_DIR}/${name}.d
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     COMMENT "Guest image ${name}" USES_TERMINAL VERBATIM)
   add_custom_target(image-${name} DEPENDS ${output})
@@ -25,8 +34,10 @@ endfunction()
 
 function(axvisor_product_files out)
   set(files)
+  set(fetched ${ARGN})
+  list(REMOVE_ITEM fetched ${AXVISOR_BUILT_GUESTS})
   foreach(name IN LISTS ARGN)
-    axvisor_add_image_product(${name})
+    axvisor_add_image_product(${name} ${fetched})
     if(TARGET guest-${name})
       list(APPEND files ${AXVISOR_GUEST_DIR}/${name}.bin)
     elseif(name IN_LIST AXVISOR_BUILT_GUESTS)
@@ -36,6 +47,8 @@ function(axvisor_product_files out)
     endif()
   endforeach()
   set(${out} ${files} PARENT_SCOPE)
+  list(TRANSFORM fetched PREPEND ${AXVISOR_IMAGE_DIR}/)
+  set(${out}_FETCHED ${fetched} PARENT_SCOPE)
 endfunction()
 
 function(axvisor_add_image name)
@@ -79,6 +92,8 @@ function(axvisor_add_image name)
   add_custom_target(${name}-config DEPENDS ${directory}/vm_configs.hpp ${directory}/vm_images.S)
 
   add_executable(${name} ${PROJECT_SOURCE_DIR}/hypervisor/config/static_vm_configs.cpp ${directory}/vm_configs.hpp ${directory}/vm_images.S)
+  # Boot tests of an image whose guests could not be fetched are skipped.
+  set_property(TARGET ${name} PROPERTY AXVISOR_FETCHED_IMAGES ${products_FETCHED})
   # .incbin is invisible to the compiler's own dependency output, so the object depends on the files by name.
   set_property(SOURCE ${directory}/vm_images.S APPEND PROPERTY OBJECT_DEPENDS "${products}")
   target_include_directories(${name} PRIVATE ${directory})

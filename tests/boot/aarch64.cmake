@@ -36,9 +36,7 @@ axvisor_boot_test(runner-sees-failure IMAGE boot_tiny RUN sees_failure.toml)
 
 axvisor_add_image(boot_linux VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-aarch64-qemu-smp1.toml)
 axvisor_add_image(boot_linux_smp VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-aarch64-qemu-smp2.toml)
-add_test(NAME boot.linux-kernel-is-the-packages COMMAND ${CMAKE_COMMAND} -DKERNEL=${AXVISOR_IMAGE_DIR}/debian-arm64
-  -DLOCK=${PROJECT_SOURCE_DIR}/configs/images/lock.toml -DNAME=debian-arm64 -P ${CMAKE_CURRENT_SOURCE_DIR}/KernelIsThePackages.cmake)
-set_tests_properties(boot.linux-kernel-is-the-packages PROPERTIES LABELS "linux" SKIP_REGULAR_EXPRESSION "not the locked version")
+axvisor_kernel_test(debian-arm64)
 axvisor_boot_test(linux-gicv3 IMAGE boot_linux RUN linux.toml VARIABLES cpus=1 LABELS linux)
 axvisor_boot_test(linux-gicv2 IMAGE boot_linux RUN linux.toml SET gic_version=2 kernel="elf" VARIABLES cpus=1 LABELS linux)
 axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux.toml VARIABLES cpus=2 LABELS linux)

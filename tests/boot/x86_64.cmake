@@ -84,6 +84,7 @@ axvisor_boot_test(guest-is-hostile IMAGE boot_hostile RUN hostile_pc.toml LABELS
 
 axvisor_add_image(boot_linux VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-x86_64-qemu-smp1.toml)
 axvisor_add_image(boot_linux_smp VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-x86_64-qemu-smp2.toml)
+axvisor_kernel_test(debian-amd64-cloud)
 axvisor_boot_test(linux IMAGE boot_linux RUN linux_pc.toml VARIABLES cpus=1 LABELS linux)
 axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux_pc.toml VARIABLES cpus=2 LABELS linux)
 axvisor_add_image(boot_linux_standard VMS ${vms}/pc_linux_standard.toml)

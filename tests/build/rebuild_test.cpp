@@ -202,6 +202,35 @@ TEST_F(Rebuild, VmThatNamesAnotherFileDoesNotRunCMake) {
   tree().replace(kPlainVm, "other.bin", "plain.bin");
 }
 
+/// Without network and cache the tiny guest stands in for the kernel, tests say that they were skipped, and nothing is linked
+/// again while that lasts.
+TEST_F(Rebuild, ImageThatCannotBeFetchedHasAStandIn) {
+  const fs::path images = tree().path("../images").lexically_normal();
+  const EnvironmentChanges offline{{"AXVISOR_OFFLINE", "1"}, {"AXVISOR_CACHE", tree().path("../no-cache").string()}};
+  const std::string lists = tree().read("tests/boot/boards.cmake");
+  const std::string vm = tree().read(kBuiltVm);
+  tree().write("tests/boot/boards.cmake", lists + "axvisor_boot_test(fetched IMAGE axvisor RUN tiny.toml)\n");
+  tree().replace(kBuiltVm, "\"image:tiny\"", "\"image:debian-arm64\"\nramdisk_path = \"image:debian-arm64-initramfs\"");
+  ASSERT_EQ(run({AXVISOR_CMAKE, "-DAXVISOR_IMAGE_DIR=" + images.string(), folder().path().string()}).status, 0);
+  const Steps steps = folder().build({"axvisor"}, offline);
+  ASSERT_EQ(steps.status, 0) << steps.output;
+  const size_t warning = steps.output.find("the built-in tiny guest stands in");
+  EXPECT_NE(warning, std::string::npos) << steps.output;
+  EXPECT_EQ(steps.output.find("stands in", warning + 40), std::string::npos) << "one warning is enough:\n" << steps.output;
+  EXPECT_THAT(product("axvisor.bin"), HasSubstr("tiny: hello from a guest"));
+
+  const Steps again = folder().build({"axvisor"}, offline);
+  EXPECT_THAT(again.output, HasSubstr("stands in")) << "each build tries, or says that it does not";
+  EXPECT_THAT(again.others(), testing::Not(Contains(kLink)));
+  const Result test = run({"ctest", "--test-dir", folder().path().string(), "-R", "boot.fetched"});
+  EXPECT_THAT(test.output, testing::ContainsRegex("boot.fetched \\.+\\*\\*\\*Skipped")) << test.output;
+  EXPECT_EQ(test.status, 0);
+
+  tree().write("tests/boot/boards.cmake", lists);
+  tree().write(kBuiltVm, vm);
+  ASSERT_EQ(run({AXVISOR_CMAKE, "-UAXVISOR_IMAGE_DIR", folder().path().string()}).status, 0);
+}
+
 TEST_F(Rebuild, EditedImageFileIsEmbeddedAgain) {
   tree().write(kPlainImage, "second content");
   const Steps steps = build();

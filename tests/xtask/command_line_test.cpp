@@ -167,15 +167,39 @@ preset=$2
 while [ "$1" != --output-junit ]; do shift; done
 mkdir -p "${2%/*}"
 printf '<testcase name="a" status="run">\n<testcase name="b" status="run">\n' >"$2"
-[ "$preset" = host ] || { printf '<testcase name="c" status="fail">\n' >>"$2"; exit 8; }
+case $preset in host*) exit ;; esac
+{ printf '<testcase name="c" status="fail">\n' >>"$2"; exit 8; }
 )");
   const EnvironmentChanges environment{{"PATH", tree_.programs().string() + ":/usr/bin:/bin"}};
   const ProgramResult host = tree_.xtask({"test", "-q", "--preset", "host"}, environment);
   EXPECT_EQ(host.status, 0) << host.output;
   EXPECT_THAT(host.output, ::testing::EndsWith("2 passed, 0 failed\n"));
-  const ProgramResult both = tree_.xtask({"test", "-q"}, environment);
+  const ProgramResult both = tree_.xtask({"test", "-q", "--preset", "host", "--preset", "qemu-aarch64"}, environment);
   EXPECT_EQ(both.status, 1);
   EXPECT_THAT(both.output, ::testing::EndsWith("4 passed, 1 failed\n"));
+}
+
+TEST_F(CommandLineTest, TestsEveryPresetThatIsNoVariant) {
+  const std::string output = tree_.xtask({"test", "--dry-run"}).output;
+  for (const std::string preset : {"host", "host-asan", "qemu-aarch64", "qemu-x86_64", "orangepi-5-plus", "phytiumpi", "roc-rk3568-pc"}) {
+    EXPECT_THAT(output, HasSubstr("ctest --preset " + preset + " "));
+  }
+}
+
+TEST_F(CommandLineTest, TakesASkippedTestForAFailureWhenTold) {
+  test::write_script(tree_.programs() / "cmake", "exit 0\n");
+  test::write_script(tree_.programs() / "ctest", R"(
+while [ "$1" != --output-junit ]; do shift; done
+mkdir -p "${2%/*}"
+printf '<testcase name="a" status="run">\n<testcase name="b" status="notrun">\n<skipped message="SKIP_RETURN_CODE=77"/>\n' >"$2"
+)");
+  const EnvironmentChanges environment{{"PATH", tree_.programs().string() + ":/usr/bin:/bin"}};
+  const ProgramResult lenient = tree_.xtask({"test", "-q", "--preset", "host"}, environment);
+  EXPECT_EQ(lenient.status, 0);
+  EXPECT_THAT(lenient.output, ::testing::EndsWith("1 passed, 0 failed, 1 skipped\n"));
+  const ProgramResult strict = tree_.xtask({"test", "-q", "--preset", "host", "--no-skip"}, environment);
+  EXPECT_EQ(strict.status, 1);
+  EXPECT_THAT(strict.output, HasSubstr("error: tests were skipped"));
 }
 
 TEST_F(CommandLineTest, SuggestsAPreset) {

@@ -186,6 +186,113 @@ TEST_F(ImageTest, SaysSoWhenTheMirrorCannotBeReached) {
   EXPECT_THAT(result.output, HasSubstr("error: image kernel: the mirror cannot be reached"));
 }
 
+/// `image fetch` as a build calls it, with what stands in.
+class StandInTest : public ImageTest {
+ protected:
+  StandInTest() {
+    lock();
+    fs::remove_all(tree_.path("cache"));
+    write_file(guest(), "tiny guest");
+    tree_.write("configs/images/root.toml", "kind = 'initramfs'\nsummary = 'x'\narchitecture = 'arm64'\npackage = 'busybox-static'\n"
+                                            "file = 'bin/busybox'\ninit = 'init'\napplets = ['sh']\n");
+    tree_.write("configs/images/init", "#!/bin/sh\n");
+  }
+  ProgramResult build(const std::string& name, const std::string& together, const EnvironmentChanges& more = {}) {
+    return image({"fetch", name, "--output", tree_.path("out/" + name).string(), "--depfile", tree_.path("d").string(),
+                  "--stand-in", guest().string(), "--together", together},
+                 more);
+  }
+  void lose_mirror() {
+    fs::remove_all(mirror());
+    fs::create_directories(mirror());
+  }
+  fs::path guest() const { return tree_.path("tiny.bin"); }
+  const EnvironmentChanges unreachable_{{"UPDATE_STATUS", "100"}};
+};
+
+TEST_F(StandInTest, TakesThePlaceOfAKernelWithOneWarning) {
+  lose_mirror();
+  const ProgramResult kernel = build("kernel", "kernel", unreachable_);
+  EXPECT_EQ(kernel.status, 0) << kernel.output;
+  EXPECT_THAT(kernel.output, HasSubstr("warning: image kernel: the mirror cannot be reached: the built-in tiny guest stands in "
+                                       "for it, and tests that need it are skipped"));
+  EXPECT_EQ(read_file(output()), "tiny guest");
+  const ProgramResult root = build("root", "root", unreachable_);
+  EXPECT_EQ(root.status, 0) << root.output;
+  EXPECT_THAT(root.output, Not(HasSubstr("warning")));
+  EXPECT_EQ(read_file(tree_.path("out/root")), std::string(512, '\0'));
+}
+
+TEST_F(StandInTest, TakesTheKernelsPlaceWhenItsRamDiskCannotBeHad) {
+  ASSERT_EQ(image({"fetch", "kernel"}).status, 0);  // the kernel is in the cache
+  const ProgramResult kernel = build("kernel", "root", {{"AXVISOR_OFFLINE", "1"}});
+  EXPECT_EQ(kernel.status, 0) << kernel.output;
+  EXPECT_THAT(kernel.output, HasSubstr("warning: image root is not in the cache"));
+  EXPECT_EQ(read_file(output()), "tiny guest");
+}
+
+TEST_F(StandInTest, GivesWayAtTheNextBuildThatCanFetch) {
+  build("kernel", "kernel", {{"AXVISOR_OFFLINE", "1"}});
+  EXPECT_THAT(read_file(tree_.path("d")), HasSubstr("out/kernel.stand-in.never")) << "Ninja must run it again";
+  fs::last_write_time(output().string() + ".stand-in", fs::file_time_type::clock::now() - std::chrono::hours(1));
+  const ProgramResult result = build("kernel", "kernel");
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_EQ(read_file(output()), "kernel one");
+  EXPECT_FALSE(fs::exists(output().string() + ".stand-in"));
+  EXPECT_THAT(read_file(tree_.path("d")), Not(HasSubstr("never")));
+}
+
+TEST_F(StandInTest, DoesNotAskAMirrorAgainThatFailedAMomentAgo) {
+  lose_mirror();
+  build("kernel", "kernel", unreachable_);
+  const ProgramResult again = build("kernel", "kernel", unreachable_);
+  EXPECT_EQ(again.status, 0);
+  EXPECT_THAT(again.output, HasSubstr("warning: "));
+  EXPECT_THAT(again.output, Not(HasSubstr("package index")));
+}
+
+TEST_F(StandInTest, IsNoRemedyForAPackageThatIsNotTheLockedOne) {
+  publish("6.1.0-1", "kernel one, but different");
+  EXPECT_EQ(build("kernel", "kernel").status, 1);
+  EXPECT_FALSE(fs::exists(output()));
+}
+
+TEST_F(StandInTest, SkipsRunsAndChecksThatNeedTheImage) {
+  build("kernel", "kernel", {{"AXVISOR_OFFLINE", "1"}});
+  tree_.write("run.toml", "kernel = 'none'\nemulator = '/bin/true'\nexpect_exit = 0\n");
+  const ProgramResult run = tree_.xtask({"run", "--config", (tree_.root() / "run.toml").string(), "--needs", output().string()},
+                                        environment());
+  EXPECT_EQ(run.status, 77);
+  EXPECT_THAT(run.output, ::testing::StartsWith("skipped: kernel was not fetched: image kernel is not in the cache"));
+  EXPECT_EQ(image({"verify", "kernel", output().string()}).status, 77);
+  EXPECT_EQ(fetch().status, 0);
+  EXPECT_EQ(tree_.xtask({"run", "--config", (tree_.root() / "run.toml").string(), "--needs", output().string()}, environment()).status, 0);
+}
+
+/// The real apt-get, and a mirror where nothing listens.
+TEST_F(StandInTest, ServesWithAnUnreachableMirror) {
+  tree_.write("sources.list", "deb [trusted=yes] http://127.0.0.1:9/debian bookworm main\n");
+  tree_.write("apt.conf", "Dir::Etc::sourcelist \"" + (tree_.root() / "sources.list").string() +
+                              "\";\nDir::Etc::sourceparts \"/dev/null\";\nAcquire::http::Proxy \"DIRECT\";\n");
+  const ProgramResult kernel =
+      build("kernel", "kernel", {{"PATH", "/usr/bin:/bin"}, {"APT_CONFIG", (tree_.root() / "apt.conf").string()}});
+  EXPECT_EQ(kernel.status, 0) << kernel.output;
+  EXPECT_THAT(kernel.output, HasSubstr("the mirror cannot be reached: the built-in tiny guest stands in"));
+  EXPECT_EQ(read_file(output()), "tiny guest");
+}
+
+TEST_F(ImageTest, VerifiesAFetchedKernel) {
+  lock();
+  fetch();
+  EXPECT_EQ(image({"verify", "kernel", output().string()}).output, "kernel: " + sha256_hex("kernel one") + "\n");
+  write_file(output(), "another");
+  EXPECT_THAT(image({"verify", "kernel", output().string()}).output, HasSubstr("error: image kernel has SHA-256 "));
+  fs::remove_all(tree_.path("cache"));
+  publish("6.1.0-2", "kernel two");
+  fetch();
+  EXPECT_EQ(image({"verify", "kernel", output().string()}).status, 0) << "what a signed index offers in its place";
+}
+
 TEST_F(ImageTest, DownloadsOnceForTwoProcesses) {
   lock();
   fs::remove_all(tree_.path("cache"));

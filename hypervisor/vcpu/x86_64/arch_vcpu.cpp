@@ -1,9 +1,10 @@
 #include "hypervisor/vcpu/x86_64/arch_vcpu.hpp"
 
+#include "hypervisor/sched/cpu.hpp"
 #include "hypervisor/vcpu/x86_64/architecture.hpp"
 #include "hypervisor/vcpu/x86_64/exits.hpp"
-#include "hypervisor/vcpu/vcpu.hpp"
 #include "hypervisor/vcpu/x86_64/xstate.hpp"
+#include "hypervisor/vm/vm.hpp"
 
 namespace hv {
 
@@ -41,6 +42,12 @@ bool ArchVcpu::set_xcr0(u64 value) {
   return true;
 }
 
+void ArchVcpu::serve(u32 asked) {
+  if ((asked & kArmTimer) != 0) vm_.arm_timer(owner_);
+}
+void ArchVcpu::report_wait(u64 ticks) { vm_.report_wait(owner_, ticks); }
+void ArchVcpu::cancel_timers() { vm_.cancel_timer(owner_); }
+
 bool ArchVcpu::has_deliverable() {
   if (nmi_.load(std::memory_order_acquire)) return true;
   return (registers.rflags & x86::Rflags::kIf) != 0 && vm_.interrupt_pending(owner_);
@@ -48,16 +55,23 @@ bool ArchVcpu::has_deliverable() {
 
 void ArchVcpu::run_guest(Cpu& cpu) {
   if (halted_) {
-    if (!has_deliverable()) return vm_.wait(owner_);
+    if (!has_deliverable()) return owner_.wait();
     halted_ = false;
   }
   if (nmi_.load(std::memory_order_relaxed)) [[unlikely]] deliver_nmi();
   if (look_for_interrupt_.load(std::memory_order_relaxed) || window_requested_) deliver_interrupts();
 
   const VmExit& exit = backend_->enter(registers);
+  if (exit.new_task_priority) {
+    vm_.set_task_priority(owner_, *exit.new_task_priority);
+    interrupts_changed();
+  }
   owner_.count_exit();
-  if (exit.reason == ExitReason::Interrupt) return vm_.handle_interrupts(cpu);
+  if (exit.reason == ExitReason::Interrupt) return cpu.handle_interrupts();
   handle_exit(*this, exit);
+  // An access to the local APIC's own register for it.
+  const bool may_set_priority = exit.reason == ExitReason::NestedFault || exit.reason == ExitReason::MsrWrite;
+  if (backend_->shadows_task_priority() && may_set_priority) backend_->set_task_priority(vm_.task_priority(owner_));
 }
 
 // The flag is cleared before the question is asked, so that what comes in between is not missed.

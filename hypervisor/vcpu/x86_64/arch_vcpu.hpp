@@ -8,15 +8,18 @@
 #include "hypervisor/vcpu/x86_64/decoder.hpp"
 #include "hypervisor/vcpu/x86_64/hardware_state.hpp"
 #include "hypervisor/vcpu/x86_64/start_state.hpp"
-#include "hypervisor/vcpu/x86_64/vm_services.hpp"
 
 namespace hv {
+
+class ArchVm;
+class Cpu;
+class Vcpu;
 
 /// Members are for the vCPU's own CPU, interrupts masked, unless they say otherwise.
 class ArchVcpu {
  public:
-  /// `owner`: what the services are told. Both outlive it.
-  ArchVcpu(Vcpu& owner, VmServices& vm) : owner_(owner), vm_(vm) {}
+  /// Both outlive it.
+  ArchVcpu(Vcpu& owner, ArchVm& vm) : owner_(owner), vm_(vm) {}
 
   /// Before any other function. `xcr0`: what any guest may enable there; 0 on a CPU without XSAVE. Manager thread, interrupts
   /// masked. Errors: OutOfMemory.
@@ -36,12 +39,10 @@ class ArchVcpu {
 
   /// Requests of this architecture (VcpuRequest).
   static constexpr u32 kArmTimer = 1 << 8;  ///< a deadline of its devices has changed
-  void serve(u32 asked) {
-    if ((asked & kArmTimer) != 0) vm_.arm_timer(owner_);
-  }
+  void serve(u32 asked);
   /// How long it could not run although it wanted to, in host timer ticks. Loaded.
-  void report_wait(u64 ticks) { vm_.report_wait(owner_, ticks); }
-  void cancel_timers() { vm_.cancel_timer(owner_); }
+  void report_wait(u64 ticks);
+  void cancel_timers();
 
   /// Whether a halted vCPU has a reason to go on.
   bool has_deliverable();
@@ -55,8 +56,7 @@ class ArchVcpu {
   DecodeCache decoded;  ///< instructions that were emulated for it
   VcpuBackend& backend() { return *backend_; }
   Vcpu& owner() { return owner_; }
-  VmServices& vm() { return vm_; }
-  unsigned index() const { return vm_.index_of(owner_); }
+  ArchVm& vm() { return vm_; }
 
   u8 physical_address_bits() const { return physical_address_bits_; }
   u64 xcr0() const { return floating_point_->xcr0(); }
@@ -74,7 +74,7 @@ class ArchVcpu {
   void deliver_nmi();
 
   Vcpu& owner_;
-  VmServices& vm_;
+  ArchVm& vm_;
   mm::Box<VcpuBackend> backend_;
   std::optional<FloatingPointState> floating_point_;
   u64 supported_xcr0_ = 0;

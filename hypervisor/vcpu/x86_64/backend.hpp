@@ -70,6 +70,9 @@ struct VmExit {
   ExitReason reason = ExitReason::Handled;
   u8 instruction_length = 0;     ///< of the instruction that caused it; 0: unknown
   bool during_delivery = false;  ///< an event was being delivered to the guest: it will be delivered again
+  /// The guest has set another task priority class than at the entry, and the hardware has let it: the local APIC's model must
+  /// know before anything asks it.
+  std::optional<u8> new_task_priority{};
   PortAccess port{};
   TaskPriorityAccess task_priority{};
   NestedFault fault{};
@@ -127,6 +130,11 @@ class VcpuBackend {
 
   virtual void set_tsc_offset(u64 offset) = 0;
 
+  /// Whether the hardware keeps the task priority for CR8. Then TaskPriority exits do not happen, and whoever changes the
+  /// priority in the local APIC's model says so here.
+  bool shadows_task_priority() const { return shadows_task_priority_; }
+  virtual void set_task_priority(u8) {}
+
   /// Bytes of the instruction that caused a NestedFault, when the CPU recorded them.
   virtual std::span<const u8> instruction_bytes() const { return {}; }
 
@@ -134,6 +142,7 @@ class VcpuBackend {
   VcpuBackend() = default;
 
   VmExit exit_{};
+  bool shadows_task_priority_ = false;
 };
 
 /// The machine's virtualisation extension.

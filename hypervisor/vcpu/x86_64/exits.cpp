@@ -2,9 +2,11 @@
 
 #include <array>
 
+#include "hypervisor/sched/cpu.hpp"
 #include "hypervisor/vcpu/x86_64/arch_vcpu.hpp"
 #include "hypervisor/vcpu/x86_64/architecture.hpp"
 #include "hypervisor/vcpu/x86_64/instruction_emulation.hpp"
+#include "hypervisor/vm/vm.hpp"
 #include "kernel/log/log.hpp"
 
 namespace hv {
@@ -52,7 +54,6 @@ void handle_msr_write(ArchVcpu& vcpu, const VmExit& exit) {
   const GuestRegisters& r = vcpu.registers;
   const u64 value = u64{low(r[Gpr::Rdx])} << 32 | low(r[Gpr::Rax]);
   if (!vcpu.vm().msr_write(vcpu.owner(), low(r[Gpr::Rcx]), value)) return vcpu.inject(Vector::kGeneralProtection, 0);
-  vcpu.interrupts_changed();  // it may have been the interrupt controller's
   vcpu.complete(exit.instruction_length);
 }
 
@@ -69,7 +70,7 @@ void handle_cache_invalidation(ArchVcpu& vcpu, const VmExit& exit) { vcpu.comple
 
 void handle_pause(ArchVcpu& vcpu, const VmExit& exit) {
   vcpu.complete(exit.instruction_length);
-  vcpu.vm().yield(vcpu.owner());
+  Cpu::current().reschedule = true;  // another task may run first
 }
 
 void handle_undefined(ArchVcpu& vcpu, const VmExit&) { vcpu.inject(Vector::kInvalidOpcode); }
@@ -89,7 +90,6 @@ void handle_port(ArchVcpu& vcpu, const VmExit& exit) {
   } else {
     vcpu.vm().port_out(vcpu.owner(), access.port, access.size, low(rax) & mask);
   }
-  vcpu.interrupts_changed();
   vcpu.complete(exit.instruction_length);
 }
 
@@ -110,7 +110,6 @@ void handle_task_priority(ArchVcpu& vcpu, const VmExit& exit) {
     return vcpu.inject(Vector::kGeneralProtection, 0);
   } else {
     vcpu.vm().set_task_priority(vcpu.owner(), static_cast<u8>(r[access->which]));
-    vcpu.interrupts_changed();
   }
   vcpu.complete(access->length);
 }
@@ -182,7 +181,7 @@ void crash(ArchVcpu& vcpu, std::string_view why) {
   const GuestRegisters& r = vcpu.registers;
   const VcpuBackend& cpu = vcpu.backend();
   const VmExit& exit = vcpu.backend().last_exit();
-  log::print_line("axvisor: VM {}, vCPU {}: {} (exit {:#x}, guest-physical {:#x})", vcpu.vm().name(), vcpu.index(), why,
+  log::print_line("axvisor: VM {}, vCPU {}: {} (exit {:#x}, guest-physical {:#x})", vcpu.owner().vm.name(), vcpu.owner().index, why,
                   exit.code, exit.fault.address.value());
   log::print_line("  rip {:#x}  rflags {:#x}  cr0 {:#x}  cr2 {:#x}  cr3 {:#x}  cr4 {:#x}  efer {:#x}", r.rip, r.rflags,
                   cpu.read(GuestRegister::Cr0), cpu.read(GuestRegister::Cr2), cpu.read(GuestRegister::Cr3),
@@ -196,7 +195,7 @@ void crash(ArchVcpu& vcpu, std::string_view why) {
   print_segment(cpu, "cs", SegmentRegister::Cs);
   print_segment(cpu, "ss", SegmentRegister::Ss);
   print_segment(cpu, "ds", SegmentRegister::Ds);
-  vcpu.vm().crashed(vcpu.owner());
+  vcpu.owner().vm.request_stop(StopReason::Crash);
 }
 
 }  // namespace hv

@@ -7,6 +7,7 @@
 #include "hypervisor/vcpu/x86_64/architecture.hpp"
 #include "hypervisor/vcpu/x86_64/exits.hpp"
 #include "hypervisor/vcpu/x86_64/guest_access.hpp"
+#include "hypervisor/vm/vm.hpp"
 
 namespace hv {
 
@@ -21,7 +22,7 @@ class Emulation final : public EmulationHost, private GuestBus {
       : vcpu_(vcpu),
         code_(vcpu.backend().segment(SegmentRegister::Cs)),
         paging_(paging_state(vcpu)),
-        access_(vcpu.vm().memory(), *this, paging_) {}
+        access_(vcpu.owner().vm.memory(), *this, paging_) {}
 
   CpuMode mode() const {
     if (is_long() && (code_.attributes & SegmentState::kLong) != 0) return CpuMode::Code64;
@@ -137,7 +138,6 @@ void emulate_instruction(ArchVcpu& vcpu, const VmExit& exit) {
     emulation.access().know_operand(exit.fault.address, exit.fault.write);
   }
   const auto progress = emulate(*instruction, emulation.mode(), vcpu.registers, emulation);
-  vcpu.interrupts_changed();  // a device may have raised one, or the access was to the interrupt controller
   if (!progress) return raise(vcpu, progress.error());
   if (*progress == EmulationProgress::Complete) vcpu.complete(instruction->length);
 }

@@ -25,6 +25,7 @@ constexpr u64 kCr4Owned = ~kCr4Guest;
 // A guest whose handlers raise these again for ever would never let the CPU go. A machine check is the host's.
 constexpr u32 kInterceptedExceptions = 1 << Vector::kDebug | 1 << Vector::kAlignmentCheck | 1 << Vector::kMachineCheck;
 constexpr u64 kPortMapB = 0x1000;  // offset of I/O bitmap B in PortPermissions
+constexpr u64 kVirtualApicPage = kPageSize;  // offset in the vCPU's frames
 
 // ---- what an exit means -----------------------------------------------------------------------------------------------
 
@@ -41,6 +42,7 @@ constexpr auto kExitKinds = [] {
   set(Reason::kInterrupt, ExitReason::Interrupt);
   set(Reason::kPreemptionTimer, ExitReason::Interrupt);
   set(Reason::kTripleFault, ExitReason::Shutdown);
+  set(Reason::kTprBelowThreshold, ExitReason::Handled);
   set(Reason::kInit, ExitReason::Handled);
   set(Reason::kStartup, ExitReason::Handled);
   set(Reason::kInterruptWindow, ExitReason::InterruptWindow);
@@ -105,6 +107,9 @@ constexpr u32 to_access_rights(u16 attributes) {
 constexpr u16 from_access_rights(u64 rights) { return static_cast<u16>((rights & 0xff) | (rights >> 4 & 0xf00)); }
 constexpr unsigned kPrivilegeShift = 5;
 
+constexpr unsigned kPriorityShift = 4;
+constexpr u32 kMaxPriority = 15;
+
 }  // namespace
 
 class VmxVcpu::Current {
@@ -139,11 +144,12 @@ VmxVcpu::VmxVcpu(const VmxMachineState& machine, HpaRange region, VmFrames& fram
   __builtin_memset(words, 0, region.size);
   words[0] = machine.revision;
   Vmx::clear(region_.value());
+  shadows_task_priority_ = (machine.controls.primary & Primary::kTprShadow) != 0;
   const Current current(*this);
   write_constant_fields();
 }
 
-VmxVcpu::~VmxVcpu() { frames_.free({region_, kPageSize}); }
+VmxVcpu::~VmxVcpu() { frames_.free({region_, kRegionSize}); }
 
 void VmxVcpu::write_constant_fields() {
   struct Constant {
@@ -186,6 +192,10 @@ void VmxVcpu::write_constant_fields() {
       {Field::kGuestRflags, rflags_},
   };
   for (const Constant& constant : kConstants) Vmx::write(constant.field, constant.value);
+  if (shadows_task_priority_) {
+    Vmx::write(Field::kVirtualApic, region_.value() + kVirtualApicPage);
+    Vmx::write(Field::kTprThreshold, 0);
+  }
   if (machine_.preemption_ticks != 0) Vmx::write(Field::kPreemptionTimer, machine_.preemption_ticks);
 }
 
@@ -247,6 +257,7 @@ const VmExit& VmxVcpu::enter(GuestRegisters& registers) {
   }
   launched_ = true;
   read_registers(registers);
+  observe_task_priority();
   repeat_interrupted_event();
   classify(registers, static_cast<u32>(Vmx::read(Field::kExitReason)));
   return exit_;
@@ -263,6 +274,32 @@ void VmxVcpu::read_registers(GuestRegisters& registers) {
   registers[Gpr::Rsp] = rsp_ = Vmx::read(Field::kGuestRsp);
   registers.rip = rip_ = Vmx::read(Field::kGuestRip);
   registers.rflags = rflags_ = Vmx::read(Field::kGuestRflags);
+}
+
+// ---- task priority ----------------------------------------------------------------------------------------------------
+
+u32& VmxVcpu::virtual_task_priority() {
+  constexpr u64 kTaskPriority = 0x80;  // as in an APIC's registers (SDM vol. 3 30.1.1)
+  return *reinterpret_cast<u32*>(region_.value() + kVirtualApicPage + kTaskPriority);
+}
+
+void VmxVcpu::observe_task_priority() {
+  exit_.new_task_priority.reset();
+  if (!shadows_task_priority_) return;
+  const u8 now = static_cast<u8>(virtual_task_priority() >> kPriorityShift & kMaxPriority);
+  if (now == task_priority_) return;
+  exit_.new_task_priority = now;
+  set_task_priority(now);
+}
+
+// The guest is left when it goes below the priority that the model knows: something may have waited for that. What it does above
+// does not matter until somebody looks.
+void VmxVcpu::set_task_priority(u8 priority) {
+  if (!shadows_task_priority_ || priority == task_priority_) return;
+  task_priority_ = priority;
+  virtual_task_priority() = u32{priority} << kPriorityShift;
+  const Current current(*this);
+  Vmx::write(Field::kTprThreshold, priority);
 }
 
 void VmxVcpu::repeat_interrupted_event() {
@@ -518,6 +555,7 @@ void VmxVcpu::request_nmi_window() { set_primary(Primary::kNmiWindow, true); }
 void VmxVcpu::reset_events() {
   const Current current(*this);
   event_ = {};
+  set_task_priority(0);
   set_primary(Primary::kInterruptWindow | Primary::kNmiWindow, false);
   Vmx::write(Field::kGuestInterruptibility, 0);
   Vmx::write(Field::kGuestPendingDebug, 0);

@@ -36,7 +36,10 @@ struct VmxMachineState {
 
 class VmxVcpu final : public VcpuBackend {
  public:
-  /// `region`: one frame, given back to `frames` in the end. On a CPU in VMX operation, interrupts masked.
+  /// Bytes of a vCPU's own frames: the VMCS and the virtual-APIC page.
+  static constexpr u64 kRegionSize = 2 * kPageSize;
+
+  /// `region`: kRegionSize, given back to `frames` in the end. On a CPU in VMX operation, interrupts masked.
   VmxVcpu(const VmxMachineState& machine, HpaRange region, VmFrames& frames, const VcpuSettings& settings);
   ~VmxVcpu() override;
 
@@ -63,6 +66,7 @@ class VmxVcpu final : public VcpuBackend {
   void request_nmi_window() override;
   void reset_events() override;
   void set_tsc_offset(u64 offset) override;
+  void set_task_priority(u8 priority) override;
 
  private:
   /// Makes this vCPU's VMCS the current one for a moment, unless it is loaded.
@@ -78,6 +82,7 @@ class VmxVcpu final : public VcpuBackend {
   void block_nmis();
   void write_registers(const GuestRegisters& registers);
   void read_registers(GuestRegisters& registers);
+  void observe_task_priority();
   void repeat_interrupted_event();
   void classify(GuestRegisters& registers, u32 reason);
   void classify_exception(GuestRegisters& registers);
@@ -85,6 +90,7 @@ class VmxVcpu final : public VcpuBackend {
   void describe_port();
   void describe_violation();
   u64 read_switched(GuestRegister which) const;
+  u32& virtual_task_priority();
 
   const VmxMachineState& machine_;
   const VcpuSettings settings_;
@@ -96,6 +102,7 @@ class VmxVcpu final : public VcpuBackend {
   u32 primary_;            ///< the primary controls as they are in the VMCS
   u64 epoch_ = 0;          ///< of the translation, at the last entry
   AddressTag vpid_{};
+  u8 task_priority_ = 0;   ///< the class that model, virtual-APIC page and threshold agreed on at the last entry
   Event event_{};
   u64 rsp_ = 0, rip_ = 0, rflags_ = 0;  ///< as they are in the VMCS
   BreakpointAddresses breakpoints_{};

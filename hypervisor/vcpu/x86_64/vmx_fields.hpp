@@ -14,7 +14,7 @@ struct Field {
   static constexpr u32 kHostEsSelector = 0x0c00, kHostCsSelector = 0x0c02, kHostSsSelector = 0x0c04, kHostDsSelector = 0x0c06,
                        kHostFsSelector = 0x0c08, kHostGsSelector = 0x0c0a, kHostTrSelector = 0x0c0c;
 
-  static constexpr u32 kIoBitmapA = 0x2000, kIoBitmapB = 0x2002, kMsrBitmap = 0x2004, kTscOffset = 0x2010, kEptPointer = 0x201a;
+  static constexpr u32 kIoBitmapA = 0x2000, kIoBitmapB = 0x2002, kMsrBitmap = 0x2004, kTscOffset = 0x2010, kVirtualApic = 0x2012, kEptPointer = 0x201a;
   static constexpr u32 kGuestPhysicalAddress = 0x2400;
   static constexpr u32 kVmcsLink = 0x2800, kGuestDebugControl = 0x2802, kGuestPat = 0x2804, kGuestEfer = 0x2806;
   static constexpr u32 kHostPat = 0x2c00, kHostEfer = 0x2c02;
@@ -22,7 +22,7 @@ struct Field {
   static constexpr u32 kPinControls = 0x4000, kProcessorControls = 0x4002, kExceptionBitmap = 0x4004, kPageFaultMask = 0x4006,
                        kPageFaultMatch = 0x4008, kCr3TargetCount = 0x400a, kExitControls = 0x400c, kExitMsrStoreCount = 0x400e,
                        kExitMsrLoadCount = 0x4010, kEntryControls = 0x4012, kEntryMsrLoadCount = 0x4014, kEntryInterruption = 0x4016,
-                       kEntryErrorCode = 0x4018, kEntryInstructionLength = 0x401a, kSecondaryControls = 0x401e;
+                       kEntryErrorCode = 0x4018, kEntryInstructionLength = 0x401a, kTprThreshold = 0x401c, kSecondaryControls = 0x401e;
   static constexpr u32 kInstructionError = 0x4400, kExitReason = 0x4402, kExitInterruption = 0x4404, kExitErrorCode = 0x4406,
                        kVectoring = 0x4408, kVectoringErrorCode = 0x440a, kExitInstructionLength = 0x440c;
   static constexpr u32 kGuestGdtrLimit = 0x4810, kGuestIdtrLimit = 0x4812, kGuestInterruptibility = 0x4824, kGuestActivity = 0x4826,
@@ -46,7 +46,7 @@ struct Pin {
 /// Primary processor-based controls (table 25-6).
 struct Primary {
   static constexpr u32 kInterruptWindow = 1 << 2, kTscOffset = 1 << 3, kHlt = 1 << 7, kMwait = 1 << 10, kRdpmc = 1 << 11, kCr3Load = 1 << 15,
-                       kCr3Store = 1 << 16, kCr8Load = 1 << 19, kCr8Store = 1 << 20, kNmiWindow = 1 << 22, kIoBitmaps = 1 << 25,
+                       kCr3Store = 1 << 16, kCr8Load = 1 << 19, kCr8Store = 1 << 20, kTprShadow = 1 << 21, kNmiWindow = 1 << 22, kIoBitmaps = 1 << 25,
                        kMsrBitmaps = 1 << 28, kMonitor = 1 << 29, kSecondary = u32{1} << 31;
 };
 /// Secondary ones (table 25-7).
@@ -68,7 +68,7 @@ struct Reason {
   static constexpr u32 kException = 0, kInterrupt = 1, kTripleFault = 2, kInit = 3, kStartup = 4, kInterruptWindow = 7, kNmiWindow = 8,
                        kTaskSwitch = 9, kCpuid = 10, kGetsec = 11, kHlt = 12, kInvd = 13, kRdpmc = 15, kRsm = 17, kVmcall = 18, kVmclear = 19,
                        kVmxon = 27, kControlRegister = 28, kPort = 30, kRdmsr = 31, kWrmsr = 32, kInvalidGuestState = 33,
-                       kMsrLoading = 34, kMwait = 36, kMonitor = 39, kEptViolation = 48, kInvept = 50, kRdtscp = 51, kPreemptionTimer = 52,
+                       kMsrLoading = 34, kMwait = 36, kMonitor = 39, kTprBelowThreshold = 43, kEptViolation = 48, kInvept = 50, kRdtscp = 51, kPreemptionTimer = 52,
                        kInvvpid = 53, kWbinvd = 54, kXsetbv = 55, kInvpcid = 58, kVmfunc = 59;
   static constexpr u32 kEntryFailed = u32{1} << 31;
 };

@@ -45,7 +45,7 @@ constexpr ControlNeed kNeeds[] = {
     {"processor-based", kTruePrimary, &Controls::primary,
      Primary::kTscOffset | Primary::kHlt | Primary::kMwait | Primary::kRdpmc | Primary::kCr8Load | Primary::kCr8Store | Primary::kIoBitmaps |
          Primary::kMsrBitmaps | Primary::kMonitor | Primary::kSecondary,
-     0},
+     Primary::kTprShadow},
     {"secondary processor-based", kSecondaryControls, &Controls::secondary,
      Secondary::kEpt | Secondary::kVpid | Secondary::kWbinvd | Secondary::kUnrestricted, Secondary::kRdtscp | Secondary::kInvpcid},
     {"VM-exit", kTrueExit, &Controls::exit,
@@ -65,6 +65,8 @@ Result<Controls> choose_controls(unsigned cpu) {
     }
     controls.*need.where = capability.adjust(need.needed | need.welcome);
   }
+  // The shadow is what CR8 then reads and writes.
+  if ((controls.primary & Primary::kTprShadow) != 0) controls.primary &= ~(Primary::kCr8Load | Primary::kCr8Store);
   if ((controls.primary & kUnwantedPrimary) != 0) {
     log::error("CPU {} has Intel VMX that cannot leave CR3 to guests", cpu);
     return fail(Error::NotSupported);
@@ -174,7 +176,7 @@ Result<void> VmxMachine::init_cpu(unsigned cpu) {
 }
 
 Result<mm::Box<VcpuBackend>> VmxMachine::create_vcpu(mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings) {
-  const HpaRange region = TRY(frames.allocate(kPageSize, kPageSize));
+  const HpaRange region = TRY(frames.allocate(VmxVcpu::kRegionSize, kPageSize));
   auto vcpu = mm::make_box<VmxVcpu>(heap, state_, region, frames, settings);
   if (!vcpu) {
     frames.free(region);

@@ -74,9 +74,6 @@ class ArchVm::Msrs final : public MsrHost {
 
 // ---- what vCPUs ask ---------------------------------------------------------------------------------------------------
 
-std::string_view ArchVm::name() const { return vm_.name(); }
-unsigned ArchVm::index_of(const Vcpu& vcpu) const { return vcpu.index; }
-GuestMemory& ArchVm::memory() { return vm_.memory(); }
 
 CpuidResult ArchVm::cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) {
   CpuidGuest guest;
@@ -136,10 +133,6 @@ std::optional<u8> ArchVm::take_interrupt(Vcpu& vcpu) {
   });
 }
 
-void ArchVm::wait(Vcpu& vcpu) { vcpu.wait(); }
-void ArchVm::yield(Vcpu&) { Cpu::current().reschedule = true; }
-void ArchVm::crashed(Vcpu&) { vm_.request_stop(StopReason::Crash); }
-void ArchVm::handle_interrupts(Cpu& cpu) { cpu.handle_interrupts(); }
 
 // ---- from outside -----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@
 #include "hypervisor/sched/deadline_queue.hpp"
 #include "hypervisor/vcpu/x86_64/arch_vcpu.hpp"
 #include "hypervisor/vcpu/x86_64/msr_policy.hpp"
-#include "hypervisor/vcpu/x86_64/vm_services.hpp"
 #include "hypervisor/vm/x86_64/nested_paging.hpp"
 #include "kernel/base/spinlock.hpp"
 #include "kernel/base/static_vector.hpp"
@@ -22,7 +21,7 @@ class Vm;
 
 inline constexpr usize kMaxVcpus = kMaxPcVcpus;
 
-class ArchVm final : public VmServices, private PcHost {
+class ArchVm final : private PcHost {
  public:
   explicit ArchVm(Vm& owner) : vm_(owner) {}
 
@@ -57,28 +56,29 @@ class ArchVm final : public VmServices, private PcHost {
   /// The physical line behind `pin` of the guest's I/O APIC has raised an interrupt. Any CPU, interrupts masked.
   void hardware_interrupt(u32 pin, bool level);
 
-  // VmServices
-  std::string_view name() const override;
-  unsigned index_of(const Vcpu& vcpu) const override;
-  GuestMemory& memory() override;
-  CpuidResult cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) override;
-  Result<u64> msr_read(Vcpu& vcpu, u32 index) override;
-  bool msr_write(Vcpu& vcpu, u32 index, u64 value) override;
-  u32 port_in(Vcpu& vcpu, u16 port, u32 size) override;
-  void port_out(Vcpu& vcpu, u16 port, u32 size, u32 value) override;
-  std::optional<u64> mmio_read(Vcpu& vcpu, Gpa address, u32 size) override;
-  bool mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) override;
-  u8 task_priority(Vcpu& vcpu) override;
-  void set_task_priority(Vcpu& vcpu, u8 priority) override;
-  bool interrupt_pending(Vcpu& vcpu) override;
-  std::optional<u8> take_interrupt(Vcpu& vcpu) override;
-  void report_wait(Vcpu& vcpu, u64 ticks) override;
-  void arm_timer(Vcpu& vcpu) override;
-  void cancel_timer(Vcpu& vcpu) override;
-  void wait(Vcpu& vcpu) override;
-  void yield(Vcpu& vcpu) override;
-  void crashed(Vcpu& vcpu) override;
-  void handle_interrupts(Cpu& cpu) override;
+  // What a vCPU asks at an exit: on its CPU, interrupts masked, its state loaded. `size` is in bytes.
+  CpuidResult cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf);
+  /// Error or false: #GP.
+  Result<u64> msr_read(Vcpu& vcpu, u32 index);
+  bool msr_write(Vcpu& vcpu, u32 index, u64 value);
+  /// Ports that nobody claims read as all ones and swallow what is written. Sizes 1, 2 and 4.
+  u32 port_in(Vcpu& vcpu, u16 port, u32 size);
+  void port_out(Vcpu& vcpu, u16 port, u32 size, u32 value);
+  /// Nothing, false: nobody answers there. Sizes 1, 2, 4 and 8.
+  std::optional<u64> mmio_read(Vcpu& vcpu, Gpa address, u32 size);
+  bool mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value);
+  /// The local APIC's task priority class, as CR8 has it: 0 to 15.
+  u8 task_priority(Vcpu& vcpu);
+  void set_task_priority(Vcpu& vcpu, u8 priority);
+  /// Whether an interrupt waits that the vCPU's interrupt controller lets through.
+  bool interrupt_pending(Vcpu& vcpu);
+  /// Acknowledges it; it is in service from now on.
+  std::optional<u8> take_interrupt(Vcpu& vcpu);
+  /// The vCPU could not run for so many ticks although it wanted to.
+  void report_wait(Vcpu& vcpu, u64 ticks);
+  /// Sets the timer for what the vCPU's devices have due next, or for nothing.
+  void arm_timer(Vcpu& vcpu);
+  void cancel_timer(Vcpu& vcpu);
 
  private:
   /// A guest that reads ports this often without writing to one waits for input.

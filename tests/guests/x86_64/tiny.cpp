@@ -128,7 +128,10 @@ void check_boot_information(u32 magic, u64 address) {
   const auto& info = *reinterpret_cast<const MultibootInfo*>(address);
   check((info.flags & 1) != 0 && info.lower >= 512 && info.upper > 1024, "it says how much memory there is");
   check((info.flags & 1 << 6) != 0 && info.map_length >= 24, "it hands over a memory map");
-  check((info.flags & 1 << 2) != 0 && contains(reinterpret_cast<const char*>(u64{info.command_line}), "tiny"), "it passes the command line");
+  // Where it stands in for Linux it gets Linux's.
+  const char* command_line = reinterpret_cast<const char*>(u64{info.command_line});
+  const bool known = (info.flags & 1 << 2) != 0 && (contains(command_line, "tiny") || contains(command_line, "console="));
+  check(known, "it passes the command line");
 }
 
 }  // namespace

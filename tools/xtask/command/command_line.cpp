@@ -187,7 +187,11 @@ int run_command_line(std::span<const std::string> arguments) {
   try {
     return CommandLine().run(arguments);
   } catch (const Failure& failure) {
-    console.error(failure.what(), failure.hint());
+    if (failure.code() == ExitCode::Skipped) {
+      print_out(std::string(failure.what()) + "\n");
+    } else {
+      console.error(failure.what(), failure.hint());
+    }
     return static_cast<int>(failure.code());
   } catch (const std::exception& error) {
     console.error(error.what());

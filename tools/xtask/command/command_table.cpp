@@ -38,6 +38,9 @@ constexpr std::array kImageFetchExamples{
     Example{"image fetch debian-arm64", "put Debian's kernel into the cache, print its path"},
     Example{"image fetch debian-arm64-initramfs --output initrd", "write it to a file"},
 };
+constexpr std::array kImageVerifyExamples{
+    Example{"image verify debian-arm64 build/images/debian-arm64", "the kernel is the one in Debian's package"},
+};
 constexpr std::array kImageLockExamples{
     Example{"image lock", "compare the locked versions with the mirror's"},
     Example{"image lock --update", "pin what the mirror has now"},
@@ -56,6 +59,7 @@ constexpr std::array kImageCommands{
             "through its signed index, without touching the system's package state, and kept in $AXVISOR_CACHE\n"
             "(~/.cache/axvisor).",
             kImageFetchExamples, &declare_image_fetch},
+    Command{"verify", "Compare a fetched kernel with the lock file", "", kImageVerifyExamples, &declare_image_verify},
     Command{"lock", "Compare or update the locked versions", "", kImageLockExamples, &declare_image_lock},
 };
 

@@ -1,7 +1,9 @@
 // The declare functions behind the rows of the command table; one source file per command.
 #pragma once
 
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "tools/xtask/command/command.hpp"
 
@@ -16,6 +18,7 @@ Handler declare_run(CLI::App& app);
 Handler declare_image_list(CLI::App& app);
 Handler declare_image_fetch(CLI::App& app);
 Handler declare_image_lock(CLI::App& app);
+Handler declare_image_verify(CLI::App& app);
 Handler declare_app(CLI::App& app);
 Handler declare_app_build(CLI::App& app);
 Handler declare_app_run(CLI::App& app);
@@ -28,6 +31,12 @@ Handler declare_app_pkg(CLI::App& app);
 Handler declare_app_config(CLI::App& app);
 Handler declare_clean(CLI::App& app);
 Handler declare_help(CLI::App& app);
+
+/// The file beside an image that says that it is not what its name promises, and why.
+std::filesystem::path stand_in_mark(const std::filesystem::path& image);
+
+/// Throws Failure(Skipped) where one of the images is a stand-in.
+void skip_without_images(const std::vector<std::filesystem::path>& images);
 
 /// The command's help page, headed by how it is called from the top.
 std::string full_help(const CLI::App& app);

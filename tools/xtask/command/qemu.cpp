@@ -136,6 +136,7 @@ struct BareRunOptions {
   BootFiles files;
   fs::path workspace;
   fs::path log;
+  std::vector<fs::path> needs;
   std::vector<std::string> set;
   std::vector<std::string> define;
   bool interactive = false;
@@ -154,6 +155,11 @@ ExitCode run_bare(Context& context, const BareRunOptions& options) {
   if (!options.workspace.empty()) {
     context.root = context.resolve(options.workspace);
   }
+  std::vector<fs::path> needs;
+  for (const fs::path& image : options.needs) {
+    needs.push_back(context.resolve(image));
+  }
+  skip_without_images(needs);
   BootFiles files = options.files;
   for (fs::path* file : {&files.elf, &files.bin, &files.iso}) {
     *file = file->empty() ? fs::path() : context.resolve(*file);
@@ -199,6 +205,9 @@ Handler declare_run(CLI::App& app) {
   app.add_option("--bin", options->files.bin, "The flat image")->type_name("FILE");
   app.add_option("--iso", options->files.iso, "A CD image, for kernel = \"iso\" (default: one is made of the ELF file)")
       ->type_name("FILE");
+  app.add_option("--needs", options->needs, "Skip the run (status 77) where this guest image could not be fetched (repeatable)")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   app.add_option("--workspace", options->workspace, "What ${workspaceFolder} stands for")->type_name("FOLDER");
   app.add_option("--set", options->set, "Replace a key of the configuration (repeatable)")
       ->type_name("KEY=VALUE")

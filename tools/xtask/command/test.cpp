@@ -16,7 +16,8 @@ namespace ax::xtask {
 namespace fs = std::filesystem;
 namespace {
 
-const std::vector<std::string> kDefaultPresets{"host", "qemu-aarch64", "qemu-x86_64"};
+const std::vector<std::string> kDefaultPresets{"host",         "host-asan",       "qemu-aarch64", "qemu-x86_64",
+                                               "orangepi-5-plus", "phytiumpi", "roc-rk3568-pc"};
 constexpr int kMostJobs = 1024;
 constexpr std::array<std::string_view, 4> kVersionCommands{"clang-19", "g++", "qemu-system-aarch64", "qemu-system-x86_64"};
 
@@ -27,6 +28,7 @@ struct TestOptions {
   std::string label_regex;
   std::string label_exclude_regex;
   int jobs = 0;
+  bool no_skip = false;
 };
 
 void show_versions(const Context& context) {
@@ -134,6 +136,10 @@ ExitCode run_tests(const Context& context, const TestOptions& options) {
   }
   print_out(fmt::format("{} passed, {} failed{}\n", total.passed, total.failed,
                         total.skipped == 0 ? "" : fmt::format(", {} skipped", total.skipped)));
+  if (options.no_skip && total.skipped != 0) {
+    context.console.error("tests were skipped", "--no-skip takes that for a failure");
+    return ExitCode::Failure;
+  }
   return total.failed == 0 ? ExitCode::Success : ExitCode::Failure;
 }
 
@@ -141,13 +147,14 @@ ExitCode run_tests(const Context& context, const TestOptions& options) {
 
 Handler declare_test(CLI::App& app) {
   const auto options = std::make_shared<TestOptions>();
-  app.add_option("--preset", options->presets, "Only these presets (repeatable; default: host, qemu-aarch64, qemu-x86_64)")
+  app.add_option("--preset", options->presets, "Only these presets (repeatable; default: host, host-asan and every board)")
       ->type_name("PRESET")
       ->allow_extra_args(false);
   app.add_option("-R,--tests-regex", options->name_regex, "Only tests whose name matches")->type_name("REGEX");
   app.add_option("-E,--exclude-regex", options->exclude_regex, "No tests whose name matches")->type_name("REGEX");
   app.add_option("-L,--label-regex", options->label_regex, "Only tests with a matching label")->type_name("REGEX");
   app.add_option("--label-exclude", options->label_exclude_regex, "No tests with a matching label")->type_name("REGEX");
+  app.add_flag("--no-skip", options->no_skip, "Fail when a test was skipped");
   app.add_option("-j,--jobs", options->jobs, "Tests at a time (default: as the preset says)")->check(CLI::Range(1, kMostJobs));
   return [options](Context& context) { return run_tests(context, *options); };
 }

@@ -13,6 +13,7 @@ enum class ExitCode : int {
   Usage = 2,        ///< wrong command, option, file or value
   Timeout = 3,      ///< an emulator did not get done in its time
   Environment = 4,  ///< a tool, a package or the network is missing
+  Skipped = 77,     ///< a run that needs an image which could not be had; what ctest is told to take for "skipped"
   Interrupted = 130,
 };
 

@@ -56,7 +56,7 @@ std::vector<PackageRecord> parse_package_records(const std::string& text) {
 AptRoot::AptRoot(const Console& console, fs::path folder, std::string architecture)
     : console_(console), folder_(std::move(folder)), architecture_(std::move(architecture)) {
   if (!find_program("apt-get")) {
-    throw Failure(ExitCode::Environment, "fetching Debian packages needs apt-get, which is not here");
+    throw Unreachable("fetching Debian packages needs apt-get, which is not here");
   }
   for (const char* part : {"state/lists/partial", "cache/archives/partial", "log", "download"}) {
     fs::create_directories(folder_ / part);
@@ -102,7 +102,7 @@ std::string AptRoot::download(const PackageRecord& record) const {
   const Argv argv = command({"apt-get", "-q", "download", record.name + "=" + record.version});
   console_.detail(format_command(argv));
   if (run_command({.argv = argv, .folder = folder, .console = ChildProcess::Console::Stderr}) != 0) {
-    throw Failure(ExitCode::Environment, fmt::format("apt-get could not download {} {}", record.name, record.version));
+    throw Unreachable(fmt::format("apt-get could not download {} {}", record.name, record.version));
   }
   std::string deb;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {

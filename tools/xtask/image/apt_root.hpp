@@ -7,9 +7,18 @@
 #include <string>
 
 #include "tools/xtask/core/console.hpp"
+#include "tools/xtask/core/failure.hpp"
 #include "tools/xtask/core/process.hpp"
 
 namespace ax::xtask {
+
+/// The network, or what it takes to use it, is not there: something else may stand in for what was wanted. A package that is
+/// there and not what it should be is another failure.
+class Unreachable : public Failure {
+ public:
+  explicit Unreachable(const std::string& message, std::string hint = {})
+      : Failure(ExitCode::Environment, message, std::move(hint)) {}
+};
 
 /// One version of one package as a signed index describes it.
 struct PackageRecord {
@@ -32,7 +41,7 @@ class AptRoot {
   bool update();
   /// The candidate version, or the given one; nothing where the indices do not have it.
   std::optional<PackageRecord> find(const std::string& package, const std::string& version = {}) const;
-  /// The .deb, checked against the index. Throws Failure(Environment).
+  /// The .deb, checked against the index. Throws Unreachable, and Failure(Environment) when it is another one.
   std::string download(const PackageRecord& record) const;
 
  private:

@@ -122,6 +122,19 @@ std::optional<std::string> ImageStore::cached_replacement(const ImageRecipe& rec
   return content;
 }
 
+void ImageStore::verify_kernel(const ImageRecipe& recipe, const LockEntry& locked, const std::string& content) const {
+  const std::string found = sha256_hex(content);
+  const Lock record = load_lock(replacement_record(recipe));
+  const auto original = record.find("locked");
+  const auto replacement = record.find("replacement");
+  const bool replaced = original != record.end() && replacement != record.end() && original->second == locked;
+  if (replaced && found == replacement->second.file_sha256) {
+    warn_replaced(console_, recipe, locked, replacement->second);
+  } else {
+    require_equal("image " + recipe.name, found, locked.file_sha256);
+  }
+}
+
 std::string ImageStore::fetch_current(const ImageRecipe& recipe, AptRoot& apt, LockEntry* entry) {
   const PackageRecord record = resolve(recipe, apt);
   std::string content = extract(recipe, apt.download(record), record.name);
@@ -143,8 +156,7 @@ std::string ImageStore::fetch(const ImageRecipe& recipe, const std::optional<Loc
     return content;
   }
   if (!updated) {
-    throw Failure(ExitCode::Environment, fmt::format("image {}: the mirror cannot be reached", recipe.name),
-                  "-v shows what apt-get said");
+    throw Unreachable(fmt::format("image {}: the mirror cannot be reached", recipe.name), "-v shows what apt-get said");
   }
   LockEntry current;
   std::string content = fetch_current(recipe, apt, &current);
@@ -167,10 +179,9 @@ std::string ImageStore::source_file(const ImageRecipe& recipe, const std::option
     return *std::move(content);
   }
   if (offline_) {
-    throw Failure(ExitCode::Environment,
-                  fmt::format("image {} is not in the cache ({}), and offline it cannot be fetched", recipe.name,
-                              cache_.string()),
-                  fmt::format("with a network: ./xtask image fetch {}", recipe.name));
+    throw Unreachable(fmt::format("image {} is not in the cache ({}), and offline it cannot be fetched", recipe.name,
+                                  cache_.string()),
+                      fmt::format("with a network: ./xtask image fetch {}", recipe.name));
   }
   const FileLock held = lock();
   // Another process may have fetched it while this one waited.

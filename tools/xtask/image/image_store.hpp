@@ -23,8 +23,8 @@ class ImageStore {
       : console_(console), cache_(std::move(cache)), offline_(offline) {}
 
   /// The image itself: a kernel as it is in its package, or an initramfs made here. Takes the locked version, from the cache
-  /// or the mirror; when the mirror no longer has it, the current one, with a warning. Throws Failure(Environment) offline
-  /// and uncached, Failure(Failure) when something is not what the lock says.
+  /// or the mirror; when the mirror no longer has it, the current one, with a warning. Throws Unreachable where it
+  /// is neither in the cache nor to be had, Failure(Failure) when something is not what the lock says.
   std::string image(const ImageRecipe& recipe, const std::optional<LockEntry>& locked);
 
   /// What the mirror offers now (fetched into the cache), for the lock file.
@@ -32,6 +32,10 @@ class ImageStore {
 
   /// The version that the mirror offers now; nothing is fetched but the index.
   std::string current_version(const ImageRecipe& recipe);
+
+  /// Whether `content` is a kernel that the lock pins, or the one that a signed index offered in its place. Throws
+  /// Failure(Failure) with the reason when it is not.
+  void verify_kernel(const ImageRecipe& recipe, const LockEntry& locked, const std::string& content) const;
 
   bool has(const LockEntry& entry) const;
   /// Keeps a file; returns its path.

@@ -76,6 +76,10 @@ GUEST mmio
     movl    $3, %edx
     movq    %rdx, %cr8
     outl    %eax, $0x80
+    xorl    %edx, %edx
+    movq    %rdx, %cr8
+    incl    %eax
+    outl    %eax, $0x80
 END_GUEST mmio
 
 // Interrupts: the handler of vector 0x40 and of NMI and exceptions report by port; the main line counts.

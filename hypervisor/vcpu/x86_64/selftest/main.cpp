@@ -94,6 +94,7 @@ class Guest {
   const VmExit& enter() {
     for (;;) {
       const VmExit& exit = vcpu_->enter(r);
+      task_priority_ = exit.new_task_priority.value_or(task_priority_);
       if (exit.reason != ExitReason::Handled) return exit;
     }
   }
@@ -107,6 +108,7 @@ class Guest {
   }
   u8* at(u64 gpa) { return reinterpret_cast<u8*>(ram_.base.value()) + gpa; }
   VcpuBackend& cpu() { return *vcpu_; }
+  u8 task_priority() const { return task_priority_; }
   bool is_intel() const { return intel_; }
 
   /// Runs to the next exit, which has to be an OUT of `value` to `port`.
@@ -148,6 +150,7 @@ class Guest {
   }
 
   const bool intel_;
+  u8 task_priority_ = 0;  ///< as the last exit with a new one told
   HpaRange ram_{};
   std::optional<NestedPaging> nested_;
   std::optional<PortPermissions> ports_;
@@ -236,13 +239,20 @@ void test_mmio(Guest& g) {
   const VmExit& write = g.until(ExitReason::NestedFault, "a write to the local APIC");
   expect(write.fault.address == Gpa(0xfee0'00b0) && write.fault.write, "the address that was written");
   g.cpu().complete_instruction(g.r, 6);
-  const VmExit& load = g.until(ExitReason::TaskPriority, "a read of CR8");
-  expect(!load.task_priority.write, "the direction of the access to CR8");
-  g.cpu().complete_instruction(g.r, 4);
-  const VmExit& store = g.until(ExitReason::TaskPriority, "a write to CR8");
-  expect(store.task_priority.write, "the direction of the access to CR8");
-  g.cpu().complete_instruction(g.r, 4);
+  const auto moves_cr8 = [&](bool is_write, const char* what) {
+    if (g.cpu().shadows_task_priority()) return;
+    const VmExit& exit = g.until(ExitReason::TaskPriority, what);
+    expect(exit.task_priority.write == is_write, what);
+    g.cpu().complete_instruction(g.r, 4);
+  };
+  moves_cr8(false, "a read of CR8");
+  moves_cr8(true, "a write to CR8");
   g.until_out(0x80, 7, "what the read returned");
+  expect(!g.cpu().shadows_task_priority() || g.task_priority() == 3, "the priority that the guest has set");
+  moves_cr8(true, "another write to CR8");
+  g.until_out(0x80, 8, "the end of the guest");
+  expect(g.task_priority() == 0, "the priority that the guest has set at last");
+  log::print_line("vcpu selftest: CR8 is {}", g.cpu().shadows_task_priority() ? "shadowed" : "intercepted");
 }
 
 void test_injection(Guest& g) {

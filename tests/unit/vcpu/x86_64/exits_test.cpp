@@ -9,6 +9,8 @@
 #include "hypervisor/vcpu/x86_64/architecture.hpp"
 #include "hypervisor/vcpu/x86_64/events.hpp"
 #include "hypervisor/vcpu/x86_64/xstate.hpp"
+#include "hypervisor/sched/cpu.hpp"
+#include "hypervisor/vm/vm.hpp"
 #include "kernel/log/log.hpp"
 #include "tests/unit/vcpu/x86_64/fake_vcpu_hardware.hpp"
 #include "tests/unit/vcpu/x86_64/guest_tables.hpp"
@@ -67,6 +69,8 @@ class FakeBackend final : public VcpuBackend {
   void request_nmi_window() override { nmi_window = true; }
   void reset_events() override { event = {}; }
   void set_tsc_offset(u64) override {}
+  void set_task_priority(u8 priority) override { task_priority = priority; }
+  void shadow_task_priority() { shadows_task_priority_ = true; }
 
   std::deque<VmExit> exits;
   std::map<GuestRegister, u64> values;
@@ -76,6 +80,7 @@ class FakeBackend final : public VcpuBackend {
   Event injected{};  ///< at the last entry
   bool window = false, nmi_window = false, nmi_masked = false;
   unsigned entries = 0;
+  u8 task_priority = 0;
 };
 
 class FakeMachine final : public Virtualization {
@@ -100,13 +105,8 @@ class HostHeap final : public mm::ObjectAllocator {
 };
 
 /// Remembers what it is asked.
-class FakeVm final : public VmServices {
+class FakeVm final : public ArchVm {
  public:
-  explicit FakeVm(GuestMemory& memory) : memory_(memory) {}
-
-  std::string_view name() const override { return "test"; }
-  unsigned index_of(const Vcpu&) const override { return 0; }
-  GuestMemory& memory() override { return memory_; }
   CpuidResult cpuid(Vcpu&, u32 leaf, u32 subleaf) override { return {leaf + 1, leaf + 2, subleaf + 3, 0xffff'ffff}; }
   Result<u64> msr_read(Vcpu&, u32 index) override {
     if (index != kMsr) return fail(Error::NotFound);
@@ -140,13 +140,6 @@ class FakeVm final : public VmServices {
     pending.pop_front();
     return vector;
   }
-  void report_wait(Vcpu&, u64) override {}
-  void arm_timer(Vcpu&) override {}
-  void cancel_timer(Vcpu&) override {}
-  void wait(Vcpu&) override { ++waits; }
-  void yield(Vcpu&) override { ++yields; }
-  void crashed(Vcpu&) override { ++crashes; }
-  void handle_interrupts(Cpu&) override { ++interrupts; }
 
   static constexpr u32 kMsr = 0x1b;
   std::vector<std::string> calls;
@@ -154,16 +147,13 @@ class FakeVm final : public VmServices {
   std::deque<u8> pending;
   u64 msr = 0;
   u8 priority = 0;
-  unsigned waits = 0, yields = 0, crashes = 0, interrupts = 0;
-
- private:
-  GuestMemory& memory_;
 };
 
 struct ExitsTest : test::GuestTables {
   static constexpr u64 kCode = 0x8000;
 
   ExitsTest() {
+    Cpu::the_cpu = &host_cpu;
     EXPECT_TRUE(vcpu.create(machine, heap, frames, {.translation = translation, .port_permissions = Hpa(0)}, xcr0::kSwitched));
     vcpu.reset({.mode = StartState::Mode::Long64, .rip = kCode, .cr3 = 0x1000});
     map(kCode, kCode);
@@ -188,14 +178,14 @@ struct ExitsTest : test::GuestTables {
     EXPECT_EQ(r().rip, kCode) << "the instruction has not been executed";
   }
 
-  alignas(64) std::byte nobody[64];
-  Vcpu& owner = *reinterpret_cast<Vcpu*>(nobody);      // only its address is used
-  Cpu& host_cpu = *reinterpret_cast<Cpu*>(nobody);
+  Vm whole{memory};
+  Vcpu owner{whole};
+  Cpu host_cpu;
   vcpu_test::HostFrames frames;
   HostHeap heap;
   FakeMachine machine;
   NestedPaging translation = *NestedPaging::create(Gpa(0xffff'ffff), {.physical_bits = 40}, frames);
-  FakeVm vm{memory};
+  FakeVm vm;
   ArchVcpu vcpu{owner, vm};
 };
 
@@ -270,7 +260,7 @@ TEST_F(ExitsTest, CachesAreNeverInvalidated) {
   run(ExitReason::CacheInvalidation, 2);
   EXPECT_EQ(r().rip, kCode + 2);
   run(ExitReason::Pause, 2);
-  EXPECT_EQ(vm.yields, 1u);
+  EXPECT_TRUE(host_cpu.reschedule);
 }
 
 // ---- devices ----
@@ -306,7 +296,7 @@ TEST_F(ExitsTest, NobodyAnswersWithAllOnes) {
   r()[Gpr::Rbx] = 0x10'0000;
   run(fault(0xd000'0000, false));
   EXPECT_EQ(r()[Gpr::Rax], 0xffff'ffffu);
-  EXPECT_EQ(vm.crashes, 0u);
+  EXPECT_EQ(whole.crashes, 0u);
 }
 
 TEST_F(ExitsTest, StringPortAccessesMoveMemory) {
@@ -348,13 +338,31 @@ TEST_F(ExitsTest, Cr8HasFourBits) {
   EXPECT_EQ(r()[Gpr::R9], 5u);
 }
 
+TEST_F(ExitsTest, TheModelLearnsThePriorityThatTheHardwareLetTheGuestSet) {
+  r().rflags |= Rflags::kIf;
+  run(ExitReason::Handled);
+  vm.pending = {0x31};
+  run({.reason = ExitReason::Handled, .new_task_priority = 4});
+  EXPECT_EQ(vm.priority, 4);
+  run(ExitReason::Handled);
+  EXPECT_EQ(cpu().injected.vector(), 0x31) << "the model is asked again";
+}
+
+TEST_F(ExitsTest, TheHardwareLearnsThePriorityThatTheModelWasGiven) {
+  vm.priority = 6;  // what an access to the local APIC does
+  cpu().shadow_task_priority();
+  r()[Gpr::Rcx] = FakeVm::kMsr;
+  run(ExitReason::MsrWrite, 2);
+  EXPECT_EQ(cpu().task_priority, 6);
+}
+
 // ---- the end of a guest ----
 
 TEST_F(ExitsTest, WhatCannotGoOnStopsItsVmWithAReport) {
   for (const ExitReason reason : {ExitReason::Shutdown, ExitReason::TaskSwitch, ExitReason::InvalidState, ExitReason::Unexpected}) {
-    const unsigned before = vm.crashes;
+    const unsigned before = whole.crashes;
     run(reason);
-    EXPECT_EQ(vm.crashes, before + 1);
+    EXPECT_EQ(whole.crashes, before + 1);
   }
   std::array<char, log::kRingSize> buffer;
   EXPECT_THAT(std::string(log::recent(buffer)), HasSubstr("VM test, vCPU 0: a triple fault (exit 0x0"));
@@ -363,15 +371,15 @@ TEST_F(ExitsTest, WhatCannotGoOnStopsItsVmWithAReport) {
 
 TEST_F(ExitsTest, EventsThatCannotBeDeliveredStopTheVm) {
   run({.reason = ExitReason::NestedFault, .during_delivery = true, .fault = {.address = Gpa(0xd000'0000)}});
-  EXPECT_EQ(vm.crashes, 1u);
+  EXPECT_EQ(whole.crashes, 1u);
   run({.reason = ExitReason::NestedFault, .fault = {.address = Gpa(0xd000'0000), .on_walk = true}});
-  EXPECT_EQ(vm.crashes, 2u);
+  EXPECT_EQ(whole.crashes, 2u);
 }
 
 TEST_F(ExitsTest, CodeOutsideMemoryStopsTheVm) {
   map(kCode, 0xd000'0000);
   run(fault(0xd000'0000, false));
-  EXPECT_EQ(vm.crashes, 1u);
+  EXPECT_EQ(whole.crashes, 1u);
   EXPECT_EQ(cpu().entries, 1u);
 }
 
@@ -381,7 +389,7 @@ TEST_F(ExitsTest, AFaultInTheDeliveryOfADoubleFaultStopsTheVm) {
   cpu().enter(r());
   cpu().event = Event::of(Event::Type::Exception, Vector::kDoubleFault, 0);
   vcpu.inject(Vector::kGeneralProtection, 0);
-  EXPECT_EQ(vm.crashes, 1u);
+  EXPECT_EQ(whole.crashes, 1u);
 }
 
 // ---- before the entry ----
@@ -439,10 +447,10 @@ TEST_F(ExitsTest, AHaltedVcpuWaitsUntilItHasAReasonToGoOn) {
   run(ExitReason::Hlt, 1);
   EXPECT_EQ(r().rip, kCode + 1);
   vcpu.run_guest(host_cpu);
-  EXPECT_EQ(vm.waits, 1u);
+  EXPECT_EQ(owner.waits, 1u);
   vm.pending = {0x31};
   vcpu.run_guest(host_cpu);
-  EXPECT_EQ(vm.waits, 2u) << "its interrupts are off";
+  EXPECT_EQ(owner.waits, 2u) << "its interrupts are off";
   EXPECT_EQ(cpu().entries, 1u);
   vcpu.post_nmi();
   run(ExitReason::Handled);
@@ -451,7 +459,7 @@ TEST_F(ExitsTest, AHaltedVcpuWaitsUntilItHasAReasonToGoOn) {
 
 TEST_F(ExitsTest, PhysicalInterruptsAreTheHosts) {
   run(ExitReason::Interrupt);
-  EXPECT_EQ(vm.interrupts, 1u);
+  EXPECT_EQ(host_cpu.interrupts, 1u);
 }
 
 TEST_F(ExitsTest, AStartForgetsTheLifeBefore) {
@@ -462,7 +470,7 @@ TEST_F(ExitsTest, AStartForgetsTheLifeBefore) {
   vcpu.load(0);
   run(ExitReason::Handled);
   EXPECT_FALSE(cpu().injected.valid());
-  EXPECT_EQ(vm.waits, 0u);
+  EXPECT_EQ(owner.waits, 0u);
   EXPECT_EQ(cpu().segment(SegmentRegister::Cs).base, 0x9'f000u);
 }
 

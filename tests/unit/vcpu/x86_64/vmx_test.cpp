@@ -29,18 +29,18 @@ constexpr u64 kExternal = kValid, kHardException = kValid | 3 << 8, kSoftInterru
 struct VmxVcpuTest : ::testing::Test {
   static constexpr u32 kPrimary = 0x0400'6172, kEntry = 0x11ff;
 
-  VmxVcpuTest() {
+  explicit VmxVcpuTest(u32 primary = kPrimary) {
     arch::fake::vmcs.clear();
     arch::fake::current_vmcs = arch::fake::kNoVmcs;
     vcpu_test::hardware = {};
     launched_before.clear();
-    machine.controls = {.pin = 1, .primary = kPrimary, .secondary = 3, .exit = 4, .entry = kEntry};
+    machine.controls = {.pin = 1, .primary = primary, .secondary = 3, .exit = 4, .entry = kEntry};
     machine.revision = 0x2b;
     machine.preemption_ticks = 5000;
     machine.tsc_aux = true;
     machine.cpus = cpus;
     cpus[0].vpids = AddressTags(3);
-    region = *frames.allocate(kPageSize, kPageSize);
+    region = *frames.allocate(VmxVcpu::kRegionSize, kPageSize);
     vcpu.emplace(machine, region, frames, VcpuSettings{.translation = translation, .port_permissions = Hpa(0x3000)});
     start(*vcpu, registers, {.mode = StartState::Mode::Long64, .rip = 0x1000, .cr3 = 0x2000});
     vcpu->load(0);
@@ -95,7 +95,7 @@ TEST_F(VmxVcpuTest, IsLaunchedOnceAfterEachLoad) {
 }
 
 TEST_F(VmxVcpuTest, ChangesOfOneThatIsNotLoadedLeaveTheLoadedOneCurrent) {
-  const HpaRange other_region = *frames.allocate(kPageSize, kPageSize);
+  const HpaRange other_region = *frames.allocate(VmxVcpu::kRegionSize, kPageSize);
   VmxVcpu other(machine, other_region, frames, {.translation = translation, .port_permissions = Hpa(0x3000)});
   EXPECT_EQ(arch::fake::current_vmcs, region.base.value());
   other.write(GuestRegister::Cr3, 0x7000);
@@ -226,6 +226,42 @@ TEST_F(VmxVcpuTest, NamesTheRegisterOfAnAccessToCr8) {
   EXPECT_FALSE(exit.task_priority.write);
   EXPECT_EQ(exit.task_priority.which, Gpr::R9);
   EXPECT_EQ(exit.instruction_length, 4);
+}
+
+// ---- task priority ----
+
+struct VmxWithTprShadow : VmxVcpuTest {
+  VmxWithTprShadow() : VmxVcpuTest(kPrimary | Primary::kTprShadow) {}
+  u32& virtual_tpr() { return *reinterpret_cast<u32*>(region.base.value() + 0x1080); }
+};
+
+TEST_F(VmxVcpuTest, LeavesCr8ToExitsWithoutAShadow) {
+  EXPECT_FALSE(vcpu->shadows_task_priority());
+  vcpu->set_task_priority(3);
+  EXPECT_EQ(field(Field::kTprThreshold), 0u);
+}
+
+TEST_F(VmxWithTprShadow, TellsWhatTheGuestHasSetAndWatchesForLess) {
+  EXPECT_EQ(field(Field::kVirtualApic), region.base.value() + 0x1000);
+  virtual_tpr() = 0x50;
+  EXPECT_EQ(exit_with(Reason::kHlt).new_task_priority, 5);
+  EXPECT_EQ(field(Field::kTprThreshold), 5u);
+  EXPECT_EQ(exit_with(Reason::kHlt).new_task_priority, std::nullopt) << "once";
+  virtual_tpr() = 0x20;
+  const VmExit& lowered = exit_with(Reason::kTprBelowThreshold);
+  EXPECT_EQ(lowered.reason, ExitReason::Handled);
+  EXPECT_EQ(lowered.new_task_priority, 2);
+  EXPECT_EQ(field(Field::kTprThreshold), 2u) << "never above the priority: the CPU would refuse the entry";
+}
+
+TEST_F(VmxWithTprShadow, FollowsTheModel) {
+  vcpu->set_task_priority(7);
+  EXPECT_EQ(virtual_tpr(), 0x70u);
+  EXPECT_EQ(field(Field::kTprThreshold), 7u);
+  EXPECT_EQ(exit_with(Reason::kHlt).new_task_priority, std::nullopt);
+  vcpu->reset_events();
+  EXPECT_EQ(virtual_tpr(), 0u);
+  EXPECT_EQ(field(Field::kTprThreshold), 0u);
 }
 
 // ---- registers ----
