@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <functional>
 
+#include "tools/app/reference.hpp"
 #include "tools/config/emit.hpp"
 
 namespace ax::config {
@@ -142,6 +143,12 @@ int reference(const Arguments& args) {
   return session.finish();
 }
 
+int app_reference(const Arguments& args) {
+  Session session;
+  session.write(args.output, app::reference_page());
+  return session.finish();
+}
+
 int list_boards(const Arguments& args) {
   Session session;
   const std::string json = boards_json(args.resolved(), session.sources(), session.diagnostics());
@@ -212,6 +219,11 @@ constexpr Command kCommands[] = {
        command.add_option("--output", args.output, "Markdown file")->required()->type_name("FILE");
      },
      reference},
+    {"app-reference", "write the reference page of application descriptions",
+     [](CLI::App& command, Arguments& args) {
+       command.add_option("--output", args.output, "Markdown file")->required()->type_name("FILE");
+     },
+     app_reference},
     {"list-boards", "list the boards",
      [](CLI::App& command, Arguments& args) {
        command.add_option("--root", args.root, "the repository (default: the current folder)")->type_name("DIR");

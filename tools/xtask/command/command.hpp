@@ -28,9 +28,10 @@ struct Command {
   std::string_view summary;      ///< one line, for the list of commands
   std::string_view description;  ///< more, for its own --help; may be empty
   std::span<const Example> examples;
-  /// Declares the options on `app` and returns what uses them. Null for a group of subcommands.
+  /// Declares the options on `app` and returns what uses them. Null for a group of subcommands that does nothing by itself.
   Handler (*declare)(CLI::App& app) = nullptr;
   std::span<const Command> children{};
+  bool takes_rest = false;  ///< arguments after -- are for a program that it runs
 };
 
 /// Every command, in the order of the help page.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,9 +46,14 @@ class CommandLine {
   }
 
   int run(std::span<const std::string> arguments) {
+    const auto separator = std::find(arguments.begin(), arguments.end(), "--");
+    const std::span<const std::string> own(arguments.begin(), separator);
+    if (separator != arguments.end()) {
+      context_.rest.assign(separator + 1, arguments.end());
+    }
     try {
       // CLI11 takes its arguments last one first.
-      app_.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+      app_.parse(std::vector<std::string>(own.rbegin(), own.rend()));
     } catch (const CLI::ParseError& error) {
       return parse_error(error);
     }
@@ -56,6 +62,9 @@ class CommandLine {
     if (handler == handlers_.end()) {
       print_out(full_help(*chosen));
       return static_cast<int>(chosen == &app_ ? ExitCode::Success : ExitCode::Usage);
+    }
+    if (!context_.rest.empty() && !takes_rest_.contains(chosen)) {
+      throw Failure(ExitCode::Usage, fmt::format("{} takes no arguments after --", chosen->get_name()));
     }
     set_context();
     return static_cast<int>(handler->second(context_));
@@ -71,6 +80,9 @@ class CommandLine {
       sub->footer(footer(command));
       if (command.declare != nullptr) {
         handlers_[sub] = command.declare(*sub);
+      }
+      if (command.takes_rest) {
+        takes_rest_.insert(sub);
       }
       add(*sub, command.children);
     }
@@ -157,6 +169,7 @@ class CommandLine {
   bool verbose_ = false;
   bool quiet_ = false;
   std::map<const CLI::App*, Handler> handlers_;
+  std::set<const CLI::App*> takes_rest_;
 };
 
 }  // namespace

@@ -63,6 +63,41 @@ constexpr std::array kImageCommands{
     Command{"lock", "Compare or update the locked versions", "", kImageLockExamples, &declare_image_lock},
 };
 
+constexpr std::array kAppExamples{
+    Example{"app init hello --c", "a new program in the folder hello"},
+    Example{"app run hello", "build it and run it"},
+    Example{"app -cbr hello", "the same from a clean start, in Ruxgo's spelling"},
+};
+constexpr std::array kAppBuildExamples{
+    Example{"app build configs/apps/hello-c", "build it in configs/apps/hello-c/app_build"},
+    Example{"app build --dry-run", "show the commands"},
+};
+constexpr std::array kAppRunExamples{
+    Example{"app run hello -- one two", "with two arguments"},
+    Example{"app run --bin-args=one,two", "the same in Ruxgo's spelling"},
+};
+constexpr std::array kAppTestExamples{Example{"app test hello --junit results.xml", "for continuous integration"}};
+constexpr std::array kAppCheckExamples{Example{"app check hello", "say everything that is wrong, build nothing"}};
+constexpr std::array kAppGdbExamples{Example{"app gdb hello", "a debug build under gdb"}};
+constexpr std::array kAppInitExamples{Example{"app init hello --cpp", "a program in C++"}};
+constexpr std::array kAppCleanExamples{Example{"app clean hello", "remove hello/app_build"}};
+
+constexpr std::array kAppPkgExamples{Example{"app pkg", "what to use instead"}};
+constexpr std::array kAppConfigExamples{Example{"app config", "what to use instead"}};
+
+constexpr std::array kAppCommands{
+    Command{"build", "Build the application", "", kAppBuildExamples, &declare_app_build},
+    Command{"run", "Build the application and run it", "The exit status is the program's.", kAppRunExamples, &declare_app_run, {}, true},
+    Command{"test", "Build the application and run its [[tests]]", "Ends with a line 'N passed, N failed'.", kAppTestExamples,
+            &declare_app_test},
+    Command{"check", "Check the description", "", kAppCheckExamples, &declare_app_check},
+    Command{"gdb", "Build for debugging and start gdb; with [os], QEMU waits for it", "", kAppGdbExamples, &declare_app_gdb, {}, true},
+    Command{"init", "Make a new application", "", kAppInitExamples, &declare_app_init},
+    Command{"clean", "Remove what was built", "", kAppCleanExamples, &declare_app_clean},
+    Command{"pkg", "Not here: says what to use instead of Ruxgo's", "", kAppPkgExamples, &declare_app_pkg},
+    Command{"config", "Not here: says what to use instead of Ruxgo's", "", kAppConfigExamples, &declare_app_config},
+};
+
 constexpr std::array kCommands{
     Command{"setup", "Install the packages that building and testing need",
             "The list is cmake/packages.txt. As root without a terminal it goes ahead; on a terminal it asks.",
@@ -87,6 +122,10 @@ constexpr std::array kCommands{
             "${nonce*N}, and those of --define.",
             kRunExamples, &declare_run},
     Command{"image", "Fetch, build and pin guest images", "", {}, nullptr, kImageCommands},
+    Command{"app", "Build and run C and C++ applications described in TOML",
+            "An application is a folder with a config_linux.toml or app.toml: docs/applications.md teaches them, docs/app-reference.md\n"
+            "has every key. Ruxgo's flags may be joined: -cbr cleans, builds, runs.",
+            kAppExamples, &declare_app, kAppCommands, true},
     Command{"clean", "Remove build folders", "", kCleanExamples, &declare_clean},
     Command{"help", "Explain a command", "", kHelpExamples, &declare_help},
 };

@@ -19,6 +19,16 @@ Handler declare_image_list(CLI::App& app);
 Handler declare_image_fetch(CLI::App& app);
 Handler declare_image_lock(CLI::App& app);
 Handler declare_image_verify(CLI::App& app);
+Handler declare_app(CLI::App& app);
+Handler declare_app_build(CLI::App& app);
+Handler declare_app_run(CLI::App& app);
+Handler declare_app_test(CLI::App& app);
+Handler declare_app_check(CLI::App& app);
+Handler declare_app_gdb(CLI::App& app);
+Handler declare_app_init(CLI::App& app);
+Handler declare_app_clean(CLI::App& app);
+Handler declare_app_pkg(CLI::App& app);
+Handler declare_app_config(CLI::App& app);
 Handler declare_clean(CLI::App& app);
 Handler declare_help(CLI::App& app);
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "tools/xtask/core/console.hpp"
 
@@ -14,6 +16,7 @@ struct Context {
   bool dry_run = false;     ///< print the exact commands, change nothing
   bool yes = false;         ///< install packages without asking
   bool no_install = false;  ///< never install packages
+  std::vector<std::string> rest;  ///< what stands after -- on the command line
 
   /// A path from the command line, absolute.
   std::filesystem::path resolve(const std::filesystem::path& path) const {

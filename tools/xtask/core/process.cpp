@@ -282,14 +282,16 @@ ChildProcess::ChildProcess(const Options& options) {
     fail_with_errno("cannot create a pipe");
   }
   int null = -1;
+  int input = -1;
   if (options.console == Console::Pty) {
     const Pty pty = open_pty();
     output_fd_ = pty.master;
     files = {pty.slave, pty.slave, pty.slave, true};
   } else {
     null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    input = options.input.empty() ? -1 : ::open(options.input.c_str(), O_RDONLY | O_CLOEXEC);
     output_fd_ = capture[0];
-    files.standard_input = null;
+    files.standard_input = options.input.empty() ? null : input;
     if (captured) {
       files.standard_output = capture[1];
     } else if (options.console != Console::Inherit) {
@@ -305,7 +307,7 @@ ChildProcess::ChildProcess(const Options& options) {
     become(options, files, parent, error_pipe[1]);
   }
   const int fork_error = errno;
-  for (const int fd : {error_pipe[1], capture[1], null, options.console == Console::Pty ? files.standard_input : -1}) {
+  for (const int fd : {error_pipe[1], capture[1], null, input, options.console == Console::Pty ? files.standard_input : -1}) {
     close_if_open(fd);
   }
   int error = pid_ < 0 ? fork_error : 0;

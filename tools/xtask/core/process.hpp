@@ -58,6 +58,7 @@ class ChildProcess {
     std::filesystem::path folder{};  ///< empty: the current one
     EnvironmentChanges environment{};
     Console console = Console::Inherit;
+    std::filesystem::path input{};  ///< what stdin is instead of empty; not with Pty
   };
 
   /// Starts it. Throws Failure(Environment) when the program cannot be executed.

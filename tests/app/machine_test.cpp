@@ -1,0 +1,220 @@
+// [os]: QEMU's arguments word by word, what a real QEMU says to them, and the commands of the build.
+#include <fmt/format.h>
+#include <sys/wait.h>
+
+#include "tests/app/support.hpp"
+#include "tools/app/disk_image.hpp"
+#include "tools/app/os_build.hpp"
+#include "tools/app/qemu.hpp"
+
+namespace ax::app::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string description(std::string_view platform, std::string_view qemu, std::string_view services = "\"alloc\"") {
+  return fmt::format(
+      "[build]\ncompiler = \"gcc\"\n[os]\nservices = [{}]\nulib = \"ruxlibc\"\n[os.platform]\nname = "
+      "\"{}\"\n[os.platform.qemu]\n{}\n{}",
+      services, platform, qemu, kProgram);
+}
+
+Words command_of(std::string_view platform, std::string_view qemu, const QemuRequest& request = {"p.elf", "p.bin"}) {
+  const Described app(description(platform, qemu, "\"alloc\",\"fs\",\"blkfs\",\"net\",\"virtio-9p\""));
+  std::string unexpected;
+  for (const config::Diagnostic& d : app.diagnostics.all()) {
+    const bool no_device = d.text.find("has no device") != std::string::npos;  // these services are for all the cases
+    if (d.severity == config::Severity::Error && !no_device) unexpected += d.text;
+  }
+  EXPECT_EQ(unexpected, "");
+  return qemu_command(*app.application.os, request);
+}
+
+std::string text_of(std::string_view platform, std::string_view qemu, const QemuRequest& request = {"p.elf", "p.bin"}) {
+  return join_words(command_of(platform, qemu, request));
+}
+
+constexpr std::string_view kX86 = "x86_64-qemu-q35", kArm = "aarch64-qemu-virt", kRiscv = "riscv64-qemu-virt";
+
+TEST(QemuTest, HasABaseForEachPlatform) {
+  EXPECT_EQ(text_of(kX86, ""), "qemu-system-x86_64 -m 128M -smp 1 -machine q35 -kernel p.elf -append ';;' -nographic");
+  EXPECT_EQ(text_of(kArm, ""),
+            "qemu-system-aarch64 -m 128M -smp 1 -cpu cortex-a72 -machine virt -kernel p.bin -append ';;' -nographic");
+  EXPECT_EQ(text_of(kRiscv, ""),
+            "qemu-system-riscv64 -m 128M -smp 1 -machine virt -bios default -kernel p.bin -append ';;' -nographic");
+}
+
+TEST(QemuTest, HasEachDeviceOnTheBusOfThePlatform) {
+  constexpr std::string_view kAll = "blk = \"y\"\nnet = \"y\"\nv9p = \"y\"\ngraphic = \"y\"";
+  const std::string x86 = text_of(kX86, kAll);
+  EXPECT_THAT(
+      x86,
+      HasSubstr(
+          " -device virtio-blk-pci,drive=disk0 -drive id=disk0,if=none,format=raw,file=./disk_img"
+          " -fsdev local,id=myid,path=./,security_model=none -device virtio-9p-pci,fsdev=myid,mount_tag=rootfs"
+          " -device virtio-net-pci,netdev=net0 -netdev user,id=net0,hostfwd=tcp::5555-:5555,hostfwd=udp::5555-:5555"
+          " -device virtio-gpu-pci -vga none -serial mon:stdio"));
+  EXPECT_THAT(x86, Not(HasSubstr("-nographic")));
+  for (const std::string_view platform : {kArm, kRiscv}) {
+    const std::string text = text_of(platform, kAll);
+    for (const char* device : {"virtio-blk-device,", "virtio-9p-device,", "virtio-net-device,", "virtio-gpu-device "})
+      EXPECT_THAT(text, HasSubstr(device));
+    EXPECT_THAT(text, Not(HasSubstr("-pci")));
+  }
+}
+
+TEST(QemuTest, HasWhatEachKeySays) {
+  EXPECT_THAT(text_of(kX86, "memory = \"2g\""), HasSubstr(" -m 2g "));
+  EXPECT_THAT(text_of(kX86, "net = true\nnet_dev = \"tap\""),
+              HasSubstr(" -netdev tap,id=net0,ifname=tap0,script=no,downscript=no "));
+  EXPECT_THAT(text_of(kX86, "net = true\nnet_dump = true"),
+              HasSubstr(" -object filter-dump,id=dump0,netdev=net0,file=netdump.pcap "));
+  EXPECT_THAT(text_of(kX86, "net_dump = \"y\""), Not(HasSubstr("filter-dump")));
+  EXPECT_THAT(text_of(kX86, "net = \"y\"\nports = [\"8080:80/tcp\", \"0:53/udp\"]"),
+              HasSubstr("user,id=net0,hostfwd=tcp::8080-:80,hostfwd=udp::0-:53 "));
+  EXPECT_THAT(text_of(kX86, "qemu_log = \"y\""),
+              HasSubstr(" -D qemu.log -d in_asm,int,mmu,pcall,cpu_reset,guest_errors"));
+  EXPECT_THAT(text_of(kX86, "blk = \"y\"\ndisk_img = \"a,b.img\""), HasSubstr("file=a,,b.img"));
+  EXPECT_THAT(text_of(kX86, "args = \"./redis-server,/v9fs/redis.conf\"\nenvs = \"A=1,B=2\""),
+              HasSubstr("-append ';./redis-server,/v9fs/redis.conf;A=1,B=2'"));
+  EXPECT_THAT(text_of(kX86, "args = [\"./p\", \"x y\"]"), HasSubstr("-append ';./p,x y;'"));
+  EXPECT_EQ(text_of(kX86, "ip = \"10.0.2.16\"\ngw = \"10.0.2.3\""), text_of(kX86, ""))
+      << "they are built into the system";
+}
+
+TEST(QemuTest, IsAcceleratedOnlyOnX86AndNotForDebuggers) {
+  const QemuRequest kvm{"p.elf", "p.bin", Accelerator::Kvm};
+  EXPECT_THAT(text_of(kX86, "", kvm), HasSubstr("-nographic -cpu host -accel kvm"));
+  EXPECT_THAT(text_of(kArm, "", kvm), Not(HasSubstr("kvm")));
+  EXPECT_THAT(text_of(kX86, "debug = \"y\"", kvm), HasSubstr("-nographic -s -S"));
+  EXPECT_THAT(text_of(kX86, "debug = \"y\"", kvm), Not(HasSubstr("kvm")));
+  const QemuRequest gdb{"p.elf", "p.bin", Accelerator::Kvm, true, {"-d", "int"}};
+  EXPECT_THAT(text_of(kX86, "", gdb), HasSubstr("-nographic -s -S -d int"));
+}
+
+/// Runs QEMU with our arguments, stopped before its first instruction, and its monitor told to quit.
+Finished accepted(Words command, const fs::path& folder) {
+  command.insert(command.end(), {"-S", "-display", "none", "-monitor", "none", "-qmp", "stdio"});
+  for (std::string& word : command) {
+    if (word == "mon:stdio") word = "none";  // the test talks to QEMU over stdio itself
+  }
+  std::erase(command, "-nographic");
+  const std::string say = "{\"execute\":\"qmp_capabilities\"}\\n{\"execute\":\"quit\"}\\n";
+  return run("cd " + folder.string() + " && printf '" + say + "' | timeout 30 " + join_words(command));
+}
+
+class RealQemu : public ::testing::TestWithParam<std::string_view> {};
+
+TEST_P(RealQemu, AcceptsEveryCombinationOfDevices) {
+  const std::string program = "qemu-system-" + std::string(GetParam().substr(0, GetParam().find('-')));
+  if (!config::testing::has_program(program)) GTEST_SKIP() << program << " is not installed";
+  const TemporaryFolder folder;
+  ASSERT_TRUE(make_disk_image(folder / "disk_img"));
+  // A kernel that is never executed: an ELF file with a Multiboot header for x86, bytes for the others.
+  write_file(folder / "k.S", ".section .text\n.long 0x1badb002, 0, -0x1badb002\n.globl _start\n_start: hlt\n");
+  ASSERT_EQ(
+      run("cd " + folder.path().string() + " && gcc -m32 -c k.S -o k.o && ld -m elf_i386 -Ttext=0x100000 -o p.elf k.o")
+          .status,
+      0);
+  write_file(folder / "p.bin", std::string(4096, '\0'));
+  constexpr std::string_view kCases[] = {
+      "",
+      "blk = \"y\"",
+      "net = \"y\"\nports = [\"0:80/tcp\"]",
+      "graphic = \"y\"",
+      "v9p = \"y\"",
+      "qemu_log = \"y\"",
+      "net = \"y\"\nnet_dump = \"y\"\nports = []",
+      "blk = \"y\"\nnet = \"y\"\nports = []\nv9p = \"y\"\ngraphic = \"y\"\nmemory = \"256M\"\nargs = \"a,b\"\nenvs = "
+      "\"A=1\"",
+  };
+  for (const std::string_view qemu : kCases) {
+    const Finished result = accepted(command_of(GetParam(), qemu), folder.path());
+    EXPECT_EQ(result.status, 0) << qemu << "\n" << result.errors << result.output;
+    EXPECT_THAT(result.output, HasSubstr("\"SHUTDOWN\"")) << qemu;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Platforms, RealQemu, ::testing::Values(kX86, kArm, kRiscv), [](const auto& platform) {
+  return std::string(platform.param.substr(0, platform.param.find('-')));
+});
+
+TEST(OsBuildTest, ShowsWhatStandsForRuxgosToolsAndEveryCommand) {
+  const Described app(
+      "[build]\ncompiler = \"gcc\"\n[os]\nservices = [\"alloc\"]\nulib = \"ruxlibc\"\n[os.platform]\nlog = \"info\"\n"
+      "[[targets]]\nname = \"p\"\nsrc = \"./\"\ntype = \"exe\"\ncflags = \"-DX\"\nlinker = \"rust-lld -flavor gnu\"\n");
+  ASSERT_TRUE(app.diagnostics.ok()) << app.messages();
+  const OsBuild plan = plan_os_build(app.application, {"/b", "/u"});
+  ASSERT_EQ(plan.stand_ins.size(), 2U);
+  EXPECT_EQ(plan.stand_ins[0].named, "x86_64-linux-musl-gcc");
+  EXPECT_EQ(plan.stand_ins[0].used, "clang-19 --target=x86_64-linux-musl --sysroot=/u/sysroot");
+  EXPECT_EQ(plan.stand_ins[1].named, "rust-lld -flavor gnu");
+  EXPECT_EQ(plan.stand_ins[1].used, "ld.lld-19");
+  const std::string folder = app.folder().string();
+  ASSERT_EQ(plan.steps.size(), 3U);
+  EXPECT_EQ(join_words(plan.steps[0].command),
+            "clang-19 --target=x86_64-linux-musl --sysroot=/u/sysroot -nostdinc -fno-builtin -ffreestanding -Wall "
+            "-isystem /u/include"
+            " -DRUX_CONFIG_ALLOC -DRUX_CONFIG_INFO -O3 -mno-sse -DX -I" +
+                folder + "/ -o /b/objects/p/main.c.o -c " + folder + "/main.c");
+  EXPECT_EQ(
+      join_words(plan.steps[1].command),
+      "ld.lld-19 -nostdlib -static -no-pie --gc-sections -T/u/linker.lds --no-relax /u/lib/libc.a /u/lib/libruxlibc.a"
+      " /b/objects/p/main.c.o -o /b/bin/p.elf");
+  EXPECT_EQ(join_words(plan.steps[2].command), "llvm-objcopy-19 --strip-all -O binary /b/bin/p.elf /b/bin/p.bin");
+}
+
+TEST(OsBuildTest, HasTheOptionsOfEachArchitecture) {
+  const auto compile = [](std::string_view platform, std::string_view services) {
+    const Described app(description(platform, "", services));
+    return join_words(plan_os_build(app.application, {"/b", "/u"}).steps.at(0).command);
+  };
+  EXPECT_THAT(compile(kRiscv, ""), HasSubstr("-march=rv64gc -mabi=lp64d -mcmodel=medany"));
+  EXPECT_THAT(compile(kArm, ""), HasSubstr("-mgeneral-regs-only"));
+  EXPECT_THAT(compile(kArm, "\"fp_simd\""), Not(HasSubstr("-mgeneral-regs-only")));
+  EXPECT_THAT(compile(kX86, "\"fp_simd\""), Not(HasSubstr("-mno-sse")));
+}
+
+TEST(ServicesTest, BringWhatTheyNeed) {
+  const Described app(description(kX86, "blk = true", "\"blkfs\", \"sched_rr\""));
+  ASSERT_TRUE(app.diagnostics.ok()) << app.messages();
+  EXPECT_EQ(app.application.os->services,
+            (std::vector<std::string>{"alloc", "irq", "multitask", "sched_rr", "fd", "fs", "blkfs"}));
+}
+
+TEST(OsSectionTest, HasTheDocumentsDefaults) {
+  const Described app(std::string("[build]\ncompiler = \"gcc\"\n[os]\nulib = \"ruxmusl\"\n") + std::string(kProgram));
+  ASSERT_TRUE(app.diagnostics.ok()) << app.messages();
+  const Os& os = *app.application.os;
+  EXPECT_EQ(os.platform, "x86_64-qemu-q35");
+  EXPECT_EQ(os.smp, 1U);
+  EXPECT_TRUE(os.release);
+  EXPECT_EQ(os.log, "warn");
+  EXPECT_EQ(os.verbosity, 0U);
+  EXPECT_TRUE(os.musl);
+  EXPECT_EQ(os.qemu.memory, "128M");
+  EXPECT_EQ(os.qemu.disk_img, "./disk_img");
+  EXPECT_EQ(os.qemu.v9p_path, "./");
+  EXPECT_EQ(os.qemu.ip, "10.0.2.15");
+  EXPECT_EQ(os.qemu.gw, "10.0.2.2");
+  EXPECT_FALSE(os.qemu.blk || os.qemu.net || os.qemu.graphic || os.qemu.debug || os.qemu.v9p || os.qemu.qemu_log ||
+               os.qemu.net_dump || os.qemu.tap);
+}
+
+TEST(OsSectionTest, TakesTypedValues) {
+  const Described app(
+      "[build]\ncompiler = \"gcc\"\n[os]\nservices = [\"blkfs\"]\nulib = \"ruxlibc\"\ndevelop = "
+      "true\n[os.platform]\nsmp = 4\nv = 2\n"
+      "[os.platform.qemu]\nblk = true\nnet = false\n" +
+      std::string(kProgram));
+  ASSERT_TRUE(app.diagnostics.ok()) << app.messages();
+  const Os& os = *app.application.os;
+  EXPECT_EQ(os.smp, 4U);
+  EXPECT_EQ(os.verbosity, 2U);
+  EXPECT_TRUE(os.qemu.blk && os.develop);
+  EXPECT_FALSE(os.qemu.net);
+}
+
+}  // namespace
+}  // namespace ax::app::testing

@@ -1,0 +1,194 @@
+#include "tools/xtask/app/app_test.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <re2/re2.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+
+#include "tools/xtask/core/failure.hpp"
+#include "tools/xtask/core/files.hpp"
+
+namespace ax::xtask {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Outcome {
+  std::string name;
+  double seconds = 0;
+  std::string complaint;  ///< empty: passed
+  std::string output;
+};
+
+struct ProgramEnd {
+  std::string output;
+  std::optional<int> status;  ///< absent: it took too long
+};
+
+ProgramEnd run_to_end(const ChildProcess::Options& options, Clock::time_point deadline) {
+  SignalWatch signals;
+  ChildProcess child(options);
+  ProgramEnd end;
+  bool open = true;
+  while (true) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0) {
+      return end;
+    }
+    std::array<pollfd, 2> entries{{{signals.fd(), POLLIN, 0}, {open ? child.output_fd() : -1, POLLIN, 0}}};
+    ::poll(entries.data(), entries.size(), static_cast<int>(std::min<long long>(left, 60'000)));
+    if (signals.take() != 0) {
+      throw Failure(ExitCode::Interrupted, "interrupted");
+    }
+    // What it left in the pipe is read before its end is noticed.
+    const std::optional<int> status = child.poll_status();
+    std::array<char, 65536> buffer;
+    ssize_t size = 0;
+    while (open && (entries[1].revents != 0 || status)) {
+      size = ::read(child.output_fd(), buffer.data(), buffer.size());
+      open = size > 0;
+      end.output.append(buffer.data(), static_cast<size_t>(std::max<ssize_t>(size, 0)));
+      if (!status) {
+        break;
+      }
+    }
+    if (status) {
+      end.status = status;
+      return end;
+    }
+  }
+}
+
+bool found(const std::string& expression, const std::string& text) {
+  return RE2::PartialMatch(text, "(?m)" + expression);
+}
+
+std::string judge(const app::Test& test, const ProgramEnd& end) {
+  if (!end.status) {
+    return fmt::format("it took longer than {} s", test.timeout_seconds);
+  }
+  if (*end.status != test.status) {
+    return fmt::format("its exit status is {}, not {}", *end.status, test.status);
+  }
+  for (const std::string& expression : test.fail_regex) {
+    if (found(expression, end.output)) {
+      return fmt::format("its output has '{}'", expression);
+    }
+  }
+  for (const std::string& expression : test.success_regex) {
+    if (!found(expression, end.output)) {
+      return fmt::format("its output does not have '{}'", expression);
+    }
+  }
+  if (!test.output.empty() && end.output != read_file(test.output)) {
+    return fmt::format("its output is not that of {}", test.output.string());
+  }
+  return "";
+}
+
+Outcome run_one(const LoadedApp& loaded, const app::Test& test) {
+  Argv command{loaded.program().string()};
+  command.insert(command.end(), test.args.begin(), test.args.end());
+  const Clock::time_point start = Clock::now();
+  const ProgramEnd end = run_to_end({.argv = command,
+                                     .folder = loaded.application().folder,
+                                     .console = ChildProcess::Console::Capture,
+                                     .input = test.input},
+                                    start + std::chrono::seconds(test.timeout_seconds));
+  return {test.name, std::chrono::duration<double>(Clock::now() - start).count(), judge(test, end), end.output};
+}
+
+std::string xml(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    switch (c) {
+      case '&': out += "&amp;"; break;
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '"': out += "&quot;"; break;
+      default: out += byte < 0x20 && c != '\n' && c != '\t' ? '?' : c;
+    }
+  }
+  return out;
+}
+
+std::string junit(const std::vector<Outcome>& outcomes, size_t failed) {
+  std::string text =
+      fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"app\" tests=\"{}\" failures=\"{}\">\n",
+                  outcomes.size(), failed);
+  for (const Outcome& outcome : outcomes) {
+    text += fmt::format("  <testcase name=\"{}\" time=\"{:.3f}\" status=\"{}\">\n", xml(outcome.name), outcome.seconds,
+                        outcome.complaint.empty() ? "run" : "fail");
+    if (!outcome.complaint.empty()) {
+      text += fmt::format("    <failure message=\"{}\"/>\n", xml(outcome.complaint));
+    }
+    text += fmt::format("    <system-out>{}</system-out>\n  </testcase>\n", xml(outcome.output));
+  }
+  return text + "</testsuite>\n";
+}
+
+void check_expressions(const std::vector<app::Test>& tests) {
+  for (const app::Test& test : tests) {
+    for (const auto* list : {&test.success_regex, &test.fail_regex}) {
+      for (const std::string& expression : *list) {
+        const RE2 compiled(expression, RE2::Quiet);
+        if (!compiled.ok()) {
+          throw Failure(ExitCode::Usage, fmt::format("test '{}': '{}' is no regular expression: {}", test.name,
+                                                     expression, compiled.error()));
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+ExitCode run_app_tests(const Context& context, const LoadedApp& loaded, const AppOptions& options) {
+  std::vector<app::Test> tests = loaded.application().tests;
+  if (tests.empty()) {
+    throw Failure(ExitCode::Usage, "the description has no tests", "add [[tests]] with a name and what is expected");
+  }
+  check_expressions(tests);
+  const RE2 wanted(options.test_regex, RE2::Quiet);
+  if (!wanted.ok()) {
+    throw Failure(ExitCode::Usage,
+                  fmt::format("'{}' is no regular expression: {}", options.test_regex, wanted.error()));
+  }
+  std::erase_if(tests, [&](const app::Test& test) { return !RE2::PartialMatch(test.name, wanted); });
+  if (tests.empty()) {
+    throw Failure(ExitCode::Usage, fmt::format("no test's name has '{}'", options.test_regex));
+  }
+  std::vector<Outcome> outcomes;
+  size_t failed = 0;
+  for (const app::Test& test : tests) {
+    if (context.dry_run) {
+      Argv command{loaded.program().string()};
+      command.insert(command.end(), test.args.begin(), test.args.end());
+      print_out(format_command(command) + "\n");
+      continue;
+    }
+    outcomes.push_back(run_one(loaded, test));
+    const Outcome& outcome = outcomes.back();
+    if (outcome.complaint.empty()) {
+      context.console.step(fmt::format("passed: {} ({:.2f} s)", outcome.name, outcome.seconds));
+      continue;
+    }
+    ++failed;
+    context.console.error(fmt::format("{}: {}", outcome.name, outcome.complaint));
+    fmt::print(stderr, "{}", outcome.output);
+  }
+  if (context.dry_run) {
+    return ExitCode::Success;
+  }
+  if (!options.junit.empty()) {
+    write_file(context.resolve(options.junit), junit(outcomes, failed));
+  }
+  print_out(fmt::format("{} passed, {} failed\n", outcomes.size() - failed, failed));
+  return failed == 0 ? ExitCode::Success : ExitCode::Failure;
+}
+
+}  // namespace ax::xtask
