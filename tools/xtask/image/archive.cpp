@@ -149,6 +149,7 @@ ExtractedFile extract_from_deb(std::string_view deb, const std::string& name, st
 }
 
 std::string build_initramfs(const InitramfsContent& content) {
+  std::string result;  // outlives the writer, which flushes into it even on the way out of an exception
   const ArchiveWriter writer(archive_write_new(), &archive_write_free);
   archive_write_set_format_cpio_newc(writer.get());
   archive_write_set_bytes_in_last_block(writer.get(), 1);
@@ -156,7 +157,6 @@ std::string build_initramfs(const InitramfsContent& content) {
     archive_write_add_filter_gzip(writer.get());
     archive_write_set_filter_option(writer.get(), "gzip", "timestamp", nullptr);
   }
-  std::string result;
   if (archive_write_open(writer.get(), &result, nullptr, &append_to_string, nullptr) != ARCHIVE_OK) {
     damaged("initramfs", writer.get());
   }
