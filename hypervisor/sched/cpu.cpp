@@ -98,8 +98,10 @@ void Cpu::preempt_thread_if_needed() {
 
 void Cpu::handle_interrupts() {
   hypervisor.interrupts().handle_pending(*this);
-  const u64 time = now();
-  if (deadlines_.next() <= time) deadlines_.run_due(time);
+  if (deadlines_.next() != DeadlineQueue::kNever) {
+    const u64 time = now();
+    if (deadlines_.next() <= time) deadlines_.run_due(time);
+  }
   program_timer();
 }
 

@@ -55,6 +55,25 @@ class GuestMemory {
     arch::clean_data_cache(reinterpret_cast<u64>(host), size);
     return true;
   }
+  /// A word of 8 bytes of which the bits in `mask` are to be `value`.
+  struct Word {
+    Gpa at{};
+    u64 mask = 0;
+    u64 value = 0;
+  };
+  /// Whether all of them are so. They must lie in one region.
+  bool holds(std::span<const Word> words) const {
+    for (const Region& region : regions_) {
+      if (!region.gpa.contains(words[0].at)) continue;
+      const std::byte* host = mm::direct_map_pointer(region.host);
+      for (const Word& word : words) {
+        const u64 offset = word.at - region.gpa.base;
+        if (offset > region.gpa.size - sizeof(u64) || (load_from<u64>(host + offset) & word.mask) != word.value) return false;
+      }
+      return true;
+    }
+    return false;
+  }
   /// As read(), for a few bytes of known number within one region; false otherwise.
   template <usize kSize>
   bool read_fast(Gpa from, std::span<std::byte, kSize> bytes) const {

@@ -1,8 +1,5 @@
 #include "kernel/drivers/gic_virtual.hpp"
 
-#include <arch/mmio.hpp>
-#include <arch/sysreg.hpp>
-
 namespace ax::drivers {
 namespace {
 
@@ -15,7 +12,6 @@ constexpr u64 GICH_VTR = 0x004;
 constexpr u64 GICH_VMCR = 0x008;
 constexpr u64 GICH_MISR = 0x010;
 constexpr u64 GICH_EISR0 = 0x020;
-constexpr u64 GICH_ELRSR0 = 0x030;
 constexpr u64 GICH_APR = 0x0f0;
 constexpr u64 GICH_LR0 = 0x100;
 
@@ -123,9 +119,6 @@ void GicVirtualInterface::restore(const VirtualInterfaceState& state) const {
   }
 }
 
-u32 GicVirtualInterface::empty() const {
-  return v3_ ? static_cast<u32>(arch::ICH_ELRSR_EL2::read()) : mmio_read32(base_ + GICH_ELRSR0);
-}
 u32 GicVirtualInterface::ended() const {
   return v3_ ? static_cast<u32>(arch::ICH_EISR_EL2::read()) : mmio_read32(base_ + GICH_EISR0);
 }

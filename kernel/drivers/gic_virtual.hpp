@@ -1,6 +1,9 @@
 // The hardware that presents interrupts to a guest: list registers and their control, GICv3 (ICH_*_EL2) or GICv2 (GICH).
 #pragma once
 
+#include <arch/mmio.hpp>
+#include <arch/sysreg.hpp>
+
 #include "kernel/base/types.hpp"
 #include "kernel/drivers/gic_list_register.hpp"
 #include "platforms/machine_info.hpp"
@@ -39,13 +42,17 @@ class GicVirtualInterface {
   void restore(const VirtualInterfaceState& state) const;
 
   /// One bit per list register: it holds no interrupt.
-  u32 empty() const;
+  u32 empty() const {
+    return v3_ ? static_cast<u32>(arch::ICH_ELRSR_EL2::read()) : arch::mmio_read32(base_ + kEmptyOffset);
+  }
   /// One bit per list register: its interrupt was deactivated and it asked for maintenance.
   u32 ended() const;
   /// Why the maintenance interrupt is raised: the enables of the virtual control register, one place lower.
   u32 maintenance_status() const;
 
  private:
+  static constexpr u64 kEmptyOffset = 0x30;  ///< GICH_ELRSR0
+
   bool v3_ = false;
   bool can_trap_deactivate_ = false;
   u8 count_ = 0;

@@ -109,8 +109,11 @@ void VirtualInterrupts::set_line(u32 intid, bool asserted) {
 }
 
 void VirtualInterrupts::hardware_interrupt(Vcpu& vcpu, u32 virtual_id) {
-  if (virtual_id < kFirstSpi && reload(vcpu, virtual_id)) return;
-  with_vgic([&](Vgic& vgic) { vgic.hardware_interrupt(vcpu.index, virtual_id); });
+  if (virtual_id >= kFirstSpi || !reload(vcpu, virtual_id)) add_hardware_interrupt(vcpu.index, virtual_id);
+}
+
+[[gnu::noinline]] void VirtualInterrupts::add_hardware_interrupt(unsigned vcpu, u32 virtual_id) {
+  with_vgic([&](Vgic& vgic) { vgic.hardware_interrupt(vcpu, virtual_id); });
 }
 
 // The tick of a guest that has ended the one before: its list register as it was does again.

@@ -61,6 +61,7 @@ class VirtualInterrupts final : private VgicHost {
   static unsigned index_of(const Vcpu& vcpu);
   void refill(Vcpu& vcpu);
   bool reload(const Vcpu& vcpu, u32 ppi);
+  void add_hardware_interrupt(unsigned vcpu, u32 virtual_id);
   void read_back(Vgic& vgic, unsigned vcpu);
   void write_out(unsigned vcpu);
   /// Interrupts the vCPUs that must look at their list registers again; after the lock has been released.

@@ -54,6 +54,11 @@ bool ArchVcpu::has_deliverable() {
 }
 
 void ArchVcpu::run_guest(Cpu& cpu) {
+  do enter_once(cpu);
+  while (owner_.state == Task::State::Running && !cpu.reschedule && !owner_.is_asked());
+}
+
+inline void ArchVcpu::enter_once(Cpu& cpu) {
   if (halted_) {
     if (!has_deliverable()) return owner_.wait();
     halted_ = false;

@@ -7,6 +7,7 @@
 #include "hypervisor/vcpu/x86_64/backend.hpp"
 #include "hypervisor/vcpu/x86_64/decoder.hpp"
 #include "hypervisor/vcpu/x86_64/hardware_state.hpp"
+#include "hypervisor/vcpu/x86_64/known_instructions.hpp"
 #include "hypervisor/vcpu/x86_64/start_state.hpp"
 
 namespace hv {
@@ -33,7 +34,7 @@ class ArchVcpu {
   void load(unsigned cpu);
   void put();
 
-  /// Delivers interrupts, enters the guest and answers the exit. Loaded. A vCPU that has halted and has nothing to wake up for
+  /// Delivers interrupts, enters the guest and answers the exit, until somebody wants something of the vCPU or its CPU. Loaded. A vCPU that has halted and has nothing to wake up for
   /// asks its VM to wait instead.
   void run_guest(Cpu& cpu);
 
@@ -54,6 +55,7 @@ class ArchVcpu {
 
   GuestRegisters registers;
   DecodeCache decoded;  ///< instructions that were emulated for it
+  KnownInstructions known;
   VcpuBackend& backend() { return *backend_; }
   Vcpu& owner() { return owner_; }
   ArchVm& vm() { return vm_; }
@@ -70,6 +72,7 @@ class ArchVcpu {
   void complete(unsigned length) { backend_->complete_instruction(registers, length); }
 
  private:
+  void enter_once(Cpu& cpu);
   void deliver_interrupts();
   void deliver_nmi();
 

@@ -49,6 +49,16 @@ u32 msr_of_register(GuestRegister which) {
   return 0;
 }
 
+CodeState VcpuBackend::code() const {
+  const PagingState paging{.cr0 = read(GuestRegister::Cr0),
+                           .cr3 = read(GuestRegister::Cr3),
+                           .cr4 = read(GuestRegister::Cr4),
+                           .efer = read(GuestRegister::Efer),
+                           .privilege = static_cast<u8>(privilege())};
+  const bool long_code = (segment(SegmentRegister::Cs).attributes & SegmentState::kLong) != 0;
+  return {paging, long_code && (paging.efer & Efer::kLma) != 0};
+}
+
 Result<PortPermissions> PortPermissions::create(VmFrames& frames) {
   const HpaRange map = TRY(frames.allocate(kPortMapSize, kPageSize));
   __builtin_memset(reinterpret_cast<void*>(map.base.value()), 0xff, kPortMapSize);

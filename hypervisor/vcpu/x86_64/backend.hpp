@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "hypervisor/vcpu/x86_64/context.hpp"
+#include "hypervisor/vcpu/x86_64/guest_page_walk.hpp"
 #include "hypervisor/vm/vm_frames.hpp"
 #include "hypervisor/vm/x86_64/nested_paging.hpp"
 #include "kernel/base/result.hpp"
@@ -86,6 +87,12 @@ struct VcpuSettings {
   u64 tsc_offset = 0;    ///< guest's time-stamp counter - host's
 };
 
+/// Where the guest finds its instructions. Of `paging`, `rflags` and the address width are not filled in.
+struct CodeState {
+  PagingState paging{};
+  bool is_64bit = false;  ///< long mode, and CS says 64-bit code
+};
+
 /// One vCPU's control block and the hardware state around it.
 ///
 /// load() puts its state on the calling CPU, put() takes it off; a vCPU is only ever loaded on one CPU. enter(), and everything
@@ -127,6 +134,9 @@ class VcpuBackend {
   virtual void request_nmi_window() = 0;
   /// Forgets events to be injected and everything that blocks them: the vCPU starts anew.
   virtual void reset_events() = 0;
+
+  /// read() and privilege() at once, for what the guest's page walks and instruction fetches depend on.
+  virtual CodeState code() const;
 
   virtual void set_tsc_offset(u64 offset) = 0;
 

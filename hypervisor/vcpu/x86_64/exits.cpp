@@ -82,7 +82,7 @@ void handle_port(ArchVcpu& vcpu, const VmExit& exit) {
   const PortAccess& access = exit.port;
   if (access.string) return emulate_instruction(vcpu, exit);
   u64& rax = vcpu.registers[Gpr::Rax];
-  const u32 mask = static_cast<u32>((u64{1} << access.size * 8) - 1);
+  const u32 mask = ~u32{0} >> (sizeof(u32) - access.size) * 8;
   if (access.in) {
     const u32 value = vcpu.vm().port_in(vcpu.owner(), access.port, access.size) & mask;
     // A 32-bit result clears the upper half, smaller ones keep what surrounds them.

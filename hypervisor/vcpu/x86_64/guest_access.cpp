@@ -24,7 +24,7 @@ constexpr u64 kAddresses32 = 0xffff'ffff;
     operand_.reset();
     return address;
   }
-  const auto physical = walk_guest_pages(memory_, state_, linear, access);
+  const auto physical = walk_guest_pages(memory_, state_, linear, access, access == PageAccess::Fetch ? &fetched_ : nullptr);
   if (!physical) return std::unexpected(EmulationFault{x86::Vector::kPageFault, physical.error(), linear});
   known = {page, physical->align_down(kPageSize)};
   return *physical;

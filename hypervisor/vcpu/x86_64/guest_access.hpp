@@ -40,6 +40,8 @@ class GuestAccess {
   /// The bytes of the instruction at `linear`, at most bytes.size(); fewer if the next page cannot be fetched. Error: the fault
   /// of the first page.
   std::expected<usize, EmulationFault> fetch(u64 linear, std::span<u8> bytes);
+  /// How the last instruction was fetched that lies in one page.
+  const PageWalk& fetched() const { return fetched_; }
 
  private:
   /// The last translation of each kind of access.
@@ -59,6 +61,7 @@ class GuestAccess {
   std::optional<Gpa> operand_{};
   bool operand_writable_ = false;
   Translation known_[3]{};
+  PageWalk fetched_{};
 };
 
 }  // namespace hv

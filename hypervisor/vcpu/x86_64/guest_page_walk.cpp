@@ -36,15 +36,20 @@ class Walk {
       : memory_(memory), state_(state), linear_(linear), access_(access), format_(format_of(state)) {}
 
   /// The walk of four levels in which nothing is out of the ordinary: no fault, and nothing to be marked. Empty: run() decides.
-  std::optional<Gpa> run_fast() const {
+  std::optional<Gpa> run_fast(PageWalk* record) const {
     if (format_.levels != kFourLevels.levels) return std::nullopt;
     u64 table = state_.cr3, entry, all = ~u64{0}, any = 0;
     unsigned shift = kPageShift + kFourLevels.levels * kFourLevels.index_bits;
+    u8 count = 0;
     do {
       shift -= kFourLevels.index_bits;
-      const auto read = memory_.load(
-          Gpa((table & kTableAddress) + (linear_ >> shift & mask(kFourLevels.index_bits)) * sizeof(u64)), sizeof(u64));
+      const Gpa at((table & kTableAddress) + (linear_ >> shift & mask(kFourLevels.index_bits)) * sizeof(u64));
+      const auto read = memory_.load(at, sizeof(u64));
       if (!read) return std::nullopt;
+      if (record != nullptr) {
+        record->at[count] = at;
+        record->entry[count++] = *read;
+      }
       entry = table = *read;
       all &= entry;
       any |= entry;
@@ -55,7 +60,12 @@ class Walk {
     if (unmarked || (any & reserved(kFourLevels.levels - 1, false)) != 0 || (entry & reserved(level, true)) != 0)
       return std::nullopt;
     if (!permits(all, (any & kEntryNoExecute) != 0)) return std::nullopt;
-    return Gpa((entry & kTableAddress & ~mask(shift)) | (linear_ & mask(shift)));
+    const Gpa address((entry & kTableAddress & ~mask(shift)) | (linear_ & mask(shift)));
+    if (record != nullptr) {
+      record->count = count;
+      record->address = address;
+    }
+    return address;
   }
 
   /// Empty: an entry changed under our eyes, so that the walk begins again.
@@ -150,14 +160,16 @@ class Walk {
 
 }  // namespace
 
-std::expected<Gpa, u32> walk_guest_pages(GuestMemory& memory, const PagingState& state, u64 linear, PageAccess access) {
+std::expected<Gpa, u32> walk_guest_pages(GuestMemory& memory, const PagingState& state, u64 linear, PageAccess access,
+                                         PageWalk* record) {
+  if (record != nullptr) record->count = 0;
   if ((state.cr0 & kCr0Paging) == 0) return Gpa(linear & mask(32));
   const bool five_levels = (state.efer & kEferLongModeActive) != 0 && (state.cr4 & kCr4FiveLevels) != 0;
   // Another CPU of the guest can win the race for an entry only as often as it changes that entry.
   constexpr unsigned kAttempts = 16;
   for (unsigned i = 0; i < kAttempts && !five_levels; ++i) {
     Walk walk(memory, state, linear, access);
-    if (const auto address = walk.run_fast()) return *address;
+    if (const auto address = walk.run_fast(record)) return *address;
     if (const auto result = walk.run()) return *result;
   }
   return std::unexpected(state.privilege == 3 ? page_fault::kUser : 0);

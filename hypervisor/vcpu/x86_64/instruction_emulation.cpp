@@ -46,14 +46,10 @@ class Emulation final : public EmulationHost, private GuestBus {
 
  private:
   static PagingState paging_state(ArchVcpu& vcpu) {
-    const VcpuBackend& cpu = vcpu.backend();
-    return {.cr0 = cpu.read(GuestRegister::Cr0),
-            .cr3 = cpu.read(GuestRegister::Cr3),
-            .cr4 = cpu.read(GuestRegister::Cr4),
-            .efer = cpu.read(GuestRegister::Efer),
-            .rflags = vcpu.registers.rflags,
-            .privilege = static_cast<u8>(cpu.privilege()),
-            .physical_address_bits = vcpu.physical_address_bits()};
+    PagingState state = vcpu.backend().code().paging;
+    state.rflags = vcpu.registers.rflags;
+    state.physical_address_bits = vcpu.physical_address_bits();
+    return state;
   }
 
   bool is_long() const { return (paging_.efer & Efer::kLma) != 0; }
@@ -92,7 +88,10 @@ std::optional<Instruction> Emulation::decode_next() {
     bytes = std::span(buffer).first(*fetched);
   }
   const auto instruction = vcpu_.decoded.decode(linear, bytes, mode());
-  if (instruction) return *instruction;
+  if (instruction) {
+    if (mode() == CpuMode::Code64) vcpu_.known.remember(paging_, linear, access_.fetched(), bytes, *instruction);
+    return *instruction;
+  }
   switch (instruction.error()) {
     case DecodeError::TooLong: vcpu_.inject(Vector::kGeneralProtection, 0); break;
     case DecodeError::Invalid: vcpu_.inject(Vector::kInvalidOpcode); break;
@@ -107,6 +106,44 @@ std::optional<Instruction> Emulation::decode_next() {
     case DecodeError::Unsupported: crash(vcpu_, "an access by an instruction that is not emulated"); break;
   }
   return std::nullopt;
+}
+
+// ---- what drivers do most ---------------------------------------------------------------------------------------------
+
+/// The low bits of the operand's address, which translation does not change; nothing with a segment that has a base.
+std::optional<u64> operand_offset(const Instruction& instruction, const GuestRegisters& r) {
+  const MemoryOperand& m = instruction.memory;
+  if (m.segment >= Segment::Fs) return std::nullopt;
+  u64 address = static_cast<u64>(m.displacement);
+  if (m.base == MemoryOperand::kInstructionPointer) address += r.rip + instruction.length;
+  else if (m.base != MemoryOperand::kNoRegister) address += r.gpr[m.base];
+  if (m.index != MemoryOperand::kNoRegister) address += r.gpr[m.index] << m.scale;
+  return address & (kPageSize - 1);
+}
+
+/// A MOV of 4 or 8 bytes between a device and a register or constant, at a place where it was seen before. The processor has
+/// checked the access and translated its address; an access across pages has another offset than the fault.
+bool move_at_known_place(ArchVcpu& vcpu, const NestedFault& fault) {
+  const CodeState code = vcpu.backend().code();
+  if (!code.is_64bit) return false;
+  GuestRegisters& r = vcpu.registers;
+  const Instruction* known = vcpu.known.find(vcpu.owner().vm.memory(), code.paging, r.rip);
+  if (known == nullptr || known->operation != Operation::Mov || known->operand_size < sizeof(u32)) return false;
+  const u64 offset = fault.address.value() & (kPageSize - 1);
+  if (operand_offset(*known, r) != offset || offset + known->operand_size > kPageSize) return false;
+  const u32 size = known->operand_size;
+  const u64 mask = size == sizeof(u64) ? ~u64{0} : u64{0xffff'ffff};
+  if (known->operands == Operands::RegisterMemory && !fault.write) {
+    r.gpr[known->reg] = vcpu.vm().mmio_read(vcpu.owner(), fault.address, size).value_or(mask);
+  } else if (known->operands == Operands::MemoryRegister && fault.write) {
+    vcpu.vm().mmio_write(vcpu.owner(), fault.address, size, r.gpr[known->reg] & mask);
+  } else if (known->operands == Operands::MemoryImmediate && fault.write) {
+    vcpu.vm().mmio_write(vcpu.owner(), fault.address, size, known->immediate & mask);
+  } else {
+    return false;
+  }
+  vcpu.complete(known->length);
+  return true;
 }
 
 }  // namespace
@@ -130,7 +167,7 @@ bool stands_at_cr4_write(ArchVcpu& vcpu) {
          (bytes[first + 2] & kRegisterMask) == kCr4;
 }
 
-void emulate_instruction(ArchVcpu& vcpu, const VmExit& exit) {
+[[gnu::noinline]] void emulate_any_instruction(ArchVcpu& vcpu, const VmExit& exit) {
   Emulation emulation(vcpu);
   const std::optional<Instruction> instruction = emulation.decode_next();
   if (!instruction) return;
@@ -140,6 +177,10 @@ void emulate_instruction(ArchVcpu& vcpu, const VmExit& exit) {
   const auto progress = emulate(*instruction, emulation.mode(), vcpu.registers, emulation);
   if (!progress) return raise(vcpu, progress.error());
   if (*progress == EmulationProgress::Complete) vcpu.complete(instruction->length);
+}
+
+void emulate_instruction(ArchVcpu& vcpu, const VmExit& exit) {
+  if (exit.reason != ExitReason::NestedFault || !move_at_known_place(vcpu, exit.fault)) emulate_any_instruction(vcpu, exit);
 }
 
 std::optional<TaskPriorityMove> task_priority_move(ArchVcpu& vcpu, const VmExit& exit) {

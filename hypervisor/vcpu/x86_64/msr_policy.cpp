@@ -218,9 +218,21 @@ constexpr Row kMsrs[] = {
 };
 static_assert(std::ranges::is_sorted(kMsrs, {}, &Row::first));
 
+/// The last index of each row and, up to a power of two less one, of rows that no index reaches.
+constexpr usize kSearched = 63;
+static_assert(std::size(kMsrs) <= kSearched);
+constexpr auto kLast = [] {
+  std::array<u32, kSearched> last;
+  last.fill(~0u);
+  for (usize i = 0; i < std::size(kMsrs); ++i) last[i] = kMsrs[i].last;
+  return last;
+}();
+
+/// The same number of steps for every index, without a branch.
 const Row* find(u32 index) {
-  const Row* row = std::ranges::lower_bound(kMsrs, index, {}, &Row::last);
-  return row != std::end(kMsrs) && row->first <= index ? row : nullptr;
+  usize below = 0;  // rows that end before it
+  for (usize step = (kSearched + 1) / 2; step != 0; step /= 2) below += kLast[below + step - 1] < index ? step : 0;
+  return below < std::size(kMsrs) && kMsrs[below].first <= index ? &kMsrs[below] : nullptr;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hypervisor/vcpu/x86_64/address_tags.hpp"
+#include "hypervisor/vcpu/x86_64/architecture.hpp"
 #include "hypervisor/vcpu/x86_64/backend.hpp"
 #include "hypervisor/vcpu/x86_64/events.hpp"
 #include "hypervisor/vcpu/x86_64/hardware_state.hpp"
@@ -59,6 +60,12 @@ class SvmVcpu final : public VcpuBackend {
   void request_interrupt_window() override;
   void request_nmi_window() override { request_interrupt_window(); }
   void reset_events() override;
+  CodeState code() const override {
+    const SaveArea& s = vmcb_.save;
+    const bool long_code = (s.cs.attributes & SegmentState::kLong) != 0;
+    return {{.cr0 = s.cr0, .cr3 = s.cr3, .cr4 = s.cr4, .efer = s.efer & ~x86::Efer::kSvme, .privilege = s.cpl},
+            long_code && (s.efer & x86::Efer::kLma) != 0};
+  }
   void set_tsc_offset(u64 offset) override;
   std::span<const u8> instruction_bytes() const override;
 

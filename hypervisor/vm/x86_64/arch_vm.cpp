@@ -76,15 +76,24 @@ class ArchVm::Msrs final : public MsrHost {
 
 
 CpuidResult ArchVm::cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) {
+  const u64 xcr0 = vcpu.arch.xcr0();
+  const bool os_xsave = (vcpu.arch.backend().read(GuestRegister::Cr4) & Cr4::kOsxsave) != 0;
+  const bool apic_enabled = (machine_->without_lock().apic_base(vcpu.index) & kApicEnabled) != 0;
+  const CpuidQuestion question{xcr0, leaf, subleaf, os_xsave, apic_enabled};
+  CpuidAnswer& known = cpuid_[vcpu.index][(leaf ^ leaf >> 28 ^ subleaf) % kKnownLeaves];
+  if (known.question == question) return known.result;
+
   CpuidGuest guest;
   guest.apic_id = vcpu.index;
   guest.cpu_count = vm_.vcpu_count();
-  guest.xcr0 = vcpu.arch.xcr0();
-  guest.os_xsave = (vcpu.arch.backend().read(GuestRegister::Cr4) & Cr4::kOsxsave) != 0;
-  guest.apic_enabled = (machine_->without_lock().apic_base(vcpu.index) & kApicEnabled) != 0;
+  guest.xcr0 = xcr0;
+  guest.os_xsave = os_xsave;
+  guest.apic_enabled = apic_enabled;
   guest.tsc_hz = guest.apic_timer_hz = drivers::host_timer::frequency();
   guest.exits = vcpu.exits();
-  return guest_cpuid(host_cpuid(), guest, leaf, subleaf);
+  const CpuidResult result = guest_cpuid(host_cpuid(), guest, leaf, subleaf);
+  if (leaf != kHypervisorExitsLeaf) known = {question, result};
+  return result;
 }
 
 Result<u64> ArchVm::msr_read(Vcpu& vcpu, u32 index) {

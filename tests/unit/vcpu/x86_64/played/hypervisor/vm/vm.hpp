@@ -25,10 +25,20 @@ class Vm {
   GuestMemory& memory_;
 };
 
-class Vcpu {
+struct Task {
+  enum class State : u8 { Blocked, Ready, Running };
+  State state = State::Running;
+};
+
+class Vcpu : public Task {
  public:
   explicit Vcpu(Vm& owner) : vm(owner) {}
-  void wait() { ++waits; }
+  void wait() {
+    ++waits;
+    state = State::Blocked;
+  }
+  /// One turn in the guest at a time.
+  bool is_asked() const { return true; }
   void count_exit() { ++exits; }
 
   Vm& vm;
