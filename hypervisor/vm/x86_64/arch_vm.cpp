@@ -74,7 +74,6 @@ class ArchVm::Msrs final : public MsrHost {
 
 // ---- what vCPUs ask ---------------------------------------------------------------------------------------------------
 
-
 CpuidResult ArchVm::cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) {
   const u64 xcr0 = vcpu.arch.xcr0();
   const bool os_xsave = (vcpu.arch.backend().read(GuestRegister::Cr4) & Cr4::kOsxsave) != 0;
@@ -142,7 +141,6 @@ std::optional<u8> ArchVm::take_interrupt(Vcpu& vcpu) {
   });
 }
 
-
 // ---- from outside -----------------------------------------------------------------------------------------------------
 
 void ArchVm::begin_time() {
@@ -165,11 +163,9 @@ void ArchVm::feed(PcMachine& machine) {
   }
 }
 
-// An edge is over at once; a level lasts until the guest has ended the interrupt, when the host looks at the line again.
-void ArchVm::hardware_interrupt(u32 pin, bool level) {
+void ArchVm::hardware_interrupt(u32 gsi, bool level) {
   with_machine([&](PcMachine& machine) {
-    machine.set_line(pin, true);
-    if (!level) machine.set_line(pin, false);
+    machine.interrupt(gsi, level);
     return true;
   });
 }
