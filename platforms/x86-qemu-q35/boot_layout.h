@@ -36,6 +36,14 @@
 #define CPUID_EXTENDED_FEATURES 0x80000001
 #define CPUID_NX_AND_LM ((1 << 20) | (1 << 29))
 
+// ---- COM1 -------------------------------------------------------------------------------------------------------------
+
+#define UART_PORT 0x3f8
+#define UART_LINE_STATUS 5
+#define UART_TRANSMITTER_EMPTY (1 << 5)
+// Polls for the whole message: a device that never gets ready does not keep the CPU.
+#define UART_PATIENCE 0x1000000
+
 // ---- segments ---------------------------------------------------------------------------------------------------------
 
 #define CODE_SELECTOR 0x08
