@@ -18,6 +18,7 @@ inline u8 in8(u16 port) {
   asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
   return value;
 }
+inline void out32(u16 port, u32 value) { asm volatile("outl %0, %1" : : "a"(value), "Nd"(port)); }
 inline u32 in32(u16 port) {
   u32 value;
   asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
