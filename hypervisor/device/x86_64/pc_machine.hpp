@@ -81,8 +81,8 @@ class PcMachine {
   }
   /// Whether a device outside this machine can have the line of `gsi`: it exists, and nothing inside is wired to it.
   static bool is_free_line(u32 gsi);
-  /// A device outside, whose line is `gsi`, interrupts. PcHost::line_ended() tells that the guest has ended the interrupt of
-  /// a `level`-triggered line, which falls then: who still has a reason to interrupt says so again.
+  /// A device outside, whose line is `gsi`, interrupts. PcHost::line_ended() tells that the guest has ended the
+  /// interrupt of a `level`-triggered line, which falls then: who still has a reason to interrupt says so again.
   void interrupt(u32 gsi, bool level);
   void send(const ApicMessage& message) { apics_.deliver(message); }
 

@@ -29,14 +29,16 @@ Result<void> PhysicalInterrupts::init() {
 
 void PhysicalInterrupts::enable(u32 isa_interrupt) {
   console_gsi_ = machine_.pc.route(static_cast<u8>(isa_interrupt)).gsi;
-  if (!route(console_gsi_, 0)) log::warn("no I/O APIC has the console's interrupt {}: there will be no input", console_gsi_);
+  if (!route(console_gsi_, 0))
+    log::warn("no I/O APIC has the console's interrupt {}: there will be no input", console_gsi_);
 }
 
 void PhysicalInterrupts::send_kick(unsigned index) {
   apic_.send(static_cast<u32>(machine_.cpus[index].hardware_id), vector::kKick);
 }
 
-// ---- taking interrupts ------------------------------------------------------------------------------------------------
+// ---- taking interrupts
+// ------------------------------------------------------------------------------------------------
 
 void PhysicalInterrupts::handle_pending(Cpu& cpu) {
   const u64 taken = std::exchange(percpu::this_cpu().vector, 0);
@@ -65,9 +67,11 @@ void PhysicalInterrupts::forward(u32 gsi) {
   log::debug("interrupt {} belongs to nobody and was masked", gsi);
 }
 
-// ---- lines ------------------------------------------------------------------------------------------------------------
+// ---- lines
+// ------------------------------------------------------------------------------------------------------------
 
-// ISA interrupts are active high and edge-triggered, PCI's are active low and level-triggered, and overrides say what differs.
+// ISA interrupts are active high and edge-triggered, PCI's are active low and level-triggered, and overrides say what
+// differs.
 acpi::InterruptOverride PhysicalInterrupts::signal_of(u32 gsi) const {
   for (const acpi::InterruptOverride& entry : machine_.pc.overrides)
     if (entry.gsi == gsi) return entry;

@@ -140,12 +140,12 @@ class ArchVm final : private PcHost {
   std::optional<Locked<PcMachine, LockRank::VirtualDevice>> machine_;
   StaticVector<char, 1024> typed_{};  ///< input that does not fit into the serial port yet; under the machine's lock
   unsigned port_reads_ = 0;           ///< since the last write; under the machine's lock
-  u32 changed_timers_ = 0;  ///< vCPUs, by bit; under the machine's lock
+  u32 changed_timers_ = 0;            ///< vCPUs, by bit; under the machine's lock
   std::array<Timer, kMaxVcpus> timers_{};
   std::array<MsrState, kMaxVcpus> msrs_{};
   std::array<std::array<CpuidAnswer, kKnownLeaves>, kMaxVcpus> cpuid_{};  ///< each vCPU's own, for its own CPU
   std::array<u64, kMaxVcpus> tsc_adjust_{};  ///< guest's counter - VM's time, after it was written
-  u64 start_of_day_ = 0;  ///< time of day at the VM's time 0, in seconds since 1970
+  u64 start_of_day_ = 0;                     ///< time of day at the VM's time 0, in seconds since 1970
   StartState start_{};
 };
 

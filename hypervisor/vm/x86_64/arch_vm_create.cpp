@@ -78,7 +78,9 @@ Result<void> ArchVm::load_images() {
   std::ranges::sort(ram, {}, [](const GpaRange& range) { return range.base.value(); });
   const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), boot_area::kSize));
   memory::fill(scratch.bytes().data(), 0, boot_area::kSize);
-  const auto bytes_of = [](const Image& image) { return image.present() ? image.bytes() : std::span<const std::byte>(); };
+  const auto bytes_of = [](const Image& image) {
+    return image.present() ? image.bytes() : std::span<const std::byte>();
+  };
   const auto plan = plan_x86_boot({.config = config,
                                    .ram = ram,
                                    .kernel = config.kernel.bytes(),
@@ -137,8 +139,8 @@ Result<void> ArchVm::give_ports() {
               {machine.pc.power.pm1a_control_port, 2}};
   for (const PassthroughRange& range : vm_.config().passthrough_ports) {
     const u64 first = range.gpa.value();
-    const bool taken =
-        std::ranges::any_of(kept, [&](const auto& k) { return first < k.first + k.count && k.first < first + range.size; });
+    const bool taken = std::ranges::any_of(
+        kept, [&](const auto& k) { return first < k.first + k.count && k.first < first + range.size; });
     if (taken) {
       log::error("VM {}: ports {:#x} to {:#x} belong to the host", vm_.name(), first, first + range.size - 1);
       return fail(Error::PermissionDenied);

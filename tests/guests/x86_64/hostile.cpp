@@ -1,5 +1,6 @@
-// A guest that tries everything: reads every model-specific register, port and CPUID leaf, touches addresses that are not its
-// own, executes what it was not promised, and writes random values wherever a write does not end the VM by design.
+// A guest that tries everything: reads every model-specific register, port and CPUID leaf, touches addresses that are
+// not its own, executes what it was not promised, and writes random values wherever a write does not end the VM by
+// design.
 #include <initializer_list>
 
 #include "tests/guests/x86_64/pc.hpp"
@@ -22,19 +23,25 @@ u64 random() {
 Gate table[256];
 
 // Where an instruction faults, the handler goes on at the label behind it.
-#define TRY_INSTRUCTION(text, ...)                                                     \
-  asm volatile("leaq 1f(%%rip), %%r15\n movq %%r15, %0\n" text "\n1:" : "=m"(resume_address) __VA_ARGS__)
+#define TRY_INSTRUCTION(text, ...) \
+  asm volatile("leaq 1f(%%rip), %%r15\n movq %%r15, %0\n" text "\n1:" : "=m"(resume_address)__VA_ARGS__)
 
 void try_read_msr(u32 index) { TRY_INSTRUCTION("rdmsr", : "c"(index) : "rax", "rdx", "r15", "memory"); }
 void try_write_msr(u32 index, u64 value) {
-  TRY_INSTRUCTION("wrmsr", : "c"(index), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32)) : "r15", "memory");
+  TRY_INSTRUCTION("wrmsr", : "c"(index), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32)) : "r15",
+                  "memory");
 }
 
 // EFER and the segment bases would be this program's own undoing; so would turning its interrupt controller off.
-bool is_vital_msr(u32 index) { return index == 0x1b || index == 0xc000'0080 || (index >= 0xc000'0100 && index <= 0xc000'0102); }
+bool is_vital_msr(u32 index) {
+  return index == 0x1b || index == 0xc000'0080 || (index >= 0xc000'0100 && index <= 0xc000'0102);
+}
 
 void try_msrs() {
-  constexpr u32 kRanges[][2] = {{0, 0x2000}, {0x4000'0000, 0x4000'0200}, {0x4b56'4d00, 0x4b56'4d10}, {0xc000'0000, 0xc000'0400},
+  constexpr u32 kRanges[][2] = {{0, 0x2000},
+                                {0x4000'0000, 0x4000'0200},
+                                {0x4b56'4d00, 0x4b56'4d10},
+                                {0xc000'0000, 0xc000'0400},
                                 {0xc001'0000, 0xc001'1100}};
   for (const auto& range : kRanges) {
     for (u32 index = range[0]; index < range[1]; ++index) {
@@ -50,8 +57,8 @@ void try_msrs() {
 
 // Reset, power-off, A20 and the exit device end the VM, as they should.
 bool ends_the_vm(u16 port) {
-  return port == 0x64 || port == 0x92 || (port >= 0xf1 && port <= 0xf7) || (port >= 0x601 && port <= 0x607) || (port >= 0xcf6 && port <= 0xcf9) ||
-         (port >= 0x61 && port <= 0x63) || (port >= 0x8f && port <= 0x91);
+  return port == 0x64 || port == 0x92 || (port >= 0xf1 && port <= 0xf7) || (port >= 0x601 && port <= 0x607) ||
+         (port >= 0xcf6 && port <= 0xcf9) || (port >= 0x61 && port <= 0x63) || (port >= 0x8f && port <= 0x91);
 }
 
 void try_ports() {

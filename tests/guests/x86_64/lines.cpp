@@ -1,5 +1,5 @@
-// A guest with devices of the machine: drives them by their interrupts, resets itself, finds them again, and powers off.
-// COM2 has an edge-triggered line (ISA), QEMU's "edu" card a level-triggered one (PCI).
+// A guest with devices of the machine: drives them by their interrupts, resets itself, finds them again, and powers
+// off. COM2 has an edge-triggered line (ISA), QEMU's "edu" card a level-triggered one (PCI).
 #include "tests/guests/x86_64/pc.hpp"
 
 namespace {
@@ -94,8 +94,10 @@ extern "C" void guest_interrupt(u64 vector, u64*) {
   }
   seen[vector] = seen[vector] + 1;
   if (vector == kCardVector) {
-    if (unserved != 0) unserved = unserved - 1;
-    else write32(kCardAcknowledge, read32(kCardStatus));
+    if (unserved != 0)
+      unserved = unserved - 1;
+    else
+      write32(kCardAcknowledge, read32(kCardStatus));
   }
   write32(kLocalApic + 0xb0, 0);
 }

@@ -264,8 +264,16 @@ TEST_F(PcMachineTest, ALevelFromOutsideWaitsForAMaskedPin) {
 }
 
 TEST_F(PcMachineTest, ALevelFromOutsideEndsAtThe8259Too) {
-  for (const auto& [port, value] : std::initializer_list<std::pair<u16, u8>>{
-           {0x20, 0x11}, {0x21, 0x30}, {0x21, 4}, {0x21, 1}, {0xa0, 0x11}, {0xa1, 0x38}, {0xa1, 2}, {0xa1, 1}, {0x21, 0xfb}, {0xa1, 0xf7}})
+  for (const auto& [port, value] : std::initializer_list<std::pair<u16, u8>>{{0x20, 0x11},
+                                                                             {0x21, 0x30},
+                                                                             {0x21, 4},
+                                                                             {0x21, 1},
+                                                                             {0xa0, 0x11},
+                                                                             {0xa1, 0x38},
+                                                                             {0xa1, 2},
+                                                                             {0xa1, 1},
+                                                                             {0x21, 0xfb},
+                                                                             {0xa1, 0xf7}})
     out(port, value);
   out(0x4d1, 1 << 3);
   pc.interrupt(11, true);

@@ -37,12 +37,12 @@ class MsrPolicy : public ::testing::Test {
 };
 
 TEST_F(MsrPolicy, FaultsWithoutARow) {
-  // The first and last of each range, P5, performance counters, VMX, machine check banks, SVM, TSC_ADJUST, XSS, SPEC_CTRL, hidden
-  // KVM MSRs.
-  for (u32 index :
-       {0u,     1u,     0x11u,        0x12u,        0x3bu,        0x48u,        0x49u,        0xc1u,        0x186u,
-        0x210u, 0x251u, 0x25au,       0x267u,       0x270u,       0x38fu,       0x400u,       0x480u,       0x7ffu,
-        0x900u, 0xda0u, 0x4b56'4d02u, 0x4b56'4d04u, 0xc000'0085u, 0xc000'0104u, 0xc001'0000u, 0xc001'0117u, 0xffff'ffffu}) {
+  // The first and last of each range, P5, performance counters, VMX, machine check banks, SVM, TSC_ADJUST, XSS,
+  // SPEC_CTRL, hidden KVM MSRs.
+  for (u32 index : {0u,           1u,           0x11u,        0x12u,        0x3bu,        0x48u,       0x49u,
+                    0xc1u,        0x186u,       0x210u,       0x251u,       0x25au,       0x267u,      0x270u,
+                    0x38fu,       0x400u,       0x480u,       0x7ffu,       0x900u,       0xda0u,      0x4b56'4d02u,
+                    0x4b56'4d04u, 0xc000'0085u, 0xc000'0104u, 0xc001'0000u, 0xc001'0117u, 0xffff'ffffu}) {
     EXPECT_FALSE(read(index)) << std::hex << index;
     EXPECT_FALSE(write(index, 0)) << std::hex << index;
   }
