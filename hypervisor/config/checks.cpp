@@ -216,9 +216,9 @@ constexpr RuleText kRules[] = {
     {Rule::DeviceNeitherPathNorRange,
      true,
      [](Sink& s, const Violation& v, Vms vms) {
-       print(s, "'{}' is neither a device-tree path nor an address range", device_name(v.where, vms));
+       print(s, "'{}' is neither a device-tree path nor an address range nor an interrupt", device_name(v.where, vms));
      },
-     "write [\"/path/in/the/device/tree\"] or [name, base_gpa, base_hpa, length, irq] with a length above 0",
+     "write [\"/path/in/the/device/tree\"] or [name, base_gpa, base_hpa, length, irq] with a length or irq above 0",
      {}},
     {Rule::PassthroughEmpty,
      true,

@@ -423,7 +423,7 @@ class Checker {
     for (u32 i = 0; i < vm.passthrough_devices.size(); ++i) {
       const PassthroughDevice& d = vm.passthrough_devices[i];
       const Place here{v, ConfigKey::PassthroughDevices, i};
-      if (!d.by_path && d.size == 0) fail(Rule::DeviceNeitherPathNorRange, here);
+      if (!d.by_path && d.size == 0 && d.irq == 0) fail(Rule::DeviceNeitherPathNorRange, here);
       for (u32 j = 0; d.by_path && j < i; ++j) {
         const PassthroughDevice& o = vm.passthrough_devices[j];
         if (o.by_path && o.name == d.name) clash(Rule::DeviceRepeated, here, {v, ConfigKey::PassthroughDevices, j});

@@ -145,5 +145,7 @@ struct VmConfig {
 
 /// The VMs that were built into this image, in boot order. Defined by the generated vm_configs.cpp.
 extern const std::span<const VmConfig> kStaticVmConfigs;
+/// Whether the machine restarts, instead of powering off, when the last VM has stopped (feature reboot-on-system-off).
+extern const bool kRestartAtEnd;
 
 }  // namespace hv

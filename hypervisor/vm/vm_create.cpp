@@ -170,6 +170,7 @@ Result<void> Vm::create_vcpus() {
 // ---- passthrough ------------------------------------------------------------------------------------------------------
 
 Result<void> Vm::map_passthrough(std::string_view what, Gpa gpa, HpaRange host) {
+  if (host.empty()) return {};  // a device that is an interrupt line and I/O ports
   const HpaRange pages = whole_pages(host);
   const MachineInfo& machine = hypervisor_.machine();
   const auto overlaps = [&](const HpaRange& other) { return pages.overlaps(other); };

@@ -192,7 +192,9 @@ class ReportWriter {
     for (const hv::VmConfig& vm : vms_) {
       for (const hv::PassthroughDevice& d : vm.passthrough_devices) {
         any = true;
-        if (!d.by_path) {
+        if (!d.by_path && d.size == 0) {
+          line("  {:35} {} ({})", fmt::format("interrupt {}", d.irq), vm.name, d.name);
+        } else if (!d.by_path) {
           line("  {:35} {} ({}), guest address {}", span_text(d.hpa.value(), d.size), vm.name, d.name,
                hex(d.gpa.value()));
         } else if (d.name != "/") {

@@ -398,7 +398,10 @@ constexpr Column kPassthroughColumns[] = {
     {.name = "base_gpa", .unit = Unit::Address, .required = false, .doc = "where the guest sees it"},
     {.name = "base_hpa", .unit = Unit::Address, .required = false, .doc = "where the machine has it"},
     {.name = "length", .unit = Unit::Bytes, .required = false, .doc = "bytes"},
-    {.name = "irq", .required = false, .max = 0xffff'ffff, .doc = "interrupt number, 0 = none"},
+    {.name = "irq",
+     .required = false,
+     .max = 0xffff'ffff,
+     .doc = "the machine's interrupt, 0 = none (Arm: INTID; x86: global system interrupt, which is also the guest's)"},
 };
 
 constexpr Column kRangeColumns[] = {

@@ -53,8 +53,8 @@ class ArchVm final : private PcHost {
 
   /// A character for the guest's serial port. Any CPU, interrupts masked.
   void console_input(char c);
-  /// The physical line behind `pin` of the guest's I/O APIC has raised an interrupt. Any CPU, interrupts masked.
-  void hardware_interrupt(u32 pin, bool level);
+  /// The physical line `gsi`, which is this VM's, has raised an interrupt. Any CPU, interrupts masked.
+  void hardware_interrupt(u32 gsi, bool level);
 
   // What a vCPU asks at an exit: on its CPU, interrupts masked, its state loaded. `size` is in bytes.
   CpuidResult cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf);
@@ -120,6 +120,7 @@ class ArchVm final : private PcHost {
   void deadline_changed(unsigned vcpu) override { changed_timers_ |= 1u << vcpu; }
   void line_ended(u32 gsi) override;
 
+  Result<void> give_line(const PassthroughDevice& device);
   Result<void> give_ports();
   static void timer_due(Deadline& deadline);
   /// Locks the machine for `action(machine)`, then sets the timers that it has changed.
@@ -139,12 +140,12 @@ class ArchVm final : private PcHost {
   std::optional<Locked<PcMachine, LockRank::VirtualDevice>> machine_;
   StaticVector<char, 1024> typed_{};  ///< input that does not fit into the serial port yet; under the machine's lock
   unsigned port_reads_ = 0;           ///< since the last write; under the machine's lock
-  u32 changed_timers_ = 0;  ///< vCPUs, by bit; under the machine's lock
+  u32 changed_timers_ = 0;            ///< vCPUs, by bit; under the machine's lock
   std::array<Timer, kMaxVcpus> timers_{};
   std::array<MsrState, kMaxVcpus> msrs_{};
   std::array<std::array<CpuidAnswer, kKnownLeaves>, kMaxVcpus> cpuid_{};  ///< each vCPU's own, for its own CPU
   std::array<u64, kMaxVcpus> tsc_adjust_{};  ///< guest's counter - VM's time, after it was written
-  u64 start_of_day_ = 0;  ///< time of day at the VM's time 0, in seconds since 1970
+  u64 start_of_day_ = 0;                     ///< time of day at the VM's time 0, in seconds since 1970
   StartState start_{};
 };
 
