@@ -190,8 +190,9 @@ unsigned Scheduler::better_cpu(const Task& task, unsigned cpus, u64 now) const {
   unsigned best = cpu_;
   LoadBoard::Rivals least = board_.rivals(cpu_, priority);  // itself included
   if (its_turn) ++least.equal;
-  for (unsigned cpu = 0; cpu < cpus; ++cpu) {
-    if (cpu == cpu_ || (task.scheduling.cpus >> cpu & 1) == 0) continue;
+  // Round from the next one on, so that every CPU has its turn as well.
+  for (unsigned cpu = (cpu_ + 1) % cpus; cpu != cpu_; cpu = (cpu + 1) % cpus) {
+    if ((task.scheduling.cpus >> cpu & 1) == 0) continue;
     LoadBoard::Rivals there = board_.rivals(cpu, priority);
     if (!there.none() && !waited && !its_turn) continue;
     ++there.equal;
@@ -208,7 +209,7 @@ std::optional<Scheduler::Move> Scheduler::offload(unsigned cpus, u64 now) {
   longest_here_ = nullptr;
   for_each_waiting([&](const Task& task) {
     if (&task != first) offered |= task.scheduling.cpus;
-    if (longest_here_ == nullptr || task.on_cpu_since < longest_here_->on_cpu_since) longest_here_ = &task;
+    if (longest_here_ == nullptr || task.on_cpu_since <= longest_here_->on_cpu_since) longest_here_ = &task;
     return true;
   });
   offered &= ~(u64{1} << cpu_);
