@@ -44,7 +44,7 @@ class Scheduler {
  private:
   static constexpr unsigned kLevels = kThreadPriority + 1;
   /// A task that was moved to make shares even stays for so many slices.
-  static constexpr u64 kSlicesBetweenMoves = 8;
+  static constexpr u64 kSlicesBetweenMoves = 20;
 
   struct Queue {
     Task* head = nullptr;

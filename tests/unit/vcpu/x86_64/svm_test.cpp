@@ -247,7 +247,7 @@ TEST_F(SvmVcpuTest, FlushesAllWhenAsidsAreUsedUpAndEverybodyTakesANewOne) {
 
 // The guest may have invalidated pages on the other CPU: what the first one's TLB holds under the old number must not be found.
 TEST_F(SvmVcpuTest, TakesANewAsidOnEveryCpuThatItComesTo) {
-  cpus[1] = {.host_state = Hpa(0x8000), .asids = AddressTags(8)};
+  cpus[1] = {.host_state = Hpa(0x7000), .asids = AddressTags(8)};
   std::vector<u32> asids;
   guest_runs = [&](Vmcb& v) {
     asids.push_back(v.control.asid);
