@@ -49,6 +49,7 @@ class ReportWriter {
     memory();
     host_memory();
     cpus();
+    scheduling();
     interrupts();
     devices();
     emulated();
@@ -166,6 +167,20 @@ class ReportWriter {
         line("  mask {}: {} vCPU {}{}", hex(vm.phys_cpu_sets[i]), vm.name, i, vm.exclusive_cpus ? " (exclusive)" : "");
       }
       if (vm.phys_cpu_ids.empty() && vm.phys_cpu_sets.empty()) line("  any CPU: all vCPUs of {}", vm.name);
+    }
+    if (vms_.empty()) line("none");
+  }
+
+  void scheduling() {
+    constexpr u64 kMicrosecondsPerSecond = 1'000'000;
+    title("Scheduling");
+    for (const hv::VmConfig& vm : vms_) {
+      const u64 slice = vm.time_slice_us != 0 ? vm.time_slice_us : kMicrosecondsPerSecond / c_.defconfig().ticks_per_sec;
+      const u32 period = vm.period_us != 0 ? vm.period_us : hv::kDefaultPeriodUs;
+      const std::string budget =
+          vm.budget_us == 0 ? "no budget"
+                            : fmt::format("each vCPU {} us of every {} us ({:.1f}%)", vm.budget_us, period, 100.0 * vm.budget_us / period);
+      line("{}: priority {}, slices of {} us, {}", vm.name, vm.priority, slice, budget);
     }
     if (vms_.empty()) line("none");
   }

@@ -141,6 +141,10 @@ SvmVcpu::~SvmVcpu() { frames_.free({address_, sizeof(Vmcb)}); }
 
 void SvmVcpu::load(unsigned cpu) {
   cpu_ = &machine_.cpus[cpu];
+  // Each CPU has numbers of its own. One that it gave out before tells of translations that may have changed since: what a
+  // guest invalidates on one CPU stays in the TLB of another.
+  if (cpu_ != last_cpu_) asid_ = {};
+  last_cpu_ = cpu_;
   // Another vCPU's values may be cached under this address: it was a different VM's frame once.
   vmcb_.control.clean = 0;
   load_breakpoints(breakpoints_);

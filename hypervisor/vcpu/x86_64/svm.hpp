@@ -87,6 +87,7 @@ class SvmVcpu final : public VcpuBackend {
   const Hpa address_;  ///< of the VMCB
   VmFrames& frames_;
   SvmCpu* cpu_ = nullptr;  ///< nullptr: not loaded
+  SvmCpu* last_cpu_ = nullptr;  ///< that it was loaded on
   AddressTag asid_{};
   u64 epoch_ = 0;  ///< of the translation, at the last entry
   /// An instruction that may not be interrupted, behind STI or a load of SS. Emulators save the shadow at an exit and

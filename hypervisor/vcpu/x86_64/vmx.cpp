@@ -222,14 +222,19 @@ void VmxVcpu::write_host_state() {
                                                {Field::kHostTrBase, h.tr_base},    {Field::kHostGdtrBase, h.gdtr_base},
                                                {Field::kHostIdtrBase, h.idtr_base}};
   for (const auto& [field, value] : kFieldsOfHost) Vmx::write(field, value);
-  host_state_written_ = true;
 }
 
 void VmxVcpu::load(unsigned cpu) {
   cpu_ = &machine_.cpus[cpu];
   Vmx::load(region_.value());
   launched_ = false;
-  if (!host_state_written_) write_host_state();
+  if (cpu_ != last_cpu_) {
+    // Tables, stacks and VPIDs are each CPU's own, and what a guest invalidates on one CPU stays in the TLB of another.
+    write_host_state();
+    vpid_ = {};
+    epoch_ = 0;
+    last_cpu_ = cpu_;
+  }
   load_breakpoints(breakpoints_);
   for (usize i = 0; i < kSwitched; ++i) {
     if (kSwitchedRegisters[i] != GuestRegister::TscAux || machine_.tsc_aux)
