@@ -59,11 +59,13 @@ Result<void> ArchVm::create_devices() {
   if (const auto valid = config.check(); !valid) return vm_.reject(valid.error(), "cannot have such a PC");
   machine_.emplace(config, static_cast<PcHost&>(*this));
   machine_->without_lock().power_on();
+  if (!vm_.config().passthrough_pci.empty()) pci_ = TRY(PciPassthrough::create(vm_, static_cast<PciMessageSink&>(*this)));
   return {};
 }
 
 Result<Gpa> ArchVm::load_firmware_tables() {
-  const GuestAcpi tables{.cpu_count = vm_.vcpu_count()};
+  GuestAcpi tables{.cpu_count = vm_.vcpu_count()};
+  if (pci_) tables.pci = {pci_->ecam(), {pci_->window(false), pci_->window(true)}};
   const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), guest_acpi_size(tables.cpu_count)));
   const usize size = TRY(write_guest_acpi(tables, scratch.bytes()));
   if (const auto written = vm_.memory().write(tables.base, scratch.bytes().first(size)); !written)

@@ -245,6 +245,18 @@ TEST_F(X86Boot, PutsTheRamdiskBelowAKernelAtTheTop) {
   EXPECT_EQ(error(bzimage()), "no room for the ramdisk");
 }
 
+TEST_F(X86Boot, PutsTheRamdiskIntoTheMainMemoryWhereverThatIs) {
+  ram = {{Gpa(0), 1_MiB}, {Gpa(512_MiB), 64_MiB}, {Gpa(4_GiB), 1_GiB}};
+  config.kernel_places_itself = false;
+  config.kernel.load_address = Gpa(512_MiB);
+  ramdisk.resize(4096);
+  const auto result = plan(bzimage());
+  ASSERT_TRUE(result) << result.error().what;
+  EXPECT_NE(piece_at(*result, 576_MiB - 4096), nullptr);
+  ramdisk.resize(64_MiB);
+  EXPECT_EQ(error(bzimage()), "no room for the ramdisk");
+}
+
 TEST_F(X86Boot, MovesARelocatableKernel) {
   config.kernel_places_itself = false;
   config.kernel.load_address = Gpa(0x400'0000);
