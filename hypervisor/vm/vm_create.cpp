@@ -44,6 +44,7 @@ Vm::Vm(Hypervisor& hypervisor, const VmConfig& config, u16 number)
 
 Vm::~Vm() {
   output_.close();
+  arch.quiesce_devices();
   hypervisor_.interrupts().take_back(*this);
   hypervisor_.device_owners().release(number_);
   memory_.zero_all();

@@ -229,6 +229,11 @@ class ReportWriter {
         any = true;
         line("  {:35} {}", "ports " + span_text(r.gpa.value(), r.size), vm.name);
       }
+      for (const hv::PciAddress& a : vm.passthrough_pci) {
+        any = true;
+        line("  {:35} {}", fmt::format("PCI {:04x}:{:02x}:{:02x}.{}", a.segment, a.bus, a.device, a.function), vm.name);
+      }
+      if (vm.allow_unprotected_dma) line("  {:35} {}", "DMA to all of the machine's memory", vm.name);
       for (const std::string_view path : vm.excluded_devices) line("  {:35} hidden from {}", path, vm.name);
     }
     if (!any) line("all stay with the hypervisor");

@@ -17,8 +17,7 @@ namespace {
 
 u32 low(u64 value) { return static_cast<u32>(value); }
 
-// ---- instructions
-// -----------------------------------------------------------------------------------------------------
+// ---- instructions ----------------------------------------------------------------------------------------------------
 
 void handle_cpuid(ArchVcpu& vcpu, const VmExit& exit) {
   GuestRegisters& r = vcpu.registers;
@@ -78,8 +77,7 @@ void handle_pause(ArchVcpu& vcpu, const VmExit& exit) {
 void handle_undefined(ArchVcpu& vcpu, const VmExit&) { vcpu.inject(Vector::kInvalidOpcode); }
 void handle_protected(ArchVcpu& vcpu, const VmExit&) { vcpu.inject(Vector::kGeneralProtection, 0); }
 
-// ---- devices
-// ----------------------------------------------------------------------------------------------------------
+// ---- devices ---------------------------------------------------------------------------------------------------------
 
 void handle_port(ArchVcpu& vcpu, const VmExit& exit) {
   const PortAccess& access = exit.port;
@@ -118,8 +116,7 @@ void handle_task_priority(ArchVcpu& vcpu, const VmExit& exit) {
   vcpu.complete(access->length);
 }
 
-// ---- the rest
-// ---------------------------------------------------------------------------------------------------------
+// ---- the rest --------------------------------------------------------------------------------------------------------
 
 void handle_nothing(ArchVcpu&, const VmExit&) {}
 void handle_window(ArchVcpu& vcpu, const VmExit&) { vcpu.interrupts_changed(); }
@@ -143,8 +140,7 @@ void handle_invalid_state(ArchVcpu& vcpu, const VmExit& exit) {
 
 void handle_fatal(ArchVcpu& vcpu, const VmExit& exit) { crash(vcpu, describe(exit.reason)); }
 
-// ---- dispatch
-// ---------------------------------------------------------------------------------------------------------
+// ---- dispatch --------------------------------------------------------------------------------------------------------
 
 using Handler = void (*)(ArchVcpu&, const VmExit&);
 

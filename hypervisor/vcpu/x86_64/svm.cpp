@@ -9,8 +9,7 @@ namespace {
 
 using namespace x86;
 
-// ---- what is intercepted
-// ----------------------------------------------------------------------------------------------
+// ---- what is intercepted ---------------------------------------------------------------------------------------------
 
 constexpr u32 intercept_word(u64 code) { return static_cast<u32>((code - ExitCode::kFirstMisc) / 32); }
 constexpr u32 intercept_bit(u64 code) { return u32{1} << (code - ExitCode::kFirstMisc) % 32; }
@@ -30,8 +29,7 @@ constexpr u32 kInterceptedCr = 1 << 8 | 1 << 24;  // reads and writes of CR8
 constexpr u32 kInterceptedExceptions = 1 << Vector::kDebug | 1 << Vector::kAlignmentCheck | 1 << Vector::kMachineCheck;
 constexpr u16 kPausesBeforeExit = 3000;
 
-// ---- what an exit means
-// -----------------------------------------------------------------------------------------------
+// ---- what an exit means ----------------------------------------------------------------------------------------------
 
 struct ExitKind {
   ExitReason reason;
@@ -70,8 +68,7 @@ constexpr auto kExitKinds = [] {
   return table;
 }();
 
-// ---- where registers are
-// ----------------------------------------------------------------------------------------------
+// ---- where registers are ---------------------------------------------------------------------------------------------
 
 struct Field {
   u16 offset;  // in the save area
@@ -111,8 +108,7 @@ u64& field(SaveArea& save, Field f) { return *reinterpret_cast<u64*>(reinterpret
 
 }  // namespace
 
-// ---- life
-// -------------------------------------------------------------------------------------------------------------
+// ---- life ------------------------------------------------------------------------------------------------------------
 
 SvmVcpu::SvmVcpu(const SvmMachineState& machine, HpaRange control_block, VmFrames& frames, const VcpuSettings& settings)
     : machine_(machine),
@@ -170,8 +166,7 @@ void SvmVcpu::renew_asid() {
   c.clean &= ~Clean::kAsid;
 }
 
-// ---- entry and exit
-// ---------------------------------------------------------------------------------------------------
+// ---- entry and exit --------------------------------------------------------------------------------------------------
 
 const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
   ControlArea& c = vmcb_.control;
@@ -293,8 +288,7 @@ std::span<const u8> SvmVcpu::instruction_bytes() const {
   return {c.instruction_bytes, std::min<usize>(c.fetched_bytes, sizeof(c.instruction_bytes))};
 }
 
-// ---- registers
-// --------------------------------------------------------------------------------------------------------
+// ---- registers -------------------------------------------------------------------------------------------------------
 
 u64 SvmVcpu::read(GuestRegister which) const {
   if (which == GuestRegister::TscAux)
@@ -343,8 +337,7 @@ void SvmVcpu::set_tsc_offset(u64 offset) {
   vmcb_.control.clean &= ~Clean::kIntercepts;
 }
 
-// ---- events
-// -----------------------------------------------------------------------------------------------------------
+// ---- events ----------------------------------------------------------------------------------------------------------
 
 void SvmVcpu::set_intercept(u64 exit_code, bool on) {
   u32& word = vmcb_.control.intercept_misc[intercept_word(exit_code)];

@@ -59,11 +59,13 @@ Result<void> ArchVm::create_devices() {
   if (const auto valid = config.check(); !valid) return vm_.reject(valid.error(), "cannot have such a PC");
   machine_.emplace(config, static_cast<PcHost&>(*this));
   machine_->without_lock().power_on();
+  if (!vm_.config().passthrough_pci.empty()) pci_ = TRY(PciPassthrough::create(vm_, static_cast<PciMessageSink&>(*this)));
   return {};
 }
 
 Result<Gpa> ArchVm::load_firmware_tables() {
-  const GuestAcpi tables{.cpu_count = vm_.vcpu_count()};
+  GuestAcpi tables{.cpu_count = vm_.vcpu_count()};
+  if (pci_) tables.pci = {pci_->ecam(), {pci_->window(false), pci_->window(true)}};
   const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), guest_acpi_size(tables.cpu_count)));
   const usize size = TRY(write_guest_acpi(tables, scratch.bytes()));
   if (const auto written = vm_.memory().write(tables.base, scratch.bytes().first(size)); !written)
@@ -112,7 +114,7 @@ Result<void> ArchVm::give_devices() {
 
 // The guest's I/O APIC has the line at the same place as the machine's.
 Result<void> ArchVm::give_line(const PassthroughDevice& device) {
-  const auto given = PcMachine::is_free_line(device.irq) ? vm_.hypervisor().interrupts().give_to_vm(device.irq, vm_)
+  const auto given = PcMachine::is_free_line(device.irq) ? vm_.hypervisor().interrupts().give_to_vm(device.irq, vm_, device.irq)
                                                          : Result<void>(fail(Error::PermissionDenied));
   if (given) return {};
   const std::string_view why = given.error() == Error::Busy         ? "the host or another VM has it"

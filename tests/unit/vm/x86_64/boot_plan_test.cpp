@@ -160,8 +160,7 @@ class X86Boot : public ::testing::Test {
   Bytes ramdisk, bios, scratch;
 };
 
-// ---- bzImage
-// ------------------------------------------------------------------------------------------------------------
+// ---- bzImage ---------------------------------------------------------------------------------------------------------
 
 TEST_F(X86Boot, EntersABzImageInLongMode) {
   const Bytes kernel = bzimage();
@@ -247,6 +246,18 @@ TEST_F(X86Boot, PutsTheRamdiskBelowAKernelAtTheTop) {
   EXPECT_EQ(error(bzimage()), "no room for the ramdisk");
 }
 
+TEST_F(X86Boot, PutsTheRamdiskIntoTheMainMemoryWhereverThatIs) {
+  ram = {{Gpa(0), 1_MiB}, {Gpa(512_MiB), 64_MiB}, {Gpa(4_GiB), 1_GiB}};
+  config.kernel_places_itself = false;
+  config.kernel.load_address = Gpa(512_MiB);
+  ramdisk.resize(4096);
+  const auto result = plan(bzimage());
+  ASSERT_TRUE(result) << result.error().what;
+  EXPECT_NE(piece_at(*result, 576_MiB - 4096), nullptr);
+  ramdisk.resize(64_MiB);
+  EXPECT_EQ(error(bzimage()), "no room for the ramdisk");
+}
+
 TEST_F(X86Boot, MovesARelocatableKernel) {
   config.kernel_places_itself = false;
   config.kernel.load_address = Gpa(0x400'0000);
@@ -314,8 +325,7 @@ TEST_F(X86Boot, NeedsMemoryAtZero) {
   EXPECT_EQ(error(bzimage()), "an x86 guest needs memory at address 0");
 }
 
-// ---- ELF
-// ------------------------------------------------------------------------------------------------------------------
+// ---- ELF -------------------------------------------------------------------------------------------------------------
 
 TEST_F(X86Boot, EntersAPvhKernel) {
   for (bool wide : {false, true}) {
@@ -438,8 +448,7 @@ TEST_F(X86Boot, RefusesKernelsOutsideTheMemory) {
             "two images overlap");
 }
 
-// ---- flat
-// -----------------------------------------------------------------------------------------------------------------
+// ---- flat ------------------------------------------------------------------------------------------------------------
 
 TEST_F(X86Boot, StartsAFlatKernelThroughItsBios) {
   config.kernel_places_itself = false;
