@@ -112,8 +112,8 @@ class RuxosBuild : public AppTree {
     write("config_linux.toml", os("\"alloc\"", "ruxlibc", ""));
     write("main.c", "#include \"value.h\"\nint main(void) { return VALUE; }\n");
     write("value.h", "#define VALUE 1\n");
-    tool("cargo", "mkdir -p \"$5/x86_64-unknown-none/release\" && cat \"$PWD/version\" >\"$5/new\" && mkdir -p modules/ruxhal\n"
-                  "f=$5/x86_64-unknown-none/release/libruxlibc.a; s=modules/ruxhal/linker_x86_64-qemu-q35.lds\n"
+    tool("cargo", "mkdir -p \"$5/$3/release\" && cat \"$PWD/version\" >\"$5/new\" && mkdir -p modules/ruxhal\n"
+                  "f=$5/$3/release/libruxlibc.a; s=modules/ruxhal/linker_$RUX_PLATFORM.lds\n"
                   "cmp -s $5/new $f || { cp $5/new $f; cp $5/new $s; }\n");
     tool("x86_64-linux-musl-gcc", "exec gcc \"$@\"\n");
     tool("x86_64-linux-musl-ar", "exec ar \"$@\"\n");
@@ -144,16 +144,44 @@ TEST_F(RuxosBuild, RunsEveryStepAndRepeatsWhatChanged) {
   EXPECT_EQ(log(), "cargo\n") << "Cargo alone knows whether the system is stale";
   write("value.h", "#define VALUE 2\n");
   EXPECT_EQ(build_os().status, 0);
-  EXPECT_THAT(log(), HasSubstr("x86_64-linux-musl-gcc\nrust-lld\nrust-objcopy\n"));
+  EXPECT_THAT(log(), HasSubstr("x86_64-linux-musl-gcc\n"));
+  EXPECT_THAT(log(), HasSubstr("rust-lld\nrust-objcopy\n"));
   write("ruxos/version", "2\n");
   EXPECT_EQ(build_os().status, 0);
   EXPECT_EQ(log(), "cargo\nrust-lld\nrust-objcopy\n") << "another system is linked";
 }
 
 TEST_F(RuxosBuild, AFailedLinkIsNotTakenForDone) {
+  ASSERT_EQ(build_os().status, 0);
+  write("main.c", "int main(void) { return 0; }\n");
   tool("rust-lld", "exit 1\n");
   EXPECT_EQ(build_os().status, 1);
-  EXPECT_EQ(build_os().status, 1);
+  EXPECT_EQ(build_os().status, 1) << "the old program must not be taken for the new one";
+}
+
+TEST_F(RuxosBuild, AnotherPlatformIsCompiledAnew) {
+  ASSERT_EQ(build_os().status, 0);
+  write("config_linux.toml", os("\"alloc\"", "ruxlibc", "name = \"aarch64-qemu-virt\""));
+  tool("aarch64-linux-musl-gcc", "previous=; for word; do case $previous in -o|-MF) : >$word;; esac; previous=$word; done\n");
+  tool("aarch64-linux-musl-ar", "exec ar \"$@\"\n");
+  const Finished other = build_os();
+  EXPECT_EQ(other.status, 0) << other.errors;
+  EXPECT_THAT(log(), HasSubstr("aarch64-linux-musl-gcc\naarch64-linux-musl-gcc\n")) << "the C library and the program";
+  EXPECT_TRUE(fs::exists(path("app_build/aarch64-qemu-virt-release")) && fs::exists(path("app_build/x86_64-qemu-q35-release")));
+}
+
+TEST_F(RuxosBuild, WhatOnlyTheMachineUsesRebuildsNothing) {
+  ASSERT_EQ(build_os().status, 0);
+  write("config_linux.toml", os("\"alloc\"", "ruxlibc", "", "args = \"a,b\"\nmemory = \"256M\"\ngraphic = \"y\""));
+  EXPECT_EQ(build_os().status, 0);
+  EXPECT_EQ(log(), "cargo\n");
+}
+
+TEST_F(RuxosBuild, OtherServicesCompileEverythingThatKnowsThem) {
+  ASSERT_EQ(build_os().status, 0);
+  write("config_linux.toml", os("\"alloc\",\"multitask\"", "ruxlibc", ""));
+  EXPECT_EQ(build_os().status, 0);
+  EXPECT_THAT(log(), HasSubstr("x86_64-linux-musl-gcc\nx86_64-linux-musl-gcc\n")) << "the C library and the program";
 }
 
 TEST_F(RuxosBuild, SaysOnceWhatIsMissing) {

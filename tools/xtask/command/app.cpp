@@ -275,7 +275,7 @@ Handler declare_app_pkg(CLI::App& app) {
   app.fallthrough(false)->prefix_command();
   return [](Context&) {
     return instead("pkg",
-                   "there is no index of packages: put sources below the application, and name them in [[targets]]");
+                   "there is no index of packages: name a Debian source package in [[packages]], or put sources below the application");
   };
 }
 
