@@ -39,6 +39,9 @@ axvisor_add_image(boot_linux_smp VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-aar
 axvisor_kernel_test(debian-arm64)
 axvisor_boot_test(linux-gicv3 IMAGE boot_linux RUN linux.toml VARIABLES cpus=1 LABELS linux)
 axvisor_boot_test(linux-gicv2 IMAGE boot_linux RUN linux.toml SET gic_version=2 kernel="elf" VARIABLES cpus=1 LABELS linux)
+foreach(cpu cortex-a53 neoverse-n1 a64fx max)
+  axvisor_boot_test(linux-${cpu} IMAGE boot_linux RUN linux.toml SET cpu="${cpu}" VARIABLES cpus=1 LABELS linux)
+endforeach()
 axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux.toml VARIABLES cpus=2 LABELS linux)
 
 # The build guide's own pair of files: both want the same memory, CPU and devices.
