@@ -17,8 +17,7 @@ namespace {
 
 u32 low(u64 value) { return static_cast<u32>(value); }
 
-// ---- instructions
-// -----------------------------------------------------------------------------------------------------
+// ---- instructions ---------------------------------------------------------------------------------------------------
 
 void handle_cpuid(ArchVcpu& vcpu, const VmExit& exit) {
   GuestRegisters& r = vcpu.registers;
@@ -78,8 +77,7 @@ void handle_pause(ArchVcpu& vcpu, const VmExit& exit) {
 void handle_undefined(ArchVcpu& vcpu, const VmExit&) { vcpu.inject(Vector::kInvalidOpcode); }
 void handle_protected(ArchVcpu& vcpu, const VmExit&) { vcpu.inject(Vector::kGeneralProtection, 0); }
 
-// ---- devices
-// ----------------------------------------------------------------------------------------------------------
+// ---- devices --------------------------------------------------------------------------------------------------------
 
 void handle_port(ArchVcpu& vcpu, const VmExit& exit) {
   const PortAccess& access = exit.port;
@@ -104,7 +102,7 @@ void handle_nested_fault(ArchVcpu& vcpu, const VmExit& exit) {
 }
 
 void handle_task_priority(ArchVcpu& vcpu, const VmExit& exit) {
-  const auto access = task_priority_move(vcpu, exit);
+  const auto access = control_move(vcpu, exit);
   if (!access) return;  // another CPU of the guest changed the code: it runs again
   GuestRegisters& r = vcpu.registers;
   constexpr u64 kMaxPriority = 15;
@@ -118,8 +116,16 @@ void handle_task_priority(ArchVcpu& vcpu, const VmExit& exit) {
   vcpu.complete(access->length);
 }
 
-// ---- the rest
-// ---------------------------------------------------------------------------------------------------------
+void handle_cr4_write(ArchVcpu& vcpu, const VmExit& exit) {
+  const auto move = control_move(vcpu, exit);
+  if (!move) return;
+  const CodeState code = vcpu.backend().code();
+  const u64 value = vcpu.registers[move->which];
+  if (!vcpu.set_cr4(code.is_64bit ? value : low(value), code.paging)) return vcpu.inject(Vector::kGeneralProtection, 0);
+  vcpu.complete(move->length);
+}
+
+// ---- the rest -------------------------------------------------------------------------------------------------------
 
 void handle_nothing(ArchVcpu&, const VmExit&) {}
 void handle_window(ArchVcpu& vcpu, const VmExit&) { vcpu.interrupts_changed(); }
@@ -143,8 +149,7 @@ void handle_invalid_state(ArchVcpu& vcpu, const VmExit& exit) {
 
 void handle_fatal(ArchVcpu& vcpu, const VmExit& exit) { crash(vcpu, describe(exit.reason)); }
 
-// ---- dispatch
-// ---------------------------------------------------------------------------------------------------------
+// ---- dispatch -------------------------------------------------------------------------------------------------------
 
 using Handler = void (*)(ArchVcpu&, const VmExit&);
 
@@ -166,6 +171,7 @@ constexpr auto kHandlers = [] {
   set(ExitReason::NestedFault, &handle_nested_fault);
   set(ExitReason::Xsetbv, &handle_xsetbv);
   set(ExitReason::TaskPriority, &handle_task_priority);
+  set(ExitReason::Cr4Write, &handle_cr4_write);
   set(ExitReason::CacheInvalidation, &handle_cache_invalidation);
   set(ExitReason::Pause, &handle_pause);
   set(ExitReason::InvalidState, &handle_invalid_state);

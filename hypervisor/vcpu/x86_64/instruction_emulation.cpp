@@ -111,8 +111,7 @@ std::optional<Instruction> Emulation::decode_next() {
   return std::nullopt;
 }
 
-// ---- what drivers do most
-// ---------------------------------------------------------------------------------------------
+// ---- what drivers do most -------------------------------------------------------------------------------------------
 
 /// The low bits of the operand's address, which translation does not change; nothing with a segment that has a base.
 std::optional<u64> operand_offset(const Instruction& instruction, const GuestRegisters& r) {
@@ -191,17 +190,18 @@ void emulate_instruction(ArchVcpu& vcpu, const VmExit& exit) {
     emulate_any_instruction(vcpu, exit);
 }
 
-std::optional<TaskPriorityMove> task_priority_move(ArchVcpu& vcpu, const VmExit& exit) {
-  const TaskPriorityAccess& known = exit.task_priority;
+std::optional<DecodedControlMove> control_move(ArchVcpu& vcpu, const VmExit& exit) {
+  const ControlMove& known = exit.control_move;
   if (known.which && exit.instruction_length != 0)
-    return TaskPriorityMove{known.write, *known.which, exit.instruction_length};
+    return DecodedControlMove{known.write, *known.which, exit.instruction_length};
   const std::optional<Instruction> instruction = Emulation(vcpu).decode_next();
   if (!instruction) return std::nullopt;
-  constexpr u64 kTaskPriority = 8;
+  constexpr u64 kCr4 = 4, kTaskPriority = 8;
   const bool write = instruction->operation == Operation::MovToControl;
-  if ((!write && instruction->operation != Operation::MovFromControl) || instruction->immediate != kTaskPriority)
+  const u64 number = exit.reason == ExitReason::Cr4Write ? kCr4 : kTaskPriority;
+  if ((!write && instruction->operation != Operation::MovFromControl) || instruction->immediate != number)
     return std::nullopt;
-  return TaskPriorityMove{write, static_cast<Gpr>(instruction->reg), instruction->length};
+  return DecodedControlMove{write, static_cast<Gpr>(instruction->reg), instruction->length};
 }
 
 }  // namespace hv

@@ -37,8 +37,7 @@ void PhysicalInterrupts::send_kick(unsigned index) {
   apic_.send(static_cast<u32>(machine_.cpus[index].hardware_id), vector::kKick);
 }
 
-// ---- taking interrupts
-// ------------------------------------------------------------------------------------------------
+// ---- taking interrupts ----------------------------------------------------------------------------------------------
 
 void PhysicalInterrupts::handle_pending(Cpu& cpu) {
   const u64 taken = std::exchange(percpu::this_cpu().vector, 0);
@@ -67,8 +66,7 @@ void PhysicalInterrupts::forward(u32 gsi) {
   log::debug("interrupt {} belongs to nobody and was masked", gsi);
 }
 
-// ---- lines
-// ------------------------------------------------------------------------------------------------------------
+// ---- lines ----------------------------------------------------------------------------------------------------------
 
 // ISA interrupts are active high and edge-triggered, PCI's are active low and level-triggered, and overrides say what
 // differs.

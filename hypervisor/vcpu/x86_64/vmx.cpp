@@ -14,8 +14,7 @@ namespace {
 
 using namespace x86;
 
-// ---- what belongs to the host
-// -----------------------------------------------------------------------------------------
+// ---- what belongs to the host ---------------------------------------------------------------------------------------
 
 // NE must be 1 in VMX operation, and a guest must not turn off caches that the host shares. What the guest sees is in
 // the shadow.
@@ -29,8 +28,7 @@ constexpr u32 kInterceptedExceptions = 1 << Vector::kDebug | 1 << Vector::kAlign
 constexpr u64 kPortMapB = 0x1000;            // offset of I/O bitmap B in PortPermissions
 constexpr u64 kVirtualApicPage = kPageSize;  // offset in the vCPU's frames
 
-// ---- what an exit means
-// -----------------------------------------------------------------------------------------------
+// ---- what an exit means ---------------------------------------------------------------------------------------------
 
 struct ExitKind {
   ExitReason reason;
@@ -74,8 +72,7 @@ constexpr auto kExitKinds = [] {
   return table;
 }();
 
-// ---- where registers are
-// ----------------------------------------------------------------------------------------------
+// ---- where registers are --------------------------------------------------------------------------------------------
 
 constexpr std::array<GuestRegister, 8> kSwitchedRegisters = {
     GuestRegister::Cr2,   GuestRegister::Dr6,   GuestRegister::KernelGsBase, GuestRegister::Star,
@@ -142,8 +139,7 @@ class VmxVcpu::Current {
   u64 interrupts_ = 0;
 };
 
-// ---- life
-// -------------------------------------------------------------------------------------------------------------
+// ---- life -----------------------------------------------------------------------------------------------------------
 
 VmxVcpu::VmxVcpu(const VmxMachineState& machine, HpaRange region, VmFrames& frames, const VcpuSettings& settings)
     : machine_(machine),
@@ -256,8 +252,7 @@ void VmxVcpu::renew_translation() {
   Vmx::write(Field::kVpid, vpid_.number);
 }
 
-// ---- entry and exit
-// ---------------------------------------------------------------------------------------------------
+// ---- entry and exit -------------------------------------------------------------------------------------------------
 
 const VmExit& VmxVcpu::enter(GuestRegisters& registers) {
   if (epoch_ != settings_.translation.epoch() || !cpu_->vpids.is_current(vpid_)) [[unlikely]]
@@ -293,8 +288,7 @@ void VmxVcpu::read_registers(GuestRegisters& registers) {
   registers.rflags = rflags_ = Vmx::read(Field::kGuestRflags);
 }
 
-// ---- task priority
-// ----------------------------------------------------------------------------------------------------
+// ---- task priority --------------------------------------------------------------------------------------------------
 
 u32& VmxVcpu::virtual_task_priority() {
   constexpr u64 kTaskPriority = 0x80;  // as in an APIC's registers (SDM vol. 3 30.1.1)
@@ -403,6 +397,7 @@ void VmxVcpu::classify_exception(GuestRegisters& registers) {
   } else if (event.vector() == Vector::kAlignmentCheck) {
     error_code = static_cast<u32>(Vmx::read(Field::kExitErrorCode));
   } else {
+    if (event.vector() == Vector::kMachineCheck) exit_.reason = ExitReason::MachineCheck;
     return;
   }
   exit_.reason = inject_exception(event.vector(), error_code) ? ExitReason::Handled : ExitReason::Shutdown;
@@ -418,7 +413,7 @@ void VmxVcpu::classify_control_register(const GuestRegisters& registers) {
   constexpr u64 kTaskPriority = 8;
   if (number == kTaskPriority) {
     exit_.reason = ExitReason::TaskPriority;
-    exit_.task_priority = {.write = type == ControlQualification::kMoveTo, .which = gpr};
+    exit_.control_move = {.write = type == ControlQualification::kMoveTo, .which = gpr};
     exit_.instruction_length = static_cast<u8>(Vmx::read(Field::kExitInstructionLength));
     return;
   }
@@ -444,8 +439,7 @@ void VmxVcpu::complete_instruction(GuestRegisters& registers, unsigned length) {
   }
 }
 
-// ---- registers
-// --------------------------------------------------------------------------------------------------------
+// ---- registers ------------------------------------------------------------------------------------------------------
 
 u64 VmxVcpu::read_switched(GuestRegister which) const {
   const u64 saved = switched_[switched_index(which)];
@@ -538,8 +532,7 @@ void VmxVcpu::set_tsc_offset(u64 offset) {
   Vmx::write(Field::kTscOffset, offset);
 }
 
-// ---- events
-// -----------------------------------------------------------------------------------------------------------
+// ---- events ---------------------------------------------------------------------------------------------------------
 
 void VmxVcpu::set_primary(u32 bits, bool on) {
   const u32 wanted = on ? primary_ | bits : primary_ & ~bits;

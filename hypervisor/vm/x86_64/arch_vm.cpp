@@ -73,8 +73,7 @@ class ArchVm::Msrs final : public MsrHost {
   Vcpu& vcpu_;
 };
 
-// ---- what vCPUs ask
-// ---------------------------------------------------------------------------------------------------
+// ---- what vCPUs ask -------------------------------------------------------------------------------------------------
 
 CpuidResult ArchVm::cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) {
   const u64 xcr0 = vcpu.arch.xcr0();
@@ -143,8 +142,7 @@ std::optional<u8> ArchVm::take_interrupt(Vcpu& vcpu) {
   });
 }
 
-// ---- from outside
-// -----------------------------------------------------------------------------------------------------
+// ---- from outside ---------------------------------------------------------------------------------------------------
 
 void ArchVm::begin_time() {
   for (unsigned i = 0; i < vm_.vcpu_count(); ++i) vm_.vcpu(i)->arch.backend().set_tsc_offset(-vm_.time_offset());
@@ -173,8 +171,7 @@ void ArchVm::hardware_interrupt(u32 gsi, bool level) {
   });
 }
 
-// ---- what the machine tells
-// -------------------------------------------------------------------------------------------
+// ---- what the machine tells -----------------------------------------------------------------------------------------
 
 void ArchVm::kick(unsigned index) {
   Vcpu& vcpu = *vm_.vcpu(index);
@@ -207,8 +204,7 @@ void ArchVm::debug_exit(u32 code) {
 
 void ArchVm::line_ended(u32 gsi) { vm_.hypervisor().interrupts().line_ended(vm_, gsi); }
 
-// ---- time
-// -------------------------------------------------------------------------------------------------------------
+// ---- time -----------------------------------------------------------------------------------------------------------
 
 /// Ticks of the VM's own time: 0 at its start.
 u64 ArchVm::now() { return drivers::host_timer::now() - vm_.time_offset(); }

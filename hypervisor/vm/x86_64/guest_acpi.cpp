@@ -126,8 +126,7 @@ struct [[gnu::packed]] MadtNmi {
 constexpr u16 kActiveHighLevel = 0b1101;
 constexpr u32 kTimerInterrupt = 0, kTimerGsi = 2;
 
-// ---- AML
-// ----------------------------------------------------------------------------------------------------------------
+// ---- AML ------------------------------------------------------------------------------------------------------------
 
 /// Encodes what little the DSDT needs (ACPI 6.5 chapter 20), at compile time.
 class Aml {
@@ -206,8 +205,7 @@ constexpr Aml kDsdt = [] {
   return aml;
 }();
 
-// ---- the tables one after the other
-// ---------------------------------------------------------------------------------------
+// ---- the tables one after the other ---------------------------------------------------------------------------------
 
 u8 checksum(std::span<const std::byte> bytes) {
   u8 sum = 0;

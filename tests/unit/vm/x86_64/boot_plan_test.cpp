@@ -160,8 +160,7 @@ class X86Boot : public ::testing::Test {
   Bytes ramdisk, bios, scratch;
 };
 
-// ---- bzImage
-// ------------------------------------------------------------------------------------------------------------
+// ---- bzImage --------------------------------------------------------------------------------------------------------
 
 TEST_F(X86Boot, EntersABzImageInLongMode) {
   const Bytes kernel = bzimage();
@@ -297,8 +296,7 @@ TEST_F(X86Boot, NeedsMemoryAtZero) {
   EXPECT_EQ(error(bzimage()), "an x86 guest needs memory at address 0");
 }
 
-// ---- ELF
-// ------------------------------------------------------------------------------------------------------------------
+// ---- ELF ------------------------------------------------------------------------------------------------------------
 
 TEST_F(X86Boot, EntersAPvhKernel) {
   for (bool wide : {false, true}) {
@@ -421,8 +419,7 @@ TEST_F(X86Boot, RefusesKernelsOutsideTheMemory) {
             "two images overlap");
 }
 
-// ---- flat
-// -----------------------------------------------------------------------------------------------------------------
+// ---- flat -----------------------------------------------------------------------------------------------------------
 
 TEST_F(X86Boot, StartsAFlatKernelThroughItsBios) {
   config.kernel_places_itself = false;
