@@ -87,7 +87,6 @@ struct VcpuSettings {
   const NestedPaging& translation;
   Hpa port_permissions;  ///< PortPermissions::address()
   u64 tsc_offset = 0;    ///< guest's time-stamp counter - host's
-  u64 hidden_cr4 = 0;    ///< bits of CR4 that the guest must not set, although the processor would let it
 };
 
 /// Where the guest finds its instructions. Of `paging`, `rflags` and the address width are not filled in.

@@ -343,66 +343,32 @@ namespace {
 
 enum class Word : u8 { Eax, Ebx, Ecx, Edx };
 
-/// A feature and the bits of CR4 that come with it (SDM vol. 3 2.5), also those that no guest sees.
+/// A feature and the bits of CR4 that come with it (SDM vol. 3 2.5). Those of features that no guest sees are missing.
 struct ControlBit {
   u8 leaf;
-  u8 subleaf;
   Word word;
   u8 bit;
-  u64 cr4;
+  u32 cr4;
 };
 constexpr ControlBit kControlBits[] = {
-    {1, 0, Word::Edx, kVme, 0x003},
-    {1, 0, Word::Edx, kTsc, 0x004},
-    {1, 0, Word::Edx, kDe, 0x008},
-    {1, 0, Word::Edx, kPse, 0x010},
-    {1, 0, Word::Edx, kPae, 0x020},
-    {1, 0, Word::Edx, kMce, 0x040},
-    {1, 0, Word::Edx, kPge, 0x080},
-    {1, 0, Word::Edx, kMsr, 0x100 /*PCE*/},
-    {1, 0, Word::Edx, kFxsr, 0x200},
-    {1, 0, Word::Edx, kSse, 0x400},
-    {7, 0, Word::Ecx, 2, 1 << 11 /*UMIP*/},
-    {7, 0, Word::Ecx, 16, 1 << 12 /*LA57*/},
-    {1, 0, Word::Ecx, 5, 1 << 13 /*VMXE*/},
-    {1, 0, Word::Ecx, 6, 1 << 14 /*SMXE*/},
-    {7, 0, Word::Ebx, 0, 1 << 16 /*FSGSBASE*/},
-    {1, 0, Word::Ecx, kPcid, 1 << 17},
-    {1, 0, Word::Ecx, kXsave, 1 << 18},
-    {7, 0, Word::Ecx, 23, 1 << 19 /*KL*/},
-    {7, 0, Word::Ebx, 7, 1 << 20 /*SMEP*/},
-    {7, 0, Word::Ebx, 20, 1 << 21 /*SMAP*/},
-    {7, 0, Word::Ecx, 3, 1 << 22 /*PKE*/},
-    {7, 0, Word::Ecx, 7, 1 << 23 /*CET*/},
-    {7, 0, Word::Edx, 20, 1 << 23 /*CET*/},
-    {7, 0, Word::Ecx, 31, 1 << 24 /*PKS*/},
-    {7, 0, Word::Edx, 5, 1 << 25 /*UINTR*/},
-    {7, 1, Word::Eax, 6, 1 << 27 /*LASS*/},
-    {7, 1, Word::Eax, 26, 1 << 28 /*LAM*/},
-    {7, 1, Word::Eax, 17, u64{1} << 32 /*FRED*/},
+    {1, Word::Edx, kVme, 0x003},          {1, Word::Edx, kTsc, 0x004},         {1, Word::Edx, kDe, 0x008},
+    {1, Word::Edx, kPse, 0x010},          {1, Word::Edx, kPae, 0x020},         {1, Word::Edx, kMce, 0x040},
+    {1, Word::Edx, kPge, 0x080},          {1, Word::Edx, kMsr, 0x100 /*PCE*/}, {1, Word::Edx, kFxsr, 0x200},
+    {1, Word::Edx, kSse, 0x400},          {7, Word::Ecx, 2, 1 << 11 /*UMIP*/}, {7, Word::Ebx, 0, 1 << 16 /*FSGSBASE*/},
+    {1, Word::Ecx, kPcid, 1 << 17},       {1, Word::Ecx, kXsave, 1 << 18},     {7, Word::Ebx, 7, 1 << 20 /*SMEP*/},
+    {7, Word::Ebx, 20, 1 << 21 /*SMAP*/},
 };
-
-/// The bits of CR4 behind the features that `read(leaf, subleaf)` names.
-template <class Read>
-u64 control_bits(Read read) {
-  u64 result = 0;
-  for (const ControlBit& row : kControlBits) {
-    const CpuidResult r = read(row.leaf, row.subleaf);
-    const u32 words[] = {r.eax, r.ebx, r.ecx, r.edx};
-    if ((words[static_cast<u8>(row.word)] >> row.bit & 1) != 0) result |= row.cr4;
-  }
-  return result;
-}
 
 }  // namespace
 
 CpuidFacts cpuid_facts(const CpuidSource& host) {
   CpuidFacts facts;
   const CpuidGuest anyone;
-  facts.cr4 = control_bits([&](u32 leaf, u32 subleaf) { return guest_cpuid(host, anyone, leaf, subleaf); });
-  const u64 all = control_bits(
-      [&](u32 leaf, u32 subleaf) { return host.read(0, 0).eax >= leaf ? host.read(leaf, subleaf) : CpuidResult{}; });
-  facts.hidden_cr4 = all & ~facts.cr4;
+  for (const ControlBit& row : kControlBits) {
+    const CpuidResult r = guest_cpuid(host, anyone, row.leaf, 0);
+    const u32 words[] = {r.eax, r.ebx, r.ecx, r.edx};
+    if ((words[static_cast<u8>(row.word)] >> row.bit & 1) != 0) facts.cr4 |= row.cr4;
+  }
   const CpuidResult extended = guest_cpuid(host, anyone, kExtendedLeaves + 0x1, 0);
   const CpuidResult seven = guest_cpuid(host, anyone, 0x7, 0);
   facts.no_execute = (extended.edx & bits({kNx})) != 0;

@@ -141,12 +141,6 @@ void handle_lost_shadow(ArchVcpu& vcpu, const VmExit& exit) {
   handle_window(vcpu, exit);
 }
 
-// QEMU leaves the guest with this code where a CPU raises #GP: for a MOV to CR4 with reserved bits.
-void handle_invalid_state(ArchVcpu& vcpu, const VmExit& exit) {
-  if (stands_at_cr4_write(vcpu)) return handle_protected(vcpu, exit);
-  crash(vcpu, describe(exit.reason));
-}
-
 void handle_fatal(ArchVcpu& vcpu, const VmExit& exit) { crash(vcpu, describe(exit.reason)); }
 
 // ---- dispatch -------------------------------------------------------------------------------------------------------
@@ -174,7 +168,6 @@ constexpr auto kHandlers = [] {
   set(ExitReason::Cr4Write, &handle_cr4_write);
   set(ExitReason::CacheInvalidation, &handle_cache_invalidation);
   set(ExitReason::Pause, &handle_pause);
-  set(ExitReason::InvalidState, &handle_invalid_state);
   set(ExitReason::UndefinedInstruction, &handle_undefined);
   set(ExitReason::ProtectedInstruction, &handle_protected);
   return table;

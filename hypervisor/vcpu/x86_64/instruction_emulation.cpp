@@ -161,18 +161,6 @@ bool stands_at_halt(ArchVcpu& vcpu) {
   return emulation.access().fetch(emulation.linear_rip(), opcode) && opcode[0] == kHalt;
 }
 
-bool stands_at_cr4_write(ArchVcpu& vcpu) {
-  constexpr u8 kEscape = 0x0f, kMoveToControlRegister = 0x22, kRexMask = 0xf0, kRex = 0x40;
-  constexpr u8 kRegisterMask = 7 << 3, kCr4 = 4 << 3;
-  Emulation emulation(vcpu);
-  std::array<u8, 4> bytes{};
-  const auto fetched = emulation.access().fetch(emulation.linear_rip(), bytes);
-  if (!fetched) return false;
-  const usize first = emulation.mode() == CpuMode::Code64 && (bytes[0] & kRexMask) == kRex ? 1 : 0;
-  return *fetched >= first + 3 && bytes[first] == kEscape && bytes[first + 1] == kMoveToControlRegister &&
-         (bytes[first + 2] & kRegisterMask) == kCr4;
-}
-
 [[gnu::noinline]] void emulate_any_instruction(ArchVcpu& vcpu, const VmExit& exit) {
   Emulation emulation(vcpu);
   const std::optional<Instruction> instruction = emulation.decode_next();

@@ -24,8 +24,7 @@ struct DecodedControlMove {
 /// Nothing: the guest changed it.
 std::optional<DecodedControlMove> control_move(ArchVcpu& vcpu, const VmExit& exit);
 
-/// Whether the next instruction is a HLT, or a MOV to CR4 (without a prefix, or with REX).
+/// Whether the next instruction is a HLT.
 bool stands_at_halt(ArchVcpu& vcpu);
-bool stands_at_cr4_write(ArchVcpu& vcpu);
 
 }  // namespace hv

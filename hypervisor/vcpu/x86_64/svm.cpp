@@ -23,8 +23,7 @@ constexpr u64 kIntercepted[] = {
     ExitCode::kWbinvd,    ExitCode::kMonitor, ExitCode::kMwait,   ExitCode::kMwaitConditional,
     ExitCode::kXsetbv,    ExitCode::kRdpru,
 };
-constexpr u32 kInterceptedCr = 1 << 8 | 1 << 24;  // reads and writes of CR8
-constexpr u32 kWriteOfCr4 = 1 << 20;
+constexpr u32 kInterceptedCr = 1 << 8 | 1 << 20 | 1 << 24;  // reads and writes of CR8, writes of CR4
 // A guest whose handlers raise these again for ever would never let the CPU go (APM vol. 2 15.14.4). A machine check is
 // the host's.
 constexpr u32 kInterceptedExceptions = 1 << Vector::kDebug | 1 << Vector::kAlignmentCheck | 1 << Vector::kMachineCheck;
@@ -119,7 +118,7 @@ SvmVcpu::SvmVcpu(const SvmMachineState& machine, HpaRange control_block, VmFrame
       address_(control_block.base),
       frames_(frames) {
   ControlArea& c = vmcb_.control;
-  c.intercept_cr = settings.hidden_cr4 == 0 ? kInterceptedCr : kInterceptedCr | kWriteOfCr4;
+  c.intercept_cr = kInterceptedCr;
   c.intercept_exceptions = kInterceptedExceptions;
   for (const u64 code : kIntercepted) set_intercept(code, true);
   if (machine.features.pause_filter) {

@@ -33,11 +33,9 @@ Result<void> ArchVm::prepare(Vcpu& vcpu) {
   GuestExecution& execution = vm_.hypervisor().guest_execution();
   timers_[vcpu.index].vm = this;
   timers_[vcpu.index].vcpu = vcpu.index;
-  const CpuidFacts& facts = execution.facts();
-  return vcpu.arch.create(
-      execution.virtualization(), vm_.hypervisor().heap(), vm_.frames(),
-      {.translation = *translation_, .port_permissions = ports_->address(), .hidden_cr4 = facts.hidden_cr4},
-      execution.xcr0(), facts.cr4);
+  return vcpu.arch.create(execution.virtualization(), vm_.hypervisor().heap(), vm_.frames(),
+                          {.translation = *translation_, .port_permissions = ports_->address()}, execution.xcr0(),
+                          execution.facts().cr4);
 }
 
 void ArchVm::destroy_translation() {
