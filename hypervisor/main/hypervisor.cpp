@@ -26,12 +26,6 @@ Hypervisor& root() { return *std::launder(reinterpret_cast<Hypervisor*>(root_sto
 Hypervisor::Hypervisor(MachineInfo& machine_info)
     : machine_(machine_info), interrupts_(*this, machine_info), console_(*this), vms_(*this) {}
 
-Result<unsigned> Hypervisor::cpu_with_id(u64 hardware_id) const {
-  for (unsigned i = 0; i < cpu_count_; ++i)
-    if (machine_.cpus[i].hardware_id == hardware_id) return i;
-  return fail(Error::NotFound);
-}
-
 void Hypervisor::print_banner() const {
   log::print_line("axvisor {} on {} ({}), log {}", AXVISOR_VERSION, board::kName, machine_.model, log::name(log::kCompiledLevel));
   log::print_line("axvisor: features: {}", board::kFeatures.empty() ? std::string_view("none") : board::kFeatures);
@@ -65,7 +59,7 @@ void Hypervisor::run_boot_cpu() {
   run_cpu(0);
 }
 
-void Hypervisor::create_cpu(unsigned index) { cpus_[index] = new (cpu_storage[index]) Cpu(*this, index); }
+void Hypervisor::create_cpu(unsigned index) { cpus_[index] = new (cpu_storage[index]) Cpu(*this, loads_, index); }
 
 void Hypervisor::run_cpu(unsigned index) {
   percpu::this_cpu().program = cpus_[index];
@@ -108,8 +102,11 @@ void Hypervisor::start_secondary_cpus() {
   log::info("{} of {} CPUs are in use", cpu_count_, machine_.cpus.size());
 }
 
+// A notification that lies where its task has been is passed on to where the task is: the second round finds it there.
 void Hypervisor::quiesce() {
-  for (unsigned index = 0; index < cpu_count_; ++index) {
+  constexpr unsigned kRounds = 2;
+  for (unsigned i = 0; i < kRounds * cpu_count_; ++i) {
+    const unsigned index = i % cpu_count_;
     Cpu& cpu = *cpus_[index];
     const u64 before = cpu.rounds.load(std::memory_order_acquire);
     const u64 flags = arch::irq_save();

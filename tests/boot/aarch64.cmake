@@ -50,3 +50,9 @@ axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux.toml VARIABLES cpus=2
 # The build guide's own pair of files: both want the same memory, CPU and devices.
 axvisor_add_image(boot_guide VMS ${vms}/guide_first.toml ${vms}/guide_second.toml)
 axvisor_boot_test(guide-pair IMAGE boot_guide RUN guide_pair.toml LABELS linux)
+
+# ---- devices of the machine ----
+
+axvisor_add_image(boot_virtio VMS ${vms}/virtio.toml)
+axvisor_disk_boot_test(virtio-gicv3 IMAGE boot_virtio RUN virtio.toml LABELS linux)
+axvisor_disk_boot_test(virtio-gicv2 IMAGE boot_virtio RUN virtio.toml SET gic_version=2 LABELS linux)

@@ -125,3 +125,8 @@ axvisor_kernel_test(debian-amd64)
 # Two of them side by side, and the keyboard for either.
 axvisor_add_image(boot_two_linux VMS ${vms}/pc_linux_first.toml ${vms}/pc_linux_second.toml)
 axvisor_boot_test(two-linux IMAGE boot_two_linux RUN two_linux_pc.toml LABELS linux)
+
+# ---- devices of the machine ----
+
+axvisor_add_image(boot_virtio VMS ${vms}/pc_virtio.toml)
+axvisor_disk_boot_test(virtio IMAGE boot_virtio RUN virtio_pc.toml LABELS linux)

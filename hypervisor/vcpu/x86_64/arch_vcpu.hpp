@@ -44,6 +44,9 @@ class ArchVcpu {
   /// How long it could not run although it wanted to, in host timer ticks. Loaded.
   void report_wait(u64 ticks);
   void cancel_timers();
+  /// It leaves for another CPU, put away; it has come from one. Its timers go with it.
+  void suspend_timers() { cancel_timers(); }
+  void resume_timers() { serve(kArmTimer); }
 
   /// Whether a halted vCPU has a reason to go on.
   bool has_deliverable();

@@ -158,7 +158,7 @@ constexpr u32 kExtended2Eax =
 /// Leaf 6 EAX: the APIC timer runs in every idle state, because it is the hypervisor's.
 constexpr u32 kAlwaysRunningApicTimer = bits({2});
 
-// ---- leaves with a computed part ------------------------------------------------------------------------------------
+// ---- leaves with a computed part -------------------------------------------------------------------------------------
 
 struct Query {
   const CpuidSource& host;

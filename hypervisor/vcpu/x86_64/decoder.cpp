@@ -6,7 +6,7 @@
 namespace hv {
 namespace {
 
-// ---- opcode tables --------------------------------------------------------------------------------------------------
+// ---- opcode tables ---------------------------------------------------------------------------------------------------
 
 enum RowFlag : u8 {
   kWidthBit = 1 << 0,      ///< bit 0 of the opcode: 0 is a byte, 1 the operand size
@@ -130,7 +130,7 @@ constexpr u64 kLockable = bit(Operation::Add) | bit(Operation::Or) | bit(Operati
                           bit(Operation::Xadd) | bit(Operation::Cmpxchg) | bit(Operation::Bts) | bit(Operation::Btr) |
                           bit(Operation::Btc);
 
-// ---- one instruction ------------------------------------------------------------------------------------------------
+// ---- one instruction -------------------------------------------------------------------------------------------------
 
 enum Rex : u8 { kRexB = 1 << 0, kRexX = 1 << 1, kRexR = 1 << 2, kRexW = 1 << 3 };
 constexpr u8 kRsp = 4, kRbp = 5, kRbx = 3, kRsi = 6, kRdi = 7;

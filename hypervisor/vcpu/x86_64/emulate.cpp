@@ -18,7 +18,7 @@ constexpr u64 sign_extend(u64 value, unsigned size) {
   return static_cast<u64>(static_cast<i64>(value << unused) >> unused);
 }
 
-// ---- arithmetic -----------------------------------------------------------------------------------------------------
+// ---- arithmetic ------------------------------------------------------------------------------------------------------
 
 /// A result and the flags that come with it.
 struct Outcome {
@@ -96,7 +96,7 @@ bool only_compares(Operation op) { return op == Operation::Cmp || op == Operatio
 /// Whether the old value of the memory operand matters.
 bool reads_destination(Operation op) { return op != Operation::Mov; }
 
-// ---- one instruction ------------------------------------------------------------------------------------------------
+// ---- one instruction -------------------------------------------------------------------------------------------------
 
 /// Steps return false after they have put the reason into `fault_`.
 class Execution {

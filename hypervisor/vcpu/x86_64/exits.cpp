@@ -17,7 +17,7 @@ namespace {
 
 u32 low(u64 value) { return static_cast<u32>(value); }
 
-// ---- instructions ---------------------------------------------------------------------------------------------------
+// ---- instructions ----------------------------------------------------------------------------------------------------
 
 void handle_cpuid(ArchVcpu& vcpu, const VmExit& exit) {
   GuestRegisters& r = vcpu.registers;
@@ -77,7 +77,7 @@ void handle_pause(ArchVcpu& vcpu, const VmExit& exit) {
 void handle_undefined(ArchVcpu& vcpu, const VmExit&) { vcpu.inject(Vector::kInvalidOpcode); }
 void handle_protected(ArchVcpu& vcpu, const VmExit&) { vcpu.inject(Vector::kGeneralProtection, 0); }
 
-// ---- devices --------------------------------------------------------------------------------------------------------
+// ---- devices ---------------------------------------------------------------------------------------------------------
 
 void handle_port(ArchVcpu& vcpu, const VmExit& exit) {
   const PortAccess& access = exit.port;
@@ -125,7 +125,7 @@ void handle_cr4_write(ArchVcpu& vcpu, const VmExit& exit) {
   vcpu.complete(move->length);
 }
 
-// ---- the rest -------------------------------------------------------------------------------------------------------
+// ---- the rest --------------------------------------------------------------------------------------------------------
 
 void handle_nothing(ArchVcpu&, const VmExit&) {}
 void handle_window(ArchVcpu& vcpu, const VmExit&) { vcpu.interrupts_changed(); }
@@ -143,7 +143,7 @@ void handle_lost_shadow(ArchVcpu& vcpu, const VmExit& exit) {
 
 void handle_fatal(ArchVcpu& vcpu, const VmExit& exit) { crash(vcpu, describe(exit.reason)); }
 
-// ---- dispatch -------------------------------------------------------------------------------------------------------
+// ---- dispatch --------------------------------------------------------------------------------------------------------
 
 using Handler = void (*)(ArchVcpu&, const VmExit&);
 

@@ -111,7 +111,7 @@ std::optional<Instruction> Emulation::decode_next() {
   return std::nullopt;
 }
 
-// ---- what drivers do most -------------------------------------------------------------------------------------------
+// ---- what drivers do most --------------------------------------------------------------------------------------------
 
 /// The low bits of the operand's address, which translation does not change; nothing with a segment that has a base.
 std::optional<u64> operand_offset(const Instruction& instruction, const GuestRegisters& r) {

@@ -22,7 +22,7 @@ constexpr bool is_canonical(u64 address) {
   return static_cast<u64>(static_cast<i64>(address << kUnusedBits) >> kUnusedBits) == address;
 }
 
-// ---- constants ------------------------------------------------------------------------------------------------------
+// ---- constants -------------------------------------------------------------------------------------------------------
 
 template <u64 kValue>
 Value constant(const MsrContext&, u32) {
@@ -36,7 +36,7 @@ constexpr u64 kFeatureControlLocked = 1;
 constexpr u64 kHwcrTscCountsAtP0 = 1 << 24;
 constexpr u64 kDeCfgLfenceSerializes = 1 << 1;
 
-// ---- registers of the backend ---------------------------------------------------------------------------------------
+// ---- registers of the backend ----------------------------------------------------------------------------------------
 
 Value read_register(const MsrContext& c, u32 index) { return c.host.read_register(index); }
 
@@ -80,7 +80,7 @@ bool write_pat(const MsrContext& c, u32 index, u64 value) {
   return all_bytes_have_types(value, kPatTypes) && write_register(c, index, value);
 }
 
-// ---- MTRRs ----------------------------------------------------------------------------------------------------------
+// ---- MTRRs -----------------------------------------------------------------------------------------------------------
 
 constexpr u32 kMtrrVariable = 0x200;
 constexpr u32 kMtrrFixed64K = 0x250, kMtrrFixed16K = 0x258, kMtrrFixed4K = 0x268;
@@ -118,7 +118,7 @@ bool write_default_type(const MsrContext& c, u32, u64 value) {
   return true;
 }
 
-// ---- other stored registers -----------------------------------------------------------------------------------------
+// ---- other stored registers ------------------------------------------------------------------------------------------
 
 constexpr u64 kMiscEnableWritable = 1 << 0;  ///< fast strings
 constexpr u64 kMiscEnableFixed = 1 << 11 /*no branch trace*/ | 1 << 12 /*no PEBS*/;
@@ -147,7 +147,7 @@ Value read_arch_capabilities(const MsrContext& c, u32) {
   return c.host.host_arch_capabilities() & kImmunities;
 }
 
-// ---- time and interrupts --------------------------------------------------------------------------------------------
+// ---- time and interrupts ---------------------------------------------------------------------------------------------
 
 Value read_tsc(const MsrContext& c, u32) { return c.host.read_tsc(); }
 bool write_tsc(const MsrContext& c, u32, u64 value) {
@@ -178,7 +178,7 @@ constexpr ClockMsr kWallClock{&MsrState::kvm_wall_clock, 0b11};
 constexpr ClockMsr kSystemTime{&MsrState::kvm_system_time, 0b10};  // bit 0 enables
 constexpr ClockMsr kStealTime{&MsrState::kvm_steal_time, 0b11'1110};
 
-// ---- the table ------------------------------------------------------------------------------------------------------
+// ---- the table -------------------------------------------------------------------------------------------------------
 
 constexpr Row one(u32 index, Read read, Write write) { return {index, index, read, write}; }
 
@@ -216,6 +216,7 @@ constexpr Row kMsrs[] = {
     {msr::kFsBase, msr::kKernelGsBase, read_register, write_canonical},
     one(msr::kTscAux, read_tsc_aux, write_tsc_aux),
     // AMD, read at boot by operating systems that do not expect a fault.
+    {0xc001'0000, 0xc001'0007, constant<0>, ignore},             // performance counters: no CPUID bit announces them
     one(0xc001'0010, constant<0>, ignore),                       // SYSCFG
     one(0xc001'0015, constant<kHwcrTscCountsAtP0>, ignore),      // HWCR
     one(0xc001'001a, constant<0>, nullptr),                      // TOP_MEM

@@ -29,15 +29,14 @@ Result<void> PhysicalInterrupts::init() {
 
 void PhysicalInterrupts::enable(u32 isa_interrupt) {
   console_gsi_ = machine_.pc.route(static_cast<u8>(isa_interrupt)).gsi;
-  if (!route(console_gsi_, 0))
-    log::warn("no I/O APIC has the console's interrupt {}: there will be no input", console_gsi_);
+  if (!route(console_gsi_, 0)) log::warn("no I/O APIC has the console's interrupt {}: there will be no input", console_gsi_);
 }
 
 void PhysicalInterrupts::send_kick(unsigned index) {
   apic_.send(static_cast<u32>(machine_.cpus[index].hardware_id), vector::kKick);
 }
 
-// ---- taking interrupts ----------------------------------------------------------------------------------------------
+// ---- taking interrupts ------------------------------------------------------------------------------------------------
 
 void PhysicalInterrupts::handle_pending(Cpu& cpu) {
   const u64 taken = std::exchange(percpu::this_cpu().vector, 0);
@@ -61,15 +60,15 @@ void PhysicalInterrupts::forward(u32 gsi) {
   const Line& line = lines_[gsi];
   Vm* vm = line.vm.load(std::memory_order_acquire);
   if (vm == nullptr || line.level) set_masked(gsi, true);
-  if (vm != nullptr) return vm->arch.hardware_interrupt(gsi, line.level);
+  if (vm != nullptr && gsi >= kFirstMessage) return vm->arch.hardware_message(line.pin);
+  if (vm != nullptr) return vm->arch.hardware_interrupt(line.pin, line.level);
   // Nobody asked for it: once is enough.
   log::debug("interrupt {} belongs to nobody and was masked", gsi);
 }
 
-// ---- lines ----------------------------------------------------------------------------------------------------------
+// ---- lines ------------------------------------------------------------------------------------------------------------
 
-// ISA interrupts are active high and edge-triggered, PCI's are active low and level-triggered, and overrides say what
-// differs.
+// ISA interrupts are active high and edge-triggered, PCI's are active low and level-triggered, and overrides say what differs.
 acpi::InterruptOverride PhysicalInterrupts::signal_of(u32 gsi) const {
   for (const acpi::InterruptOverride& entry : machine_.pc.overrides)
     if (entry.gsi == gsi) return entry;
@@ -82,7 +81,7 @@ bool PhysicalInterrupts::route(u32 gsi, unsigned cpu) {
   const acpi::InterruptOverride signal = signal_of(gsi);
   const auto io_apics = io_apics_.lock();
   const auto io_apic = std::ranges::find_if(*io_apics, [&](const drivers::IoApic& a) { return a.owns(gsi); });
-  if (io_apic == io_apics->end() || gsi >= kLines) return false;
+  if (io_apic == io_apics->end() || gsi >= kFirstMessage) return false;
   io_apic->set_route(gsi, {.vector = static_cast<u8>(vector::kFirstLine + gsi),
                            .destination = static_cast<u8>(machine_.cpus[cpu].hardware_id),
                            .active_low = signal.active_low,
@@ -97,21 +96,39 @@ void PhysicalInterrupts::set_masked(u32 gsi, bool masked) {
     if (io_apic.owns(gsi)) io_apic.set_masked(gsi, masked);
 }
 
-Result<void> PhysicalInterrupts::give_to_vm(u32 gsi, Vm& vm) {
-  if (gsi >= kLines) return fail(Error::OutOfRange);
+Result<void> PhysicalInterrupts::give_to_vm(u32 gsi, Vm& vm, u32 pin) {
+  if (gsi >= kFirstMessage) return fail(Error::OutOfRange);
   if (gsi == console_gsi_) return fail(Error::Busy);
   Line& line = lines_[gsi];
   Vm* nobody = nullptr;
   if (!line.vm.compare_exchange_strong(nobody, &vm, std::memory_order_acq_rel)) return fail(Error::Busy);
+  line.pin = pin;
   line.level = signal_of(gsi).level;
   if (route(gsi, vm.boot_vcpu()->cpu)) return {};
   line.vm.store(nullptr, std::memory_order_release);
   return fail(Error::OutOfRange);
 }
 
-void PhysicalInterrupts::line_ended(Vm& vm, u32 gsi) {
-  const Line& line = lines_[gsi];
-  if (line.vm.load(std::memory_order_acquire) == &vm && line.level) set_masked(gsi, false);
+Result<PciMessage> PhysicalInterrupts::give_message(Vm& vm, u32 number) {
+  constexpr u64 kMessageAddress = 0xfee0'0000, kLastDestination = 0xff;  // SDM vol. 3 11.11.1
+  constexpr unsigned kDestinationShift = 12;
+  const u64 destination = machine_.cpus[vm.boot_vcpu()->cpu].hardware_id;
+  if (destination > kLastDestination) return fail(Error::OutOfRange);
+  for (u32 i = kFirstMessage; i < kLines; ++i) {
+    Vm* nobody = nullptr;
+    if (!lines_[i].vm.compare_exchange_strong(nobody, &vm, std::memory_order_acq_rel)) continue;
+    lines_[i].pin = number;
+    lines_[i].level = false;
+    return PciMessage{kMessageAddress | destination << kDestinationShift, vector::kFirstLine + i};
+  }
+  return fail(Error::OutOfMemory);
+}
+
+void PhysicalInterrupts::line_ended(Vm& vm, u32 pin) {
+  for (u32 gsi = 0; gsi < kLines; ++gsi) {
+    const Line& line = lines_[gsi];
+    if (line.vm.load(std::memory_order_acquire) == &vm && line.pin == pin && line.level) set_masked(gsi, false);
+  }
 }
 
 void PhysicalInterrupts::take_back(Vm& vm) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <string_view>
 
+#include "hypervisor/device/pci/vpci_function.hpp"
 #include "kernel/base/result.hpp"
 #include "kernel/base/spinlock.hpp"
 #include "kernel/drivers/io_apic.hpp"
@@ -19,8 +20,8 @@ class Cpu;
 class Hypervisor;
 class Vm;
 
-/// Dispatches every physical interrupt: the host's timer, IPIs and console, and the lines of devices that are passed
-/// through. A line goes by its global system interrupt (GSI) and has one vector on every CPU.
+/// Dispatches every physical interrupt: the host's timer, IPIs and console, and the lines of devices that are passed through. A
+/// line goes by its global system interrupt (GSI) and has one vector on every CPU.
 ///
 /// An interrupt is taken where the host lets it in: a thread, an idle CPU, or the window that handle_pending() opens.
 class PhysicalInterrupts {
@@ -35,26 +36,31 @@ class PhysicalInterrupts {
   /// Delivers an ISA device's interrupt to the host on the boot CPU. Boot CPU.
   void enable(u32 isa_interrupt);
 
-  /// Called by a handler: serves the interrupt that brought it there. Elsewhere: lets pending interrupts in until there
-  /// is none. The calling CPU, interrupts masked.
+  /// Called by a handler: serves the interrupt that brought it there. Elsewhere: lets pending interrupts in until there is none. The
+  /// calling CPU, interrupts masked.
   void handle_pending(Cpu& cpu);
 
   /// Makes CPU `index` leave its guest or its sleep. Any CPU.
   void send_kick(unsigned index);
 
-  /// From now on host line `gsi` is delivered to `vm`, on the CPU of its first vCPU. A level-triggered line stays
-  /// masked from each interrupt to line_ended(). Errors: OutOfRange (no I/O APIC has it), Busy (somebody owns it).
-  Result<void> give_to_vm(u32 gsi, Vm& vm);
-  /// The guest has ended the interrupt of line `gsi`, which may be an emulated device's. Any CPU, interrupts masked.
-  void line_ended(Vm& vm, u32 gsi);
+  /// From now on host line `gsi` is delivered to `vm` as pin `pin` of its I/O APIC, on the CPU of its first vCPU. A
+  /// level-triggered line stays masked from each interrupt to line_ended(). Errors: OutOfRange, Busy (somebody owns it).
+  Result<void> give_to_vm(u32 gsi, Vm& vm, u32 pin);
+  /// A message that a PCI function may send from now on; each makes ArchVm::hardware_message(`number`) be called, on the CPU
+  /// of the VM's first vCPU. Errors: OutOfMemory (all are given away), OutOfRange (a CPU whose APIC id messages cannot name).
+  Result<PciMessage> give_message(Vm& vm, u32 number);
+  /// The guest has ended the interrupt of one of its lines. Any CPU, interrupts masked.
+  void line_ended(Vm& vm, u32 pin);
   /// Takes all of a VM's interrupts back; when it returns no CPU delivers one any more.
   void take_back(Vm& vm);
 
  private:
   static constexpr u32 kLines = drivers::host_vector::kLastLine - drivers::host_vector::kFirstLine + 1;
+  static constexpr u32 kFirstMessage = 128;  ///< of the lines: these are messages, which have no pin
 
   struct Line {
     std::atomic<Vm*> vm{nullptr};
+    u32 pin = 0;  ///< or the number of the message
     bool level = false;
   };
   using IoApics = StaticVector<drivers::IoApic, 8>;

@@ -9,7 +9,7 @@ namespace {
 
 using namespace x86;
 
-// ---- what is intercepted --------------------------------------------------------------------------------------------
+// ---- what is intercepted ---------------------------------------------------------------------------------------------
 
 constexpr u32 intercept_word(u64 code) { return static_cast<u32>((code - ExitCode::kFirstMisc) / 32); }
 constexpr u32 intercept_bit(u64 code) { return u32{1} << (code - ExitCode::kFirstMisc) % 32; }
@@ -29,7 +29,7 @@ constexpr u32 kInterceptedCr = 1 << 8 | 1 << 20 | 1 << 24;  // reads and writes 
 constexpr u32 kInterceptedExceptions = 1 << Vector::kDebug | 1 << Vector::kAlignmentCheck | 1 << Vector::kMachineCheck;
 constexpr u16 kPausesBeforeExit = 3000;
 
-// ---- what an exit means ---------------------------------------------------------------------------------------------
+// ---- what an exit means ----------------------------------------------------------------------------------------------
 
 struct ExitKind {
   ExitReason reason;
@@ -69,7 +69,7 @@ constexpr auto kExitKinds = [] {
   return table;
 }();
 
-// ---- where registers are --------------------------------------------------------------------------------------------
+// ---- where registers are ---------------------------------------------------------------------------------------------
 
 struct Field {
   u16 offset;  // in the save area
@@ -109,7 +109,7 @@ u64& field(SaveArea& save, Field f) { return *reinterpret_cast<u64*>(reinterpret
 
 }  // namespace
 
-// ---- life -----------------------------------------------------------------------------------------------------------
+// ---- life ------------------------------------------------------------------------------------------------------------
 
 SvmVcpu::SvmVcpu(const SvmMachineState& machine, HpaRange control_block, VmFrames& frames, const VcpuSettings& settings)
     : machine_(machine),
@@ -138,6 +138,10 @@ SvmVcpu::~SvmVcpu() { frames_.free({address_, sizeof(Vmcb)}); }
 
 void SvmVcpu::load(unsigned cpu) {
   cpu_ = &machine_.cpus[cpu];
+  // Each CPU has numbers of its own. One that it gave out before tells of translations that may have changed since: what a
+  // guest invalidates on one CPU stays in the TLB of another.
+  if (cpu_ != last_cpu_) asid_ = {};
+  last_cpu_ = cpu_;
   // Another vCPU's values may be cached under this address: it was a different VM's frame once.
   vmcb_.control.clean = 0;
   load_breakpoints(breakpoints_);
@@ -163,7 +167,7 @@ void SvmVcpu::renew_asid() {
   c.clean &= ~Clean::kAsid;
 }
 
-// ---- entry and exit -------------------------------------------------------------------------------------------------
+// ---- entry and exit --------------------------------------------------------------------------------------------------
 
 const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
   ControlArea& c = vmcb_.control;
@@ -290,7 +294,7 @@ std::span<const u8> SvmVcpu::instruction_bytes() const {
   return {c.instruction_bytes, std::min<usize>(c.fetched_bytes, sizeof(c.instruction_bytes))};
 }
 
-// ---- registers ------------------------------------------------------------------------------------------------------
+// ---- registers -------------------------------------------------------------------------------------------------------
 
 u64 SvmVcpu::read(GuestRegister which) const {
   if (which == GuestRegister::TscAux)
@@ -340,7 +344,7 @@ void SvmVcpu::set_tsc_offset(u64 offset) {
   vmcb_.control.clean &= ~Clean::kIntercepts;
 }
 
-// ---- events ---------------------------------------------------------------------------------------------------------
+// ---- events ----------------------------------------------------------------------------------------------------------
 
 void SvmVcpu::set_intercept(u64 exit_code, bool on) {
   u32& word = vmcb_.control.intercept_misc[intercept_word(exit_code)];

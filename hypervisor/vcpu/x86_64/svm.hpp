@@ -89,6 +89,7 @@ class SvmVcpu final : public VcpuBackend {
   const Hpa address_;  ///< of the VMCB
   VmFrames& frames_;
   SvmCpu* cpu_ = nullptr;  ///< nullptr: not loaded
+  SvmCpu* last_cpu_ = nullptr;  ///< that it was loaded on
   AddressTag asid_{};
   static constexpr u64 kFlush = ~u64{0};
   u64 epoch_ = 0;  ///< of the translation, at the last entry; kFlush: what the TLB knows is no longer true

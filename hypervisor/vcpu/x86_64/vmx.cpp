@@ -14,7 +14,7 @@ namespace {
 
 using namespace x86;
 
-// ---- what belongs to the host ---------------------------------------------------------------------------------------
+// ---- what belongs to the host ----------------------------------------------------------------------------------------
 
 // NE must be 1 in VMX operation, and a guest must not turn off caches that the host shares. What the guest sees is in
 // the shadow.
@@ -28,7 +28,7 @@ constexpr u32 kInterceptedExceptions = 1 << Vector::kDebug | 1 << Vector::kAlign
 constexpr u64 kPortMapB = 0x1000;            // offset of I/O bitmap B in PortPermissions
 constexpr u64 kVirtualApicPage = kPageSize;  // offset in the vCPU's frames
 
-// ---- what an exit means ---------------------------------------------------------------------------------------------
+// ---- what an exit means ----------------------------------------------------------------------------------------------
 
 struct ExitKind {
   ExitReason reason;
@@ -72,7 +72,7 @@ constexpr auto kExitKinds = [] {
   return table;
 }();
 
-// ---- where registers are --------------------------------------------------------------------------------------------
+// ---- where registers are ---------------------------------------------------------------------------------------------
 
 constexpr std::array<GuestRegister, 8> kSwitchedRegisters = {
     GuestRegister::Cr2,   GuestRegister::Dr6,   GuestRegister::KernelGsBase, GuestRegister::Star,
@@ -139,7 +139,7 @@ class VmxVcpu::Current {
   u64 interrupts_ = 0;
 };
 
-// ---- life -----------------------------------------------------------------------------------------------------------
+// ---- life ------------------------------------------------------------------------------------------------------------
 
 VmxVcpu::VmxVcpu(const VmxMachineState& machine, HpaRange region, VmFrames& frames, const VcpuSettings& settings)
     : machine_(machine),
@@ -218,14 +218,19 @@ void VmxVcpu::write_host_state() {
                                                {Field::kHostTrBase, h.tr_base},    {Field::kHostGdtrBase, h.gdtr_base},
                                                {Field::kHostIdtrBase, h.idtr_base}};
   for (const auto& [field, value] : kFieldsOfHost) Vmx::write(field, value);
-  host_state_written_ = true;
 }
 
 void VmxVcpu::load(unsigned cpu) {
   cpu_ = &machine_.cpus[cpu];
   Vmx::load(region_.value());
   launched_ = false;
-  if (!host_state_written_) write_host_state();
+  if (cpu_ != last_cpu_) {
+    // Tables, stacks and VPIDs are each CPU's own, and what a guest invalidates on one CPU stays in the TLB of another.
+    write_host_state();
+    vpid_ = {};
+    epoch_ = 0;
+    last_cpu_ = cpu_;
+  }
   load_breakpoints(breakpoints_);
   for (usize i = 0; i < kSwitched; ++i) {
     if (kSwitchedRegisters[i] != GuestRegister::TscAux || machine_.tsc_aux)
@@ -252,7 +257,7 @@ void VmxVcpu::renew_translation() {
   Vmx::write(Field::kVpid, vpid_.number);
 }
 
-// ---- entry and exit -------------------------------------------------------------------------------------------------
+// ---- entry and exit --------------------------------------------------------------------------------------------------
 
 const VmExit& VmxVcpu::enter(GuestRegisters& registers) {
   if (epoch_ != settings_.translation.epoch() || !cpu_->vpids.is_current(vpid_)) [[unlikely]]
@@ -288,7 +293,7 @@ void VmxVcpu::read_registers(GuestRegisters& registers) {
   registers.rflags = rflags_ = Vmx::read(Field::kGuestRflags);
 }
 
-// ---- task priority --------------------------------------------------------------------------------------------------
+// ---- task priority ---------------------------------------------------------------------------------------------------
 
 u32& VmxVcpu::virtual_task_priority() {
   constexpr u64 kTaskPriority = 0x80;  // as in an APIC's registers (SDM vol. 3 30.1.1)
@@ -439,7 +444,7 @@ void VmxVcpu::complete_instruction(GuestRegisters& registers, unsigned length) {
   }
 }
 
-// ---- registers ------------------------------------------------------------------------------------------------------
+// ---- registers -------------------------------------------------------------------------------------------------------
 
 u64 VmxVcpu::read_switched(GuestRegister which) const {
   const u64 saved = switched_[switched_index(which)];
@@ -532,7 +537,7 @@ void VmxVcpu::set_tsc_offset(u64 offset) {
   Vmx::write(Field::kTscOffset, offset);
 }
 
-// ---- events ---------------------------------------------------------------------------------------------------------
+// ---- events ----------------------------------------------------------------------------------------------------------
 
 void VmxVcpu::set_primary(u32 bits, bool on) {
   const u32 wanted = on ? primary_ | bits : primary_ & ~bits;

@@ -98,8 +98,8 @@ class VmxVcpu final : public VcpuBackend {
   const Hpa region_;
   VmFrames& frames_;
   VmxCpu* cpu_ = nullptr;  ///< nullptr: not loaded
+  VmxCpu* last_cpu_ = nullptr;  ///< whose state the VMCS has as the host's
   bool launched_ = false;
-  bool host_state_written_ = false;
   u32 primary_;    ///< the primary controls as they are in the VMCS
   u64 epoch_ = 0;  ///< of the translation, at the last entry
   AddressTag vpid_{};

@@ -60,11 +60,13 @@ Result<void> ArchVm::create_devices() {
   if (const auto valid = config.check(); !valid) return vm_.reject(valid.error(), "cannot have such a PC");
   machine_.emplace(config, static_cast<PcHost&>(*this));
   machine_->without_lock().power_on();
+  if (!vm_.config().passthrough_pci.empty()) pci_ = TRY(PciPassthrough::create(vm_, static_cast<PciMessageSink&>(*this)));
   return {};
 }
 
 Result<Gpa> ArchVm::load_firmware_tables() {
-  const GuestAcpi tables{.cpu_count = vm_.vcpu_count()};
+  GuestAcpi tables{.cpu_count = vm_.vcpu_count()};
+  if (pci_) tables.pci = {pci_->ecam(), {pci_->window(false), pci_->window(true)}};
   const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), guest_acpi_size(tables.cpu_count)));
   const usize size = TRY(write_guest_acpi(tables, scratch.bytes()));
   if (const auto written = vm_.memory().write(tables.base, scratch.bytes().first(size)); !written)
@@ -77,8 +79,8 @@ Result<void> ArchVm::load_images() {
   StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
   for (const GuestRegion& region : vm_.regions()) TRY(ram.push_back(region.gpa));
   std::ranges::sort(ram, {}, [](const GpaRange& range) { return range.base.value(); });
-  const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), boot_area::kSize));
-  memory::fill(scratch.bytes().data(), 0, boot_area::kSize);
+  const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), boot_area::kScratchSize));
+  memory::fill(scratch.bytes().data(), 0, boot_area::kScratchSize);
   const auto bytes_of = [](const Image& image) {
     return image.present() ? image.bytes() : std::span<const std::byte>();
   };
@@ -113,7 +115,7 @@ Result<void> ArchVm::give_devices() {
 
 // The guest's I/O APIC has the line at the same place as the machine's.
 Result<void> ArchVm::give_line(const PassthroughDevice& device) {
-  const auto given = PcMachine::is_free_line(device.irq) ? vm_.hypervisor().interrupts().give_to_vm(device.irq, vm_)
+  const auto given = PcMachine::is_free_line(device.irq) ? vm_.hypervisor().interrupts().give_to_vm(device.irq, vm_, device.irq)
                                                          : Result<void>(fail(Error::PermissionDenied));
   if (given) return {};
   const std::string_view why = given.error() == Error::Busy         ? "the host or another VM has it"

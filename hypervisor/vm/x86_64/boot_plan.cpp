@@ -35,15 +35,17 @@ BootStatus BootBuilder::add_ramdisk(Gpa limit) {
   const u64 size = request.ramdisk.size();
   ramdisk = {request.config.ramdisk.load_address, size};
   if (ramdisk.base == Gpa(0)) {
-    // In the range that goes on above 1 MiB, downwards from the limit, below everything that is there already.
+    // In the range that goes on above 1 MiB, or else begins there, downwards from the limit, below everything that is there
+    // already.
     const GpaRange* bank = nullptr;
     for (const GpaRange& one : request.ram)
-      if (one.base < limit && one.contains(kHighMemory)) bank = &one;
+      if (bank == nullptr && one.base < limit && one.end() > kHighMemory) bank = &one;
     if (bank == nullptr) return reject(Error::OutOfRange, "no room for the ramdisk");
+    const Gpa bottom = std::max(bank->base, kHighMemory);
     Gpa top = std::min(limit, bank->end());
     for (bool moved = true; moved;) {
       moved = false;
-      if (top - kHighMemory < size || top < kHighMemory) return reject(Error::OutOfRange, "no room for the ramdisk");
+      if (top < bottom || top - bottom < size) return reject(Error::OutOfRange, "no room for the ramdisk");
       ramdisk.base = (top - size).align_down(kPageSize);
       for (const GpaRange& used : used_) {
         if (!used.overlaps(ramdisk)) continue;
@@ -69,6 +71,16 @@ BootStatus BootBuilder::add_boot_area() {
   const GpaRange area{boot_area::kBase, boot_area::kSize};
   if (bank_of(request.ram, area) == nullptr) return reject(Error::OutOfRange, "an x86 guest needs memory at address 0");
   if (!plan.pieces.push_back({area.base, request.scratch.first(boot_area::kSize)}))
+    return reject(Error::OutOfMemory, "the kernel has too many segments");
+  return add_bios_data();
+}
+
+BootStatus BootBuilder::add_bios_data() {
+  // Whoever loads something there has a BIOS of its own.
+  if (overlaps_images({kBiosBaseMemory, sizeof(u16)})) return {};
+  const auto base_memory = static_cast<u16>(memory_map().lower_kib());
+  put(boot_area::kSize, base_memory);
+  if (!plan.pieces.push_back({kBiosBaseMemory, request.scratch.subspan(boot_area::kSize, sizeof base_memory)}))
     return reject(Error::OutOfMemory, "the kernel has too many segments");
   return {};
 }

@@ -11,7 +11,7 @@ namespace {
 
 constexpr Gpa kEnd32{4_GiB};
 
-// ---- PVH ------------------------------------------------------------------------------------------------------------
+// ---- PVH -------------------------------------------------------------------------------------------------------------
 
 struct HvmStartInfo {
   u32 magic = 0x336e'c578;
@@ -57,7 +57,7 @@ void build_start_info(BootBuilder& builder) {
   builder.put(boot_area::kInformation, info);
 }
 
-// ---- Multiboot ------------------------------------------------------------------------------------------------------
+// ---- Multiboot -------------------------------------------------------------------------------------------------------
 
 constexpr u32 kLoaderMagic = 0x2bad'b002;
 // Bits 0 to 15 of the header's flags must be understood: aligned modules, memory information, video mode (a wish).

@@ -126,12 +126,12 @@ struct [[gnu::packed]] MadtNmi {
 constexpr u16 kActiveHighLevel = 0b1101;
 constexpr u32 kTimerInterrupt = 0, kTimerGsi = 2;
 
-// ---- AML ------------------------------------------------------------------------------------------------------------
+// ---- AML -------------------------------------------------------------------------------------------------------------
 
 /// Encodes what little the DSDT needs (ACPI 6.5 chapter 20), at compile time.
 class Aml {
  public:
-  static constexpr usize kCapacity = 256;
+  static constexpr usize kCapacity = 320;
 
   constexpr void bytes(std::initializer_list<u8> list) {
     for (u8 byte : list) bytes_[size_++] = byte;
@@ -170,6 +170,19 @@ class Aml {
     close(buffer);
   }
 
+  /// `value` in `size` bytes.
+  constexpr void number(u64 value, unsigned size) {
+    for (unsigned i = 0; i < size; ++i) bytes_[size_++] = static_cast<u8>(value >> i * 8);
+  }
+  /// Name(`name`, Buffer of `size` bytes), which follow.
+  constexpr usize begin_resources(u8 size) {
+    bytes({kName});
+    text("_CRS");
+    const usize buffer = open({kBuffer});
+    bytes({kByte, size});
+    return buffer;
+  }
+
   constexpr std::span<const u8> view() const { return {bytes_.data(), size_}; }
 
   static constexpr u8 kName = 0x08, kByte = 0x0a, kDoubleWord = 0x0c, kScope = 0x10, kBuffer = 0x11, kPackage = 0x12,
@@ -205,7 +218,57 @@ constexpr Aml kDsdt = [] {
   return aml;
 }();
 
-// ---- the tables one after the other ---------------------------------------------------------------------------------
+// The host bridge, with the ports of configuration mechanism 1, and the memory that configuration space takes. Descriptors: ACPI 6.4.
+Aml pci_devices(const GuestPci& pci) {
+  constexpr u8 kBusSize = 16, kPortSize = 8, kWindowSize = 46, kFixedSize = 12, kEndSize = 2;
+  constexpr u8 kFixedProducer = 0x0c, kReadWrite = 1;
+  Aml aml;
+  const usize scope = aml.open({Aml::kScope});
+  aml.text("\\_SB_");
+  const usize bridge = aml.open({Aml::kExtended, Aml::kDevice});
+  aml.text("PCI0");
+  aml.pnp_id(0x0a, 0x08);
+  aml.bytes({Aml::kName});
+  aml.text("_CID");
+  aml.bytes({Aml::kDoubleWord, 0x41, 0xd0, 0x0a, 0x03});
+  const usize resources = aml.begin_resources(kBusSize + kPortSize + 2 * kWindowSize + kEndSize);
+  aml.bytes({0x88, kBusSize - 3, 0, 2, kFixedProducer, 0});  // one bus
+  for (const u16 value : {0, 0, 0, 0, 1}) aml.number(value, 2);
+  aml.bytes({0x47, 1, 0xf8, 0x0c, 0xf8, 0x0c, 1, 8});
+  for (const GpaRange& window : pci.windows) {
+    const u64 base = window.base.value(), last = window.empty() ? base : base + window.size - 1;
+    aml.bytes({0x8a, kWindowSize - 3, 0, 0, kFixedProducer, kReadWrite});
+    for (const u64 value : {u64{0}, base, last, u64{0}, window.size}) aml.number(value, 8);
+  }
+  aml.bytes({0x79, 0});
+  aml.close(resources);
+  aml.close(bridge);
+  const usize reserved = aml.open({Aml::kExtended, Aml::kDevice});
+  aml.text("PCIC");
+  aml.pnp_id(0x0c, 0x02);
+  const usize fixed = aml.begin_resources(kFixedSize + kEndSize);
+  aml.bytes({0x86, kFixedSize - 3, 0, kReadWrite});
+  aml.number(pci.ecam.base.value(), 4);
+  aml.number(pci.ecam.size, 4);
+  aml.bytes({0x79, 0});
+  aml.close(fixed);
+  aml.close(reserved);
+  aml.close(scope);
+  return aml;
+}
+
+/// MCFG (PCI Firmware Specification 4.1.2): segment 0, bus 0.
+struct [[gnu::packed]] Mcfg {
+  TableHeader header;
+  u64 reserved = 0;
+  u64 ecam;
+  u16 segment = 0;
+  u8 first_bus = 0, last_bus = 0;
+  u32 reserved2 = 0;
+};
+static_assert(sizeof(Mcfg) == 60);
+
+// ---- the tables one after the other ---------------------------------------------------------------------------------------
 
 u8 checksum(std::span<const std::byte> bytes) {
   u8 sum = 0;
@@ -225,8 +288,11 @@ class Writer {
     end(dsdt);
     const usize madt = write_madt();
     const usize fadt = write_fadt(facs, dsdt);
-    const usize rsdt = write_root_table<u32>("RSDT", fadt, madt);
-    const usize xsdt = write_root_table<u64>("XSDT", fadt, madt);
+    tables_ = {fadt, madt};
+    table_count_ = 2;
+    if (!machine_.pci.ecam.empty()) write_pci();
+    const usize rsdt = write_root_table<u32>("RSDT");
+    const usize xsdt = write_root_table<u64>("XSDT");
     if (at_ > out_.size()) return fail(Error::OutOfRange);
     const Facs facs_value;
     std::memcpy(&out_[facs], &facs_value, sizeof facs_value);
@@ -306,11 +372,22 @@ class Writer {
     return table;
   }
 
+  void write_pci() {
+    const usize ssdt = begin("SSDT", 2);
+    const Aml devices = pci_devices(machine_.pci);
+    append(devices.view().data(), devices.view().size());
+    end(ssdt);
+    const usize mcfg = reserve(0, kTableAlignment);
+    append(Mcfg{.header = header("MCFG", 1), .ecam = machine_.pci.ecam.base.value()});
+    end(mcfg);
+    tables_[table_count_++] = ssdt;
+    tables_[table_count_++] = mcfg;
+  }
+
   template <class Pointer>
-  usize write_root_table(std::string_view signature, usize fadt, usize madt) {
+  usize write_root_table(std::string_view signature) {
     const usize table = begin(signature, 1);
-    append(static_cast<Pointer>(address(fadt)));
-    append(static_cast<Pointer>(address(madt)));
+    for (usize i = 0; i < table_count_; ++i) append(static_cast<Pointer>(address(tables_[i])));
     end(table);
     return table;
   }
@@ -334,6 +411,8 @@ class Writer {
   const GuestAcpi& machine_;
   std::span<std::byte> out_;
   usize at_ = 0;
+  std::array<usize, 4> tables_{};
+  usize table_count_ = 0;
 };
 
 }  // namespace

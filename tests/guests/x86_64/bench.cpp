@@ -38,7 +38,7 @@ void report(const char* name, u64 exits, u64 instructions, u64 loop) {
   print("}\n");
 }
 
-// ---- instructions that leave the guest ------------------------------------------------------------------------------
+// ---- instructions that leave the guest -------------------------------------------------------------------------------
 
 void cpuids(u32 n) {
   asm volatile("1: movl $1, %%eax\n cpuid\n decl %0\n jnz 1b" : "+r"(n) : : "eax", "ebx", "ecx", "edx");
@@ -71,7 +71,7 @@ constexpr Row kRows[] = {
     {"lapic_eoi", ends_of_interrupt, 2},
 };
 
-// ---- waking up ------------------------------------------------------------------------------------------------------
+// ---- waking up -------------------------------------------------------------------------------------------------------
 
 extern "C" u64 woken_at;
 u64 woken_at;  ///< when the last timer interrupt's handler began

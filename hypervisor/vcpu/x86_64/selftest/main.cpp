@@ -165,7 +165,7 @@ constexpr StartState kReal{.mode = StartState::Mode::Real16};
 constexpr StartState kProtected{.mode = StartState::Mode::Protected32};
 constexpr StartState kLong{.mode = StartState::Mode::Long64};
 
-// ---- the tests ------------------------------------------------------------------------------------------------------
+// ---- the tests -------------------------------------------------------------------------------------------------------
 
 void test_real_mode(Guest& g) {
   g.begin(PROGRAM(real), kReal);

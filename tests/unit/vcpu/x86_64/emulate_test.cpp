@@ -346,7 +346,7 @@ TEST_F(Emulate, ControlRegistersAreNotForIt) { EXPECT_EQ(run({0x0f, 0x22, 0xc0})
 
 #if defined(__x86_64__)
 
-// ---- against the processor that runs the test -----------------------------------------------------------------------
+// ---- against the processor that runs the test ------------------------------------------------------------------------
 
 /// One operation in all four sizes: memory operand a, other operand b. Flags go in and out.
 struct Native {

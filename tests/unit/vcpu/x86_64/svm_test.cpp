@@ -45,7 +45,7 @@ struct SvmVcpuTest : ::testing::Test {
 
   vcpu_test::HostFrames frames;
   NestedPaging translation = *NestedPaging::create(Gpa(0xffff'ffff), {.physical_bits = 40}, frames);
-  std::array<SvmCpu, 1> cpus{};
+  std::array<SvmCpu, 2> cpus{};
   SvmMachineState machine;
   HpaRange block{};
   std::optional<SvmVcpu> vcpu;
@@ -257,6 +257,22 @@ TEST_F(SvmVcpuTest, FlushesAllWhenAsidsAreUsedUpAndEverybodyTakesANewOne) {
   second.enter(other);
   const std::vector<std::pair<u32, u8>> expected{{1, 0}, {2, 0}, {1, TlbControl::kFlushAll}, {2, 0}};
   EXPECT_EQ(seen, expected);
+}
+
+// The guest may have invalidated pages on the other CPU: what the first one's TLB holds under the old number must not be found.
+TEST_F(SvmVcpuTest, TakesANewAsidOnEveryCpuThatItComesTo) {
+  cpus[1] = {.host_state = Hpa(0x7000), .asids = AddressTags(8)};
+  std::vector<u32> asids;
+  guest_runs = [&](Vmcb& v) {
+    asids.push_back(v.control.asid);
+    v.control.exit_code = ExitCode::kHlt;
+  };
+  for (const unsigned cpu : {0u, 0u, 1u, 1u, 0u}) {
+    vcpu->put();
+    vcpu->load(cpu);
+    vcpu->enter(registers);
+  }
+  EXPECT_EQ(asids, (std::vector<u32>{1, 1, 1, 1, 2}));
 }
 
 TEST_F(SvmWithAssists, FlushesItsOwnAsidWhenTheCpuCan) {

@@ -64,7 +64,7 @@ struct VmxVcpuTest : ::testing::Test {
   vcpu_test::HostFrames frames;
   NestedPaging translation = *NestedPaging::create(
       Gpa(0xffff'ffff), {.kind = mm::NestedKind::Ept, .physical_bits = 40, .accessed_dirty = true}, frames);
-  std::array<VmxCpu, 1> cpus{};
+  std::array<VmxCpu, 2> cpus{};
   VmxMachineState machine;
   HpaRange region{};
   std::optional<VmxVcpu> vcpu;
@@ -93,6 +93,24 @@ TEST_F(VmxVcpuTest, IsLaunchedOnceAfterEachLoad) {
   vcpu->load(0);
   exit_with(Reason::kHlt);
   EXPECT_THAT(launched_before, ElementsAre(false, true, false));
+}
+
+TEST_F(VmxVcpuTest, HasTheStateAndTheTlbOfTheCpuThatItComesTo) {
+  cpus[1].vpids = AddressTags(8);
+  std::vector<u64> vpids;
+  const auto run_on = [&](unsigned cpu) {
+    vcpu->put();
+    field(Field::kHostTrBase) = 0;
+    vcpu->load(cpu);
+    exit_with(Reason::kHlt);
+    vpids.push_back(field(Field::kVpid));
+    return field(Field::kHostTrBase);
+  };
+  run_on(0);
+  EXPECT_EQ(run_on(0), 0u) << "nothing to write";
+  EXPECT_EQ(run_on(1), 0x1234u);
+  EXPECT_EQ(run_on(0), 0x1234u);
+  EXPECT_EQ(vpids, (std::vector<u64>{1, 1, 1, 2}));
 }
 
 TEST_F(VmxVcpuTest, ChangesOfOneThatIsNotLoadedLeaveTheLoadedOneCurrent) {

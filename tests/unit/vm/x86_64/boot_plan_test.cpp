@@ -113,7 +113,7 @@ Bytes with_addresses(u32 load, u32 load_end = 0, u32 bss_end = 0) {
 
 class X86Boot : public ::testing::Test {
  protected:
-  X86Boot() : scratch(boot_area::kSize) {
+  X86Boot() : scratch(boot_area::kScratchSize) {
     config.kernel_places_itself = true;
     config.command_line = "console=ttyS0 quiet";
   }
@@ -160,7 +160,7 @@ class X86Boot : public ::testing::Test {
   Bytes ramdisk, bios, scratch;
 };
 
-// ---- bzImage --------------------------------------------------------------------------------------------------------
+// ---- bzImage ---------------------------------------------------------------------------------------------------------
 
 TEST_F(X86Boot, EntersABzImageInLongMode) {
   const Bytes kernel = bzimage();
@@ -246,6 +246,18 @@ TEST_F(X86Boot, PutsTheRamdiskBelowAKernelAtTheTop) {
   EXPECT_EQ(error(bzimage()), "no room for the ramdisk");
 }
 
+TEST_F(X86Boot, PutsTheRamdiskIntoTheMainMemoryWhereverThatIs) {
+  ram = {{Gpa(0), 1_MiB}, {Gpa(512_MiB), 64_MiB}, {Gpa(4_GiB), 1_GiB}};
+  config.kernel_places_itself = false;
+  config.kernel.load_address = Gpa(512_MiB);
+  ramdisk.resize(4096);
+  const auto result = plan(bzimage());
+  ASSERT_TRUE(result) << result.error().what;
+  EXPECT_NE(piece_at(*result, 576_MiB - 4096), nullptr);
+  ramdisk.resize(64_MiB);
+  EXPECT_EQ(error(bzimage()), "no room for the ramdisk");
+}
+
 TEST_F(X86Boot, MovesARelocatableKernel) {
   config.kernel_places_itself = false;
   config.kernel.load_address = Gpa(0x400'0000);
@@ -291,12 +303,29 @@ TEST_F(X86Boot, LimitsTheCommandLine) {
   EXPECT_EQ(error(kernel), "the command line is longer than the kernel takes");
 }
 
+TEST_F(X86Boot, SaysHowMuchLowMemoryThereIsWhereABiosWould) {
+  constexpr u64 kBaseMemory = 0x413;
+  auto result = plan(bzimage());
+  ASSERT_TRUE(result);
+  EXPECT_EQ(at<u16>(*result, kBaseMemory), 640u);
+  result = plan(elf(false, 0x10'0020, {{0x10'0000, with_multiboot_header(), 4_MiB}}));
+  ASSERT_TRUE(result);
+  EXPECT_EQ(at<u16>(*result, kBaseMemory), 640u);
+}
+
+TEST_F(X86Boot, LeavesTheBiosDataAreaToAnImageThatCoversIt) {
+  const Bytes kernel = elf(false, 0x400, {{0x400, Bytes(100, std::byte{7}), 100}}, 0x400);
+  const auto result = plan(kernel);
+  ASSERT_TRUE(result) << result.error().what;
+  EXPECT_EQ(at<u16>(*result, 0x413), 0x0707u);
+}
+
 TEST_F(X86Boot, NeedsMemoryAtZero) {
   ram = {{Gpa(1_MiB), 256_MiB}};
   EXPECT_EQ(error(bzimage()), "an x86 guest needs memory at address 0");
 }
 
-// ---- ELF ------------------------------------------------------------------------------------------------------------
+// ---- ELF -------------------------------------------------------------------------------------------------------------
 
 TEST_F(X86Boot, EntersAPvhKernel) {
   for (bool wide : {false, true}) {
@@ -419,7 +448,7 @@ TEST_F(X86Boot, RefusesKernelsOutsideTheMemory) {
             "two images overlap");
 }
 
-// ---- flat -----------------------------------------------------------------------------------------------------------
+// ---- flat ------------------------------------------------------------------------------------------------------------
 
 TEST_F(X86Boot, StartsAFlatKernelThroughItsBios) {
   config.kernel_places_itself = false;

@@ -171,5 +171,33 @@ TEST(GuestAcpi, TheReferenceDisassemblerReadsTheTables) {
   EXPECT_NE(disassemble(*tables.open().find("APIC"), "apic").find("[I/O APIC]"), std::string::npos);
 }
 
+constexpr GuestPci kPci{.ecam = {Gpa(0xb000'0000), 1_MiB},
+                        .windows = {GpaRange{Gpa(0xfe00'0000), 0xbd'3000}, GpaRange{Gpa(0x80'0000'0000), 0x4000}}};
+
+TEST(GuestAcpi, SaysWherePciConfigurationSpaceIs) {
+  const GuestTables tables({.pci = kPci});
+  const auto mcfg = tables.open().find("MCFG");
+  ASSERT_TRUE(mcfg);
+  const auto segments = acpi::read_mcfg(*mcfg);
+  ASSERT_TRUE(segments);
+  ASSERT_EQ(segments->size(), 1U);
+  EXPECT_EQ((*segments)[0].registers, (HpaRange{Hpa(0xb000'0000), 1_MiB}));
+  EXPECT_EQ((*segments)[0].last_bus, 0);
+  EXPECT_FALSE(GuestTables({}).open().find("MCFG"));
+}
+
+TEST(GuestAcpi, TheReferenceDisassemblerReadsThePciDevices) {
+  if (std::string_view(AXVISOR_IASL).empty()) GTEST_SKIP() << "iasl is not installed";
+  const GuestTables tables({.pci = kPci});
+  const std::string ssdt = disassemble(*tables.open().find("SSDT"), "ssdt");
+  for (const char* expected : {"Device (PCI0)", "EisaId (\"PNP0A08\")", "EisaId (\"PNP0A03\")", "WordBusNumber (ResourceProducer, MinFixed, MaxFixed",
+                               "0x0CF8,", "0x00000000FE000000, // Range Minimum", "0x00000000FEBD2FFF, // Range Maximum",
+                               "0x0000000000BD3000, // Length", "0x0000008000003FFF, // Range Maximum", "Device (PCIC)",
+                               "EisaId (\"PNP0C02\")", "Memory32Fixed (ReadWrite,", "0xB0000000,         // Address Base"}) {
+    EXPECT_NE(ssdt.find(expected), std::string::npos) << expected << "\n" << ssdt;
+  }
+  EXPECT_NE(disassemble(*tables.open().find("MCFG"), "mcfg").find("Base Address : 00000000B0000000"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace hv
