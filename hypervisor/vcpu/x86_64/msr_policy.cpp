@@ -206,6 +206,7 @@ constexpr Row kMsrs[] = {
     {msr::kFsBase, msr::kKernelGsBase, read_register, write_canonical},
     one(msr::kTscAux, read_tsc_aux, write_tsc_aux),
     // AMD, read at boot by operating systems that do not expect a fault.
+    {0xc001'0000, 0xc001'0007, constant<0>, ignore},                       // performance counters: no CPUID bit announces them
     one(0xc001'0010, constant<0>, ignore),                                 // SYSCFG
     one(0xc001'0015, constant<kHwcrTscCountsAtP0>, ignore),                // HWCR
     one(0xc001'001a, constant<0>, nullptr),                                // TOP_MEM

@@ -78,8 +78,8 @@ Result<void> ArchVm::load_images() {
   StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
   for (const GuestRegion& region : vm_.regions()) TRY(ram.push_back(region.gpa));
   std::ranges::sort(ram, {}, [](const GpaRange& range) { return range.base.value(); });
-  const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), boot_area::kSize));
-  memory::fill(scratch.bytes().data(), 0, boot_area::kSize);
+  const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), boot_area::kScratchSize));
+  memory::fill(scratch.bytes().data(), 0, boot_area::kScratchSize);
   const auto bytes_of = [](const Image& image) { return image.present() ? image.bytes() : std::span<const std::byte>(); };
   const auto plan = plan_x86_boot({.config = config,
                                    .ram = ram,

@@ -72,6 +72,16 @@ BootStatus BootBuilder::add_boot_area() {
   if (bank_of(request.ram, area) == nullptr) return reject(Error::OutOfRange, "an x86 guest needs memory at address 0");
   if (!plan.pieces.push_back({area.base, request.scratch.first(boot_area::kSize)}))
     return reject(Error::OutOfMemory, "the kernel has too many segments");
+  return add_bios_data();
+}
+
+BootStatus BootBuilder::add_bios_data() {
+  // Whoever loads something there has a BIOS of its own.
+  if (overlaps_images({kBiosBaseMemory, sizeof(u16)})) return {};
+  const auto base_memory = static_cast<u16>(memory_map().lower_kib());
+  put(boot_area::kSize, base_memory);
+  if (!plan.pieces.push_back({kBiosBaseMemory, request.scratch.subspan(boot_area::kSize, sizeof base_memory)}))
+    return reject(Error::OutOfMemory, "the kernel has too many segments");
   return {};
 }
 

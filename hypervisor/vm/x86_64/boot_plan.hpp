@@ -17,9 +17,9 @@ struct BootPiece {
   std::span<const std::byte> bytes{};
 };
 
-/// Segments of an ELF file, a RAM disk, a BIOS and the boot area.
+/// Segments of an ELF file, a RAM disk, a BIOS, the boot area and the BIOS data area.
 inline constexpr usize kMaxElfSegments = 16;
-inline constexpr usize kMaxBootPieces = kMaxElfSegments + 3;
+inline constexpr usize kMaxBootPieces = kMaxElfSegments + 4;
 
 struct BootPlan {
   StaticVector<BootPiece, kMaxBootPieces> pieces{};  ///< do not overlap; all other RAM is zero
@@ -36,6 +36,7 @@ inline constexpr usize kPageTables = 0x2000;       ///< PML4, page directory poi
 inline constexpr usize kCommandLine = 0x8000;
 inline constexpr usize kSize = 0xa000;
 inline constexpr usize kMaxCommandLine = kSize - kCommandLine - 1;
+inline constexpr usize kScratchSize = kSize + sizeof(u16);  ///< the rest is the word at kBiosBaseMemory
 }  // namespace boot_area
 
 struct BootRequest {
@@ -45,8 +46,11 @@ struct BootRequest {
   std::span<const std::byte> ramdisk{};  ///< empty: none
   std::span<const std::byte> bios{};     ///< empty: none
   Gpa rsdp{};                            ///< ACPI tables; 0: none
-  std::span<std::byte> scratch;          ///< boot_area::kSize bytes of zeros; outlives the plan
+  std::span<std::byte> scratch;          ///< boot_area::kScratchSize bytes of zeros; outlives the plan
 };
+
+/// In the BIOS data area, 16 bits: KiB of RAM from address 0 on. Kernels that place something in low memory look there.
+inline constexpr Gpa kBiosBaseMemory{0x413};
 
 /// Decides everything. Images may be damaged or hostile: an image that cannot be started is an error with a text for the user, as
 /// the end of the sentence "VM x: ...". The pieces refer to the images and to `scratch`.

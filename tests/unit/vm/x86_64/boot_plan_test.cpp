@@ -112,7 +112,7 @@ Bytes with_addresses(u32 load, u32 load_end = 0, u32 bss_end = 0) {
 
 class X86Boot : public ::testing::Test {
  protected:
-  X86Boot() : scratch(boot_area::kSize) {
+  X86Boot() : scratch(boot_area::kScratchSize) {
     config.kernel_places_itself = true;
     config.command_line = "console=ttyS0 quiet";
   }
@@ -300,6 +300,23 @@ TEST_F(X86Boot, LimitsTheCommandLine) {
   EXPECT_EQ(text_at(*plan(kernel), 0x1'8000), exact);
   config.command_line = longer;
   EXPECT_EQ(error(kernel), "the command line is longer than the kernel takes");
+}
+
+TEST_F(X86Boot, SaysHowMuchLowMemoryThereIsWhereABiosWould) {
+  constexpr u64 kBaseMemory = 0x413;
+  auto result = plan(bzimage());
+  ASSERT_TRUE(result);
+  EXPECT_EQ(at<u16>(*result, kBaseMemory), 640u);
+  result = plan(elf(false, 0x10'0020, {{0x10'0000, with_multiboot_header(), 4_MiB}}));
+  ASSERT_TRUE(result);
+  EXPECT_EQ(at<u16>(*result, kBaseMemory), 640u);
+}
+
+TEST_F(X86Boot, LeavesTheBiosDataAreaToAnImageThatCoversIt) {
+  const Bytes kernel = elf(false, 0x400, {{0x400, Bytes(100, std::byte{7}), 100}}, 0x400);
+  const auto result = plan(kernel);
+  ASSERT_TRUE(result) << result.error().what;
+  EXPECT_EQ(at<u16>(*result, 0x413), 0x0707u);
 }
 
 TEST_F(X86Boot, NeedsMemoryAtZero) {
