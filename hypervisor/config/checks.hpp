@@ -31,6 +31,8 @@ enum class ConfigKey : u8 {
   PhysCpuIds,
   PhysCpuSets,
   Exclusive,
+  BudgetUs,
+  PeriodUs,
   EntryPoint,
   KernelPath,
   KernelLoadAddr,
@@ -76,6 +78,9 @@ enum class Rule : u8 {
   MoreCpusThanMachine,
   ExclusiveWithoutCpus,
   ExclusiveCpuShared,
+  NoCpuLeft,
+  BudgetAbovePeriod,
+  PeriodWithoutBudget,
   NoMemory,
   MemoryEmpty,
   MemoryWraps,
@@ -263,6 +268,39 @@ class Checker {
     if (vm.exclusive_cpus && vm.phys_cpu_ids.empty() && vm.phys_cpu_sets.empty()) {
       fail(Rule::ExclusiveWithoutCpus, {v, ConfigKey::Exclusive});
     }
+    no_cpu_left(v);
+    budget(v);
+  }
+
+  constexpr bool names_cpus(u32 v) const { return !vms_[v].phys_cpu_ids.empty() || !vms_[v].phys_cpu_sets.empty(); }
+
+  /// Which CPU has which id only the machine knows: one VM's exclusive CPUs are either all named by id or all by mask.
+  constexpr void no_cpu_left(u32 v) {
+    const u32 known = facts_.cpu_count();
+    if (known == 0 || known >= 64 || names_cpus(v)) return;
+    const u64 machine = (u64{1} << known) - 1;
+    for (u32 other = 0; other < vms_.size(); ++other) {
+      if (!vms_[other].exclusive_cpus) continue;
+      u64 masks = 0;
+      for (const u64 set : vms_[other].phys_cpu_sets) masks |= set;
+      u32 ids = 0;
+      for (u32 i = 0; masks == 0 && i < vms_[other].phys_cpu_ids.size(); ++i) ids += !repeats(vms_[other].phys_cpu_ids, i);
+      if ((masks & machine) == machine || ids >= known) {
+        return clash(Rule::NoCpuLeft, {v, ConfigKey::CpuNum}, {other, ConfigKey::Exclusive}, known);
+      }
+    }
+  }
+  static constexpr bool repeats(std::span<const u64> ids, u32 index) {
+    for (u32 i = 0; i < index; ++i)
+      if (ids[i] == ids[index]) return true;
+    return false;
+  }
+
+  constexpr void budget(u32 v) {
+    const VmConfig& vm = vms_[v];
+    if (vm.budget_us == 0 && vm.period_us != 0) fail(Rule::PeriodWithoutBudget, {v, ConfigKey::PeriodUs});
+    const u32 period = vm.period_us != 0 ? vm.period_us : kDefaultPeriodUs;
+    if (vm.budget_us > period) fail(Rule::BudgetAbovePeriod, {v, ConfigKey::BudgetUs}, vm.budget_us, period);
   }
 
   constexpr void cpu_ids(u32 v) {
@@ -431,7 +469,7 @@ class Checker {
     for (u32 i = 0; i < vm.passthrough_devices.size(); ++i) {
       const PassthroughDevice& d = vm.passthrough_devices[i];
       const Place here{v, ConfigKey::PassthroughDevices, i};
-      if (!d.by_path && d.size == 0) fail(Rule::DeviceNeitherPathNorRange, here);
+      if (!d.by_path && d.size == 0 && d.irq == 0) fail(Rule::DeviceNeitherPathNorRange, here);
       for (u32 j = 0; d.by_path && j < i; ++j) {
         const PassthroughDevice& o = vm.passthrough_devices[j];
         if (o.by_path && o.name == d.name) clash(Rule::DeviceRepeated, here, {v, ConfigKey::PassthroughDevices, j});

@@ -32,6 +32,9 @@ axvisor_boot_test(guest-crashes IMAGE boot_crash RUN crash.toml LABELS guest)
 axvisor_boot_test(runner-times-out IMAGE boot_tiny RUN times_out.toml)
 axvisor_boot_test(runner-sees-failure IMAGE boot_tiny RUN sees_failure.toml)
 
+axvisor_add_image(boot_restarts RESTARTS VMS ${vms}/tiny.toml)
+axvisor_boot_test(restarts IMAGE boot_restarts RUN restarts.toml LABELS guest)
+
 # ---- Debian Linux ----
 
 axvisor_add_image(boot_linux VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-aarch64-qemu-smp1.toml)

@@ -135,6 +135,10 @@ class VmWriter {
     list(out, "phys_cpu_ids", "PhysCpuIds", config_.phys_cpu_ids.empty());
     list(out, "phys_cpu_sets", "PhysCpuSets", config_.phys_cpu_sets.empty());
     field("exclusive_cpus", fmt::format("{}", config_.exclusive_cpus));
+    field("priority", fmt::format("{}", config_.priority));
+    field("time_slice_us", fmt::format("{}", config_.time_slice_us));
+    field("budget_us", fmt::format("{}", config_.budget_us));
+    field("period_us", fmt::format("{}", config_.period_us));
     field("entry_point", fmt::format("Gpa({:#x})", config_.entry_point.value()));
     field("boot_protocol", fmt::format("BootProtocol::{}", cpp_name(config_.boot_protocol)));
     field("kernel_places_itself", fmt::format("{}", config_.kernel_places_itself));

@@ -39,6 +39,10 @@ void Vm::decode_base() {
   config_.phys_cpu_ids = phys_cpu_ids_;
   config_.phys_cpu_sets = phys_cpu_sets_;
   config_.exclusive_cpus = doc.boolean("base.exclusive");
+  config_.priority = static_cast<u8>(doc.integer("base.priority"));
+  config_.time_slice_us = static_cast<u32>(doc.integer("base.time_slice_us"));
+  config_.budget_us = static_cast<u32>(doc.integer("base.budget_us"));
+  config_.period_us = static_cast<u32>(doc.integer("base.period_us"));
   config_.on_crash = static_cast<hv::CrashPolicy>(doc.choice("base.on_crash").number);
 }
 

@@ -27,7 +27,8 @@ template <class Action>
 auto ArchVm::with_machine(Action action) {
   const auto machine = machine_->lock();
   const auto result = action(*machine);
-  if (changed_timers_ != 0) [[unlikely]] set_changed_timers(*machine);
+  if (changed_timers_ != 0) [[unlikely]]
+    set_changed_timers(*machine);
   return result;
 }
 
@@ -72,8 +73,7 @@ class ArchVm::Msrs final : public MsrHost {
   Vcpu& vcpu_;
 };
 
-// ---- what vCPUs ask ---------------------------------------------------------------------------------------------------
-
+// ---- what vCPUs ask --------------------------------------------------------------------------------------------------
 
 CpuidResult ArchVm::cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) {
   const u64 xcr0 = vcpu.arch.xcr0();
@@ -155,8 +155,7 @@ std::optional<u8> ArchVm::take_interrupt(Vcpu& vcpu) {
   });
 }
 
-
-// ---- from outside -----------------------------------------------------------------------------------------------------
+// ---- from outside ----------------------------------------------------------------------------------------------------
 
 void ArchVm::begin_time() {
   for (unsigned i = 0; i < vm_.vcpu_count(); ++i) vm_.vcpu(i)->arch.backend().set_tsc_offset(-vm_.time_offset());
@@ -178,11 +177,9 @@ void ArchVm::feed(PcMachine& machine) {
   }
 }
 
-// An edge is over at once; a level lasts until the guest has ended the interrupt, when the host looks at the line again.
-void ArchVm::hardware_interrupt(u32 pin, bool level) {
+void ArchVm::hardware_interrupt(u32 gsi, bool level) {
   with_machine([&](PcMachine& machine) {
-    machine.set_line(pin, true);
-    if (!level) machine.set_line(pin, false);
+    machine.interrupt(gsi, level);
     return true;
   });
 }
@@ -241,7 +238,7 @@ void ArchVm::debug_exit(u32 code) {
 
 void ArchVm::line_ended(u32 gsi) { vm_.hypervisor().interrupts().line_ended(vm_, gsi); }
 
-// ---- time -------------------------------------------------------------------------------------------------------------
+// ---- time ------------------------------------------------------------------------------------------------------------
 
 /// Ticks of the VM's own time: 0 at its start.
 u64 ArchVm::now() { return drivers::host_timer::now() - vm_.time_offset(); }
@@ -252,11 +249,13 @@ void ArchVm::update_clock(Vcpu& vcpu, u32 index) {
   GuestMemory& memory = vm_.memory();
   if (index == msr::kKvmWallClock) {
     // The same time of day as the RTC has at the start.
-    static_cast<void>(write_wall_clock(memory, clock_record(state.kvm_wall_clock), start_of_day_ * kNanosecondsPerSecond));
+    static_cast<void>(
+        write_wall_clock(memory, clock_record(state.kvm_wall_clock), start_of_day_ * kNanosecondsPerSecond));
   } else if (index == msr::kKvmSystemTime && clock_enabled(state.kvm_system_time)) {
     const ClockScale scale = ClockScale::of(drivers::host_timer::frequency());
     const u64 ticks = now();
-    static_cast<void>(write_system_time(memory, clock_record(state.kvm_system_time), ticks + tsc_adjust_[vcpu.index], scale.nanoseconds(ticks), scale));
+    static_cast<void>(write_system_time(memory, clock_record(state.kvm_system_time), ticks + tsc_adjust_[vcpu.index],
+                                        scale.nanoseconds(ticks), scale));
   } else if (index == msr::kKvmStealTime && clock_enabled(state.kvm_steal_time)) {
     report_wait(vcpu, vcpu.waited);
   }

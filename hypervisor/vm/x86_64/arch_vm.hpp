@@ -56,7 +56,7 @@ class ArchVm final : private PcHost, private PciMessageSink {
 
   /// A character for the guest's serial port. Any CPU, interrupts masked.
   void console_input(char c);
-  /// The physical line behind `pin` of the guest's I/O APIC has raised an interrupt. Any CPU, interrupts masked.
+  /// The physical line behind pin `pin` of the guest's I/O APIC has raised an interrupt. Any CPU, interrupts masked.
   void hardware_interrupt(u32 pin, bool level);
 
   /// A PCI function of the VM has sent the message that PhysicalInterrupts::give_message() gave it. As hardware_interrupt().
@@ -126,6 +126,7 @@ class ArchVm final : private PcHost, private PciMessageSink {
   void deadline_changed(unsigned vcpu) override { changed_timers_ |= 1u << vcpu; }
   void line_ended(u32 gsi) override;
 
+  Result<void> give_line(const PassthroughDevice& device);
   // PciMessageSink: called under the machine's lock.
   void send(const PciMessage& message) override;
 
@@ -150,12 +151,12 @@ class ArchVm final : private PcHost, private PciMessageSink {
   mm::Box<PciPassthrough> pci_;       ///< empty: the VM has no PCI functions. Under the machine's lock
   StaticVector<char, 1024> typed_{};  ///< input that does not fit into the serial port yet; under the machine's lock
   unsigned port_reads_ = 0;           ///< since the last write; under the machine's lock
-  u32 changed_timers_ = 0;  ///< vCPUs, by bit; under the machine's lock
+  u32 changed_timers_ = 0;            ///< vCPUs, by bit; under the machine's lock
   std::array<Timer, kMaxVcpus> timers_{};
   std::array<MsrState, kMaxVcpus> msrs_{};
   std::array<std::array<CpuidAnswer, kKnownLeaves>, kMaxVcpus> cpuid_{};  ///< each vCPU's own, for its own CPU
   std::array<u64, kMaxVcpus> tsc_adjust_{};  ///< guest's counter - VM's time, after it was written
-  u64 start_of_day_ = 0;  ///< time of day at the VM's time 0, in seconds since 1970
+  u64 start_of_day_ = 0;                     ///< time of day at the VM's time 0, in seconds since 1970
   StartState start_{};
 };
 

@@ -90,7 +90,8 @@ BootStatus plan_bios(BootBuilder& builder) {
   if (auto status = builder.add_image(config.kernel.load_address, builder.request.kernel, 0); !status) return status;
   if (auto status = builder.add_image(config.bios.load_address, builder.request.bios, 0); !status) return status;
   if (auto status = builder.add_ramdisk(Gpa(4_GiB)); !status) return status;
-  if (config.entry_point >= kRealModeEnd) return reject(Error::OutOfRange, "entry_point cannot be reached in real mode");
+  if (config.entry_point >= kRealModeEnd)
+    return reject(Error::OutOfRange, "entry_point cannot be reached in real mode");
   // Segment 0 as far as it reaches, because stubs are linked at the address they run at.
   constexpr u64 kSegmentSize = 0x1'0000;
   const u64 entry = config.entry_point.value();
@@ -109,10 +110,13 @@ std::expected<BootPlan, LayoutError> plan_x86_boot(const BootRequest& request) {
     if (!request.bios.empty()) return plan_bios(builder);
     if (format == KernelFormat::Elf) return plan_elf(builder);
     if (format == KernelFormat::BzImage && !multiboot) return plan_bzimage(builder);
-    if (format == KernelFormat::Flat && (multiboot || MultibootHeader::find(request.kernel))) return plan_flat_multiboot(builder);
+    if (format == KernelFormat::Flat && (multiboot || MultibootHeader::find(request.kernel)))
+      return plan_flat_multiboot(builder);
     if (format == KernelFormat::Arm64Image) return reject(Error::NotSupported, "the kernel is an arm64 Image");
     if (format == KernelFormat::BzImage) return reject(Error::NotSupported, "a bzImage is no Multiboot kernel");
-    return reject(Error::NotSupported, "the kernel is neither a bzImage nor an ELF file, and has neither a Multiboot header nor a bios_path");
+    return reject(
+        Error::NotSupported,
+        "the kernel is neither a bzImage nor an ELF file, and has neither a Multiboot header nor a bios_path");
   };
   if (const BootStatus status = run(); !status) return std::unexpected(status.error());
   return builder.plan;

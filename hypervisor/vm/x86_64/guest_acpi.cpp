@@ -51,7 +51,8 @@ struct [[gnu::packed]] RootPointer {
 static_assert(sizeof(RootPointer) == 36);
 constexpr usize kFirstRootPointer = 20;  ///< as in ACPI 1.0
 
-/// FADT, revision 5 (5.2.9). What is not named stays zero: there is no SMI command port, no GPE block, no processor sleep state.
+/// FADT, revision 5 (5.2.9). What is not named stays zero: there is no SMI command port, no GPE block, no processor
+/// sleep state.
 struct [[gnu::packed]] Fadt {
   TableHeader header;
   u32 facs = 0;
@@ -63,8 +64,8 @@ struct [[gnu::packed]] Fadt {
   u8 acpi_enable = 0, acpi_disable = 0, s4_bios = 0, pstate_control = 0;
   u32 pm1a_event = kPm1aEventPort, pm1b_event = 0, pm1a_control = kPm1aControlPort, pm1b_control = 0, pm2_control = 0,
       pm_timer = kPmTimerPort, gpe0 = 0, gpe1 = 0;
-  u8 pm1_event_size = kPm1EventSize, pm1_control_size = kPm1ControlSize, pm2_control_size = 0, pm_timer_size = kPmTimerSize,
-     gpe0_size = 0, gpe1_size = 0, gpe1_base = 0, cst_control = 0;
+  u8 pm1_event_size = kPm1EventSize, pm1_control_size = kPm1ControlSize, pm2_control_size = 0,
+     pm_timer_size = kPmTimerSize, gpe0_size = 0, gpe1_size = 0, gpe1_base = 0, cst_control = 0;
   u16 c2_latency = 0xffff, c3_latency = 0xffff;  ///< not supported
   u16 flush_size = 0, flush_stride = 0;
   u8 duty_offset = 0, duty_width = 0, day_alarm = 0, month_alarm = 0;
@@ -125,7 +126,7 @@ struct [[gnu::packed]] MadtNmi {
 constexpr u16 kActiveHighLevel = 0b1101;
 constexpr u32 kTimerInterrupt = 0, kTimerGsi = 2;
 
-// ---- AML ----------------------------------------------------------------------------------------------------------------
+// ---- AML -------------------------------------------------------------------------------------------------------------
 
 /// Encodes what little the DSDT needs (ACPI 6.5 chapter 20), at compile time.
 class Aml {
@@ -164,8 +165,8 @@ class Aml {
     const u16 irqs = static_cast<u16>(1 << irq);
     const usize buffer = open({kBuffer});
     bytes({kByte, 13});
-    bytes({0x47, 1, low, high, low, high, 1, count});                              // I/O port descriptor, 16 bits decoded
-    bytes({0x22, static_cast<u8>(irqs), static_cast<u8>(irqs >> 8), 0x79, 0});     // IRQ descriptor, end tag
+    bytes({0x47, 1, low, high, low, high, 1, count});                           // I/O port descriptor, 16 bits decoded
+    bytes({0x22, static_cast<u8>(irqs), static_cast<u8>(irqs >> 8), 0x79, 0});  // IRQ descriptor, end tag
     close(buffer);
   }
 
@@ -317,11 +318,20 @@ class Writer {
     at_ += size;
   }
   template <class T>
-  void append(const T& value) { append(&value, sizeof value); }
+  void append(const T& value) {
+    append(&value, sizeof value);
+  }
 
   static TableHeader header(std::string_view signature, u8 revision) {
-    TableHeader h{
-        {}, 0, revision, 0, {'A', 'x', 'V', 'i', 's', 'o'}, {'A', 'x', 'V', 'i', 's', 'o', 'r', ' '}, 1, {'A', 'x', 'V', 'i'}, 1};
+    TableHeader h{{},
+                  0,
+                  revision,
+                  0,
+                  {'A', 'x', 'V', 'i', 's', 'o'},
+                  {'A', 'x', 'V', 'i', 's', 'o', 'r', ' '},
+                  1,
+                  {'A', 'x', 'V', 'i'},
+                  1};
     std::memcpy(h.signature, signature.data(), sizeof h.signature);
     return h;
   }
@@ -407,6 +417,8 @@ class Writer {
 
 }  // namespace
 
-Result<usize> write_guest_acpi(const GuestAcpi& machine, std::span<std::byte> out) { return Writer(machine, out).run(); }
+Result<usize> write_guest_acpi(const GuestAcpi& machine, std::span<std::byte> out) {
+  return Writer(machine, out).run();
+}
 
 }  // namespace hv

@@ -1,4 +1,5 @@
-// The ACPI tables of an x86 guest (ACPI 6.5 chapter 5): its processors, interrupt controllers, power management and ISA devices.
+// The ACPI tables of an x86 guest (ACPI 6.5 chapter 5): its processors, interrupt controllers, power management and ISA
+// devices.
 #pragma once
 
 #include <array>

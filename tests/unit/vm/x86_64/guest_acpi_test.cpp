@@ -22,10 +22,13 @@ namespace acpi = ax::acpi;
 /// The tables as the guest's memory, read by the hypervisor's own parser.
 class GuestTables final : public ax::mm::PhysicalWindow {
  public:
-  explicit GuestTables(const GuestAcpi& machine) : base_(machine.base.value()), bytes_(guest_acpi_size(machine.cpu_count)) {
+  explicit GuestTables(const GuestAcpi& machine)
+      : base_(machine.base.value()), bytes_(guest_acpi_size(machine.cpu_count)) {
     const auto size = write_guest_acpi(machine, bytes_);
-    if (size) bytes_.resize(*size);
-    else bytes_.clear();
+    if (size)
+      bytes_.resize(*size);
+    else
+      bytes_.clear();
   }
   std::span<const std::byte> read(Hpa address, u64 size) const override {
     const u64 offset = address.value() - base_;
@@ -99,7 +102,8 @@ TEST(GuestAcpi, OldAndNewRootTablesAgree) {
   u64 xsdt = 0;
   std::memcpy(&rsdt, tables.bytes().data() + 16, 4);
   std::memcpy(&xsdt, tables.bytes().data() + 24, 8);
-  const auto old_table = acpi::read_table(tables, Hpa(rsdt), "RSDT"), new_table = acpi::read_table(tables, Hpa(xsdt), "XSDT");
+  const auto old_table = acpi::read_table(tables, Hpa(rsdt), "RSDT"),
+             new_table = acpi::read_table(tables, Hpa(xsdt), "XSDT");
   ASSERT_TRUE(old_table && new_table);
   for (usize i = 0; i < 2; ++i) {
     u32 old_entry = 0;
@@ -134,7 +138,8 @@ TEST(GuestAcpi, ABufferTooSmallIsAnError) {
 
 /// What the reference disassembler makes of a table.
 std::string disassemble(std::span<const std::byte> table, const std::string& name) {
-  const std::filesystem::path folder = std::filesystem::temp_directory_path() / ("guest_acpi_" + std::to_string(::getpid()));
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("guest_acpi_" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
   const auto file = folder / (name + ".dat");
   std::ofstream(file, std::ios::binary)
