@@ -127,7 +127,7 @@ void DirectInterrupts::write(Vcpu& vcpu, SystemRegisterAccess access, u64 value)
 // ---- the controller's registers -----------------------------------------------------------------------------------------
 
 unsigned DirectInterrupts::frame_of(unsigned frame) const {
-  return frame == kDistributor ? drivers::Gic::kDistributorFrame : vm_.vcpu(frame)->cpu;
+  return frame == kDistributor ? drivers::Gic::kDistributorFrame : unsigned{vm_.vcpu(frame)->cpu};
 }
 u32 DirectInterrupts::read(unsigned frame, u32 offset) { return host_.gic().read_register(frame_of(frame), offset); }
 void DirectInterrupts::write(unsigned frame, u32 offset, u32 value) { host_.gic().write_register(frame_of(frame), offset, value); }
