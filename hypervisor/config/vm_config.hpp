@@ -109,6 +109,12 @@ struct EmulatedDevice {
 /// What happens when a guest crashes or stops by itself (`on_crash`).
 enum class CrashPolicy : u8 { Halt, Restart, Shutdown };
 
+/// Who starts the VM the first time (`start`).
+enum class StartPolicy : u8 {
+  Auto,    ///< the hypervisor
+  Manual,  ///< a command of the shell
+};
+
 /// Everything about one VM. All views refer to static storage, or to the run-time description that owns them.
 struct VmConfig {
   u32 id = 0;
@@ -141,6 +147,8 @@ struct VmConfig {
   std::span<const EmulatedDevice> emulated_devices{};
 
   CrashPolicy on_crash = CrashPolicy::Halt;
+  StartPolicy start = StartPolicy::Auto;
+  std::span<const std::string_view> start_after{};  ///< names of VMs that are started before this one
 };
 
 /// The VMs that were built into this image, in boot order. Defined by the generated vm_configs.cpp.

@@ -17,6 +17,8 @@ enum class VcpuRequest : u32 {
   Interrupt = 1 << 0,  ///< an interrupt may have become deliverable: stop waiting, look at the interrupt controller's model
   Start = 1 << 1,      ///< take the start state and run
   Stop = 1 << 2,       ///< the VM is being stopped: give up the hardware and report
+  Pause = 1 << 3,      ///< leave the guest, report, and stay out of it
+  Resume = 1 << 4,     ///< go on where it was
   FirstOfArch = 1 << 8,
 };
 
@@ -62,10 +64,12 @@ class Vcpu : public Task {
  private:
   void load(Cpu& cpu);
   bool serve_requests(Cpu& cpu);
+  void set_paused(Cpu& cpu, bool paused);
 
   std::atomic<u32> requests_{0};
   std::atomic<u64> exits_{0};  ///< written by its own CPU only
   std::atomic<VcpuPower> power_{VcpuPower::Off};
+  bool paused_ = false;
   u64 reported_wait_ = 0;
   StartState start_state_{};  ///< written by start() before the request, read when it is served
 };

@@ -47,6 +47,11 @@ void ArchVcpu::serve(u32 asked) {
 }
 void ArchVcpu::report_wait(u64 ticks) { vm_.report_wait(owner_, ticks); }
 void ArchVcpu::cancel_timers() { vm_.cancel_timer(owner_); }
+void ArchVcpu::stop_time() { vm_.cancel_timer(owner_); }
+void ArchVcpu::resume_time() {
+  vm_.adjust_counter(owner_);
+  vm_.arm_timer(owner_);
+}
 
 bool ArchVcpu::has_deliverable() {
   if (nmi_.load(std::memory_order_acquire)) return true;

@@ -44,6 +44,9 @@ class ArchVcpu {
   /// How long it could not run although it wanted to, in host timer ticks. Loaded.
   void report_wait(u64 ticks);
   void cancel_timers();
+  /// The VM is paused: its timers keep their state and fire no more; and goes on, with another Vm::time_offset(). Not loaded.
+  void stop_time();
+  void resume_time();
 
   /// Whether a halted vCPU has a reason to go on.
   bool has_deliverable();
