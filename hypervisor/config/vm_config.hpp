@@ -106,7 +106,7 @@ struct EmulatedDevice {
   std::span<const u64> arguments{};
 };
 
-/// What happens when a guest crashes or stops by itself (`on_crash`).
+/// What happens when a guest does what no guest may do, or does not feed its watchdog (`on_crash`).
 enum class CrashPolicy : u8 { Halt, Restart, Shutdown };
 
 /// Who starts the VM the first time (`start`).

@@ -90,7 +90,7 @@ void VmManager::collect(VmSlot& slot) {
   static_cast<void>(slot.life.apply(VmEvent::AtRest));
   slot.reason = vm->stop_reason();
   slot.rest_ticks = drivers::host_timer::now() - vm->stop_asked_at();
-  log::print_line("axvisor: VM {} has stopped: {}", vm->name(), describe(slot.reason));
+  if (!quiet_) log::print_line("axvisor: VM {} has stopped: {}", vm->name(), describe(slot.reason));
   slot.vm.store(nullptr, std::memory_order_release);
   const bool keep = slot.reason == StopReason::Crash && slot.config->on_crash == CrashPolicy::Halt && !slot.again;
   if (!keep) hypervisor_.retire(std::move(slot.owned));
@@ -248,7 +248,27 @@ u64 free_bytes() {
 
 }  // namespace
 
+/// A thousand VMs come and go without a line each.
+class VmManager::Quiet {
+ public:
+  explicit Quiet(VmManager& manager) : manager_(manager), level_(log::level()) {
+    manager_.quiet_ = true;
+    log::set_level(std::min(level_, log::Level::Warn));
+  }
+  ~Quiet() {
+    manager_.quiet_ = false;
+    log::set_level(level_);
+  }
+  Quiet(const Quiet&) = delete;
+  Quiet& operator=(const Quiet&) = delete;
+
+ private:
+  VmManager& manager_;
+  log::Level level_;
+};
+
 bool VmManager::check_restarts(VmSlot& slot, u32 count) {
+  const Quiet quiet(*this);
   Footprint first{};
   for (u32 i = 0; i < count; ++i) {
     if (slot.life.is_active() && !stop(slot)) return false;

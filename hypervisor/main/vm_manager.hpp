@@ -88,6 +88,8 @@ class VmManager {
     VmManager& manager;
   };
 
+  class Quiet;
+
   /// Lines of a VM's recent output that are shown when the keyboard goes to it.
   static constexpr usize kLinesOnFocus = 10;
 
@@ -121,6 +123,7 @@ class VmManager {
   std::atomic<bool> shell_focused_{false};
   StaticVector<char, 128> typed_{};       ///< for the shell; interrupts masked
   std::atomic<VmSlot*> replay_{nullptr};  ///< got the keyboard: its recent output is to be shown
+  bool quiet_ = false;                    ///< VMs stop without a line each
   bool settled_ = false;                  ///< nothing runs, and that was said
   Shell shell_{hypervisor_};
   Alarm alarm_{*this};

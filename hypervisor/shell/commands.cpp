@@ -105,7 +105,7 @@ Result<void> vm_show(ShellEnvironment& environment, Arguments arguments) {
   Sink& out = environment.out();
   constexpr std::string_view policies[] = {"halt", "restart", "shutdown"};
   const VmConfig& config = *slot->config;
-  print(out, "VM {} (id {}, {}): {}, started {} times, on_crash {}\n", config.name, config.id, config.source,
+  print(out, "VM {} (id {}, {}): {}, {} starts, on_crash {}\n", config.name, config.id, config.source,
         describe(slot->life.state()), slot->starts, policies[static_cast<u8>(config.on_crash)]);
   if (slot->reason != StopReason::None) print(out, "  stopped the last time: {}\n", describe(slot->reason));
   if (!slot->owned) return {};

@@ -48,3 +48,5 @@ axvisor_boot_test(guide-pair IMAGE boot_guide RUN guide_pair.toml LABELS linux)
 # ---- life cycle ----
 
 axvisor_add_image(boot_hearts VMS ${vms}/heart_first.toml ${vms}/heart_second.toml)
+axvisor_boot_test(life-cycle IMAGE boot_hearts RUN life_cycle.toml LABELS guest)
+axvisor_boot_test(restarts IMAGE boot_hearts RUN restarts.toml LABELS guest)

@@ -113,3 +113,5 @@ axvisor_boot_test(two-linux IMAGE boot_two_linux RUN two_linux_pc.toml LABELS li
 # ---- life cycle ----
 
 axvisor_add_image(boot_hearts VMS ${vms}/pc_heart_first.toml ${vms}/pc_heart_second.toml)
+axvisor_boot_test(life-cycle IMAGE boot_hearts RUN life_cycle_pc.toml LABELS guest)
+axvisor_boot_test(restarts IMAGE boot_hearts RUN restarts_pc.toml LABELS guest)

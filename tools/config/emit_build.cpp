@@ -81,6 +81,7 @@ std::string_view cpp_name(hv::CrashPolicy policy) {
   constexpr std::string_view names[] = {"Halt", "Restart", "Shutdown"};
   return names[static_cast<usize>(policy)];
 }
+std::string_view cpp_name(hv::StartPolicy policy) { return policy == hv::StartPolicy::Auto ? "Auto" : "Manual"; }
 std::string_view cpp_name(hv::BootProtocol protocol) {
   constexpr std::string_view names[] = {"Direct", "Multiboot"};
   return names[static_cast<usize>(protocol)];
@@ -116,6 +117,7 @@ class VmWriter {
     out += array("PassthroughRange", "PassthroughRanges", config_.passthrough_ranges, range);
     out += array("PassthroughRange", "PassthroughPorts", config_.passthrough_ports, range);
     out += array("std::string_view", "ExcludedDevices", config_.excluded_devices, cpp_string);
+    out += array("std::string_view", "StartAfter", config_.start_after, cpp_string);
     out += emulated();
     return out;
   }
@@ -149,6 +151,8 @@ class VmWriter {
     list(out, "excluded_devices", "ExcludedDevices", config_.excluded_devices.empty());
     list(out, "emulated_devices", "EmulatedDevices", config_.emulated_devices.empty());
     field("on_crash", fmt::format("CrashPolicy::{}", cpp_name(config_.on_crash)));
+    field("start", fmt::format("StartPolicy::{}", cpp_name(config_.start)));
+    list(out, "start_after", "StartAfter", config_.start_after.empty());
     return out + "    },\n";
   }
 

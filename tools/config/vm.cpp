@@ -38,6 +38,10 @@ void Vm::decode_base() {
   config_.phys_cpu_sets = phys_cpu_sets_;
   config_.exclusive_cpus = doc.boolean("base.exclusive");
   config_.on_crash = static_cast<hv::CrashPolicy>(doc.choice("base.on_crash").number);
+  config_.start = static_cast<hv::StartPolicy>(doc.choice("base.start").number);
+  start_after_ = doc.strings("base.start_after");
+  start_after_views_.assign(start_after_.begin(), start_after_.end());
+  config_.start_after = start_after_views_;
 }
 
 void Vm::decode_kernel(Diagnostics& diagnostics) {

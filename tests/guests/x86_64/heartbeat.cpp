@@ -9,7 +9,22 @@ constexpr u8 kTimerVector = 0x40;
 Gate table[256];
 volatile u64 ticks;
 
-u64 frequency() { return cpuid(0x15).ecx; }  // the crystal's, which is the counter's
+/// The paravirtual clock's record: nanoseconds = ticks * multiplier >> 32, shifted before. The local APIC's timer has the same clock.
+struct alignas(64) ClockRecord {
+  u32 version, reserved;
+  u64 tsc, nanoseconds;
+  u32 multiplier;
+  std::int8_t shift;
+  u8 flags, padding[2];
+};
+volatile ClockRecord clock_record;
+
+u64 frequency() {
+  constexpr u64 kSecond = 1'000'000'000;
+  const u64 unshifted = (kSecond << 32) / clock_record.multiplier;
+  const int shift = clock_record.shift;
+  return shift >= 0 ? unshifted >> shift : unshifted << -shift;
+}
 
 struct Machine {
   void print(const char* text) { ::print(text); }
@@ -48,6 +63,7 @@ extern "C" void guest_main(u32, u64) {
   write32(kLocalApic + 0xf0, 0x1ff);
   write32(kLocalApic + 0x3e0, 3);  // divide by 16
   write32(kLocalApic + 0x320, kTimerVector);
+  write_msr(0x4b56'4d01, reinterpret_cast<u64>(&clock_record) | 1);
   Machine machine;
   heartbeat::Guest(machine).run();
 }
