@@ -229,7 +229,13 @@ void VmManager::power_off() {
     static_cast<void>(stop(slot));
   }
   print_verdict();
-  platform::power_off();
+  end_machine();
+}
+
+void VmManager::end_machine() {
+  if (!kRestartAtEnd) platform::power_off();
+  log::print_line("axvisor: the machine restarts (reboot-on-system-off)");
+  platform::reset();
 }
 
 namespace {
@@ -322,7 +328,7 @@ void VmManager::settle() {
     log::print_line("axvisor: no virtual machine runs; 'poweroff' in the shell ends the machine");
   } else {
     print_verdict();
-    if constexpr (board::kPowerOffWhenIdle) platform::power_off();
+    if constexpr (board::kPowerOffWhenIdle) end_machine();
     log::print_line("axvisor: no virtual machine is left; the board stays up (power_off_when_idle = false)");
   }
   shell_focused_ = true;

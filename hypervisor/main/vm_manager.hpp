@@ -110,6 +110,7 @@ class VmManager {
   void begin(VmSlot& slot);
   bool is_idle() const;
   void settle();
+  [[noreturn]] static void end_machine();
   void print_verdict() const;
   void choose(usize slot);
   template <class Condition>

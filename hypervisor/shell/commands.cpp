@@ -94,7 +94,7 @@ void show_guest(Sink& out, Vm& vm) {
   for (unsigned i = 0; i < vm.vcpu_count(); ++i) {
     const Vcpu& vcpu = *vm.vcpu(i);
     constexpr std::string_view powers[] = {"off", "starting", "on"};
-    print(out, "  vCPU {} ({:#x}) on CPU {}: {}, {} exits\n", i, vcpu.guest_id, vcpu.cpu, powers[static_cast<u32>(vcpu.power())],
+    print(out, "  vCPU {} ({:#x}) on CPU {}: {}, {} exits\n", i, vcpu.guest_id, vcpu.cpu.load(std::memory_order_relaxed), powers[static_cast<u32>(vcpu.power())],
           vcpu.exits());
   }
 }

@@ -36,8 +36,10 @@ class ArchVcpu {
   void report_wait(u64) {}
   /// Its timers fire no more until they are set again.
   void cancel_timers();
-  /// The VM is paused: its timers keep their state and fire no more; and goes on, with another Vm::time_offset(). Not loaded.
-  void stop_time();
+  /// It leaves for another CPU, put away; it has come from one. Its timers go with it.
+  void suspend_timers();
+  void resume_timers();
+  /// The VM goes on after a pause, with another Vm::time_offset().
   void resume_time();
   /// An interrupt would end a WFI.
   bool has_deliverable();
