@@ -50,7 +50,7 @@ TEST(OutputHistory, ForgetsTheOldestText) {
   put(history, "gone\n");
   put(history, std::string(OutputHistory::kSize - 3, 'x'));
   put(history, "\nz\n");
-  const Lines lines = last(history, 10);
+  const Lines lines = last(history, 10, OutputHistory::kSize);
   ASSERT_EQ(lines.size(), 2u);
   EXPECT_EQ(lines[0], std::string(OutputHistory::kSize - 3, 'x'));
   EXPECT_EQ(lines[1], "z");
