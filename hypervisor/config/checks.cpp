@@ -10,6 +10,8 @@ constexpr std::string_view kTomlPaths[] = {
     "base.phys_cpu_ids",
     "base.phys_cpu_sets",
     "base.exclusive",
+    "base.budget_us",
+    "base.period_us",
     "kernel.entry_point",
     "kernel.kernel_path",
     "kernel.kernel_load_addr",
@@ -23,6 +25,8 @@ constexpr std::string_view kTomlPaths[] = {
     "devices.passthrough_devices",
     "devices.passthrough_addresses",
     "devices.passthrough_ports",
+    "devices.passthrough_pci",
+    "devices.allow_unprotected_dma",
     "devices.excluded_devices",
     "devices.emu_devices",
 };
@@ -62,7 +66,10 @@ constexpr ConfigKey kCode[] = {ConfigKey::MemoryRegions, ConfigKey::KernelPath, 
                                ConfigKey::BiosPath, ConfigKey::BiosLoadAddr};
 constexpr ConfigKey kPlacement[] = {ConfigKey::MemoryRegions, ConfigKey::KernelLoadAddr, ConfigKey::DtbLoadAddr,
                                     ConfigKey::BiosLoadAddr, ConfigKey::RamdiskLoadAddr};
+constexpr ConfigKey kBudget[] = {ConfigKey::BudgetUs, ConfigKey::PeriodUs};
 constexpr ConfigKey kExclusive[] = {ConfigKey::PhysCpuIds, ConfigKey::PhysCpuSets, ConfigKey::Exclusive};
+
+constexpr ConfigKey kDma[] = {ConfigKey::AllowUnprotectedDma};
 
 constexpr std::string_view kPageFix = "use multiples of 0x1000 (4 KiB)";
 constexpr std::string_view kRangeFix = "addresses end at 0x1_0000_0000_0000 (48 bits)";
@@ -141,6 +148,19 @@ constexpr RuleText kRules[] = {
        print(s, "physical CPU {:#x} is exclusive to VM '{}'", v.a, vm_name(own ? v.where : v.other, vms));
      },
      "name another CPU, or set exclusive = false where CPUs may be shared", kExclusive},
+    {Rule::NoCpuLeft, true,
+     [](Sink& s, const Violation& v, Vms vms) {
+       print(s, "no CPU is left for this VM: all {} (smp) are exclusive to VM '{}'", v.a, vm_name(v.other, vms));
+     },
+     "set exclusive = false there, leave it fewer CPUs, or raise smp in the board file", kExclusive},
+    {Rule::BudgetAbovePeriod, true,
+     [](Sink& s, const Violation& v, Vms) {
+       print(s, "a vCPU cannot run for {} microseconds (budget_us) in every {} (period_us)", v.a, v.b);
+     },
+     "lower budget_us or raise period_us", kBudget},
+    {Rule::PeriodWithoutBudget, true,
+     [](Sink& s, const Violation&, Vms) { print(s, "period_us has no effect without budget_us"); },
+     "add budget_us, or remove period_us", kBudget},
     {Rule::NoMemory,
      true,
      [](Sink& s, const Violation&, Vms) { print(s, "the VM has no memory"); },
@@ -216,9 +236,9 @@ constexpr RuleText kRules[] = {
     {Rule::DeviceNeitherPathNorRange,
      true,
      [](Sink& s, const Violation& v, Vms vms) {
-       print(s, "'{}' is neither a device-tree path nor an address range", device_name(v.where, vms));
+       print(s, "'{}' is neither a device-tree path nor an address range nor an interrupt", device_name(v.where, vms));
      },
-     "write [\"/path/in/the/device/tree\"] or [name, base_gpa, base_hpa, length, irq] with a length above 0",
+     "write [\"/path/in/the/device/tree\"] or [name, base_gpa, base_hpa, length, irq] with a length or irq above 0",
      {}},
     {Rule::PassthroughEmpty,
      true,
@@ -305,6 +325,34 @@ constexpr RuleText kRules[] = {
      },
      kOneOwnerFix,
      {}},
+    {Rule::PciRepeated,
+     false,
+     [](Sink& s, const Violation&, Vms) { print(s, "the PCI function is listed twice"); },
+     "remove one of the two",
+     {}},
+    {Rule::PciTaken,
+     true,
+     [](Sink& s, const Violation& v, Vms vms) {
+       print(s, "the PCI function belongs to VM '{}' already", vm_name(v.other, vms));
+     },
+     kOneOwnerFix,
+     {}},
+    {Rule::UnprotectedDma,
+     true,
+     [](Sink& s, const Violation& v, Vms vms) {
+       if (v.where.key == ConfigKey::PassthroughPci) print(s, "a PCI function");
+       else print(s, "device {}", device_name(v.where, vms));
+       print(s, " can write to all of the machine's memory: no IOMMU confines it");
+     },
+     "add allow_unprotected_dma = true if the guest is to be trusted with that",
+     kDma},
+    {Rule::DmaNeedsHostAddresses,
+     true,
+     [](Sink& s, const Violation&, Vms) {
+       print(s, "devices that do DMA would miss this memory: they know host addresses, and the guest knows its own");
+     },
+     "use map_type 1 (identical) or 2 (reserved)",
+     kDma},
     {Rule::ExcludedNotPath,
      true,
      [](Sink& s, const Violation& v, Vms vms) {

@@ -10,8 +10,8 @@ constexpr u32 bit_of(VcpuRequest r) { return static_cast<u32>(r); }
 
 }  // namespace
 
-Vcpu::Vcpu(Vm& owner, unsigned vcpu_index, unsigned cpu_index, u64 id)
-    : Task(Kind::Vcpu, cpu_index), vm(owner), index(vcpu_index), guest_id(id), arch(*this, owner.arch) {}
+Vcpu::Vcpu(Vm& owner, unsigned vcpu_index, unsigned cpu_index, const Scheduling& how, u64 id)
+    : Task(Kind::Vcpu, cpu_index, how), vm(owner), index(vcpu_index), guest_id(id), arch(*this, owner.arch) {}
 
 void Vcpu::request(u32 bits) {
   requests_.fetch_or(bits, std::memory_order_release);
@@ -38,12 +38,13 @@ void Vcpu::run(Cpu& cpu) {
       reported_wait_ = waited;
       arch.report_wait(waited);
     }
-    arch.run_guest(cpu);
-    if (state != State::Running) return;
+    // Also what came up while it was made ready: the guest may not leave by itself for long.
     if (cpu.reschedule) {
       state = State::Ready;
       return;
     }
+    arch.run_guest(cpu);
+    if (state != State::Running) return;
   }
 }
 

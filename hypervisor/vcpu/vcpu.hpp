@@ -25,8 +25,9 @@ enum class VcpuPower : u32 { Off, OnPending, On };
 
 class Vcpu : public Task {
  public:
-  /// `cpu_index`: the physical CPU it is bound to. `guest_id`: what the guest knows it by: MPIDR_EL1 affinity, or APIC id.
-  Vcpu(Vm& owner, unsigned vcpu_index, unsigned cpu_index, u64 guest_id);
+  /// `cpu_index`: the physical CPU it begins on, one of `how.cpus`. `guest_id`: what the guest knows it by: MPIDR_EL1 affinity,
+  /// or APIC id.
+  Vcpu(Vm& owner, unsigned vcpu_index, unsigned cpu_index, const Scheduling& how, u64 guest_id);
 
   /// Runs the guest until it blocks, stops, or has to make room: `state` says which. Only its own CPU's loop.
   void run(Cpu& cpu);
@@ -36,6 +37,10 @@ class Vcpu : public Task {
   void request(u32 bits);
 
   bool is_asked() const { return requests_.load(std::memory_order_relaxed) != 0; }
+  /// A notification may make it ready: it is on, or asked to begin or to end. Only its own CPU.
+  bool can_wake() const { return power() != VcpuPower::Off || is_asked(VcpuRequest::Start) || must_give_up(); }
+  /// It is to run only to be stopped, which waits for no other guest and no budget.
+  bool must_give_up() const { return is_asked(VcpuRequest::Stop); }
 
   /// Starts it if it is off. Any CPU. False: it is on, or being started.
   bool start(const StartState& state);
@@ -60,6 +65,9 @@ class Vcpu : public Task {
   ArchVcpu arch;
 
  private:
+  bool is_asked(VcpuRequest what) const {
+    return (requests_.load(std::memory_order_acquire) & static_cast<u32>(what)) != 0;
+  }
   void load(Cpu& cpu);
   bool serve_requests(Cpu& cpu);
 

@@ -98,8 +98,8 @@ class Vm {
   Result<GuestRegion> allocate_region(const MemoryRegion& region);
   void move_addresses(const MemoryRegion& from, Gpa to);
   Result<void> map_memory();
-  Result<unsigned> choose_cpu(unsigned index) const;
   Result<void> create_vcpus();
+  Result<void> create_vcpu(unsigned index, std::span<const u64> machine_cpus);
   Result<void> check_images() const;
 
   Hypervisor& hypervisor_;

@@ -32,6 +32,9 @@ axvisor_boot_test(guest-crashes IMAGE boot_crash RUN crash.toml LABELS guest)
 axvisor_boot_test(runner-times-out IMAGE boot_tiny RUN times_out.toml)
 axvisor_boot_test(runner-sees-failure IMAGE boot_tiny RUN sees_failure.toml)
 
+axvisor_add_image(boot_restarts RESTARTS VMS ${vms}/tiny.toml)
+axvisor_boot_test(restarts IMAGE boot_restarts RUN restarts.toml LABELS guest)
+
 # ---- Debian Linux ----
 
 axvisor_add_image(boot_linux VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-aarch64-qemu-smp1.toml)
@@ -39,8 +42,17 @@ axvisor_add_image(boot_linux_smp VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-aar
 axvisor_kernel_test(debian-arm64)
 axvisor_boot_test(linux-gicv3 IMAGE boot_linux RUN linux.toml VARIABLES cpus=1 LABELS linux)
 axvisor_boot_test(linux-gicv2 IMAGE boot_linux RUN linux.toml SET gic_version=2 kernel="elf" VARIABLES cpus=1 LABELS linux)
+foreach(cpu cortex-a53 neoverse-n1 a64fx max)
+  axvisor_boot_test(linux-${cpu} IMAGE boot_linux RUN linux.toml SET cpu="${cpu}" VARIABLES cpus=1 LABELS linux)
+endforeach()
 axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux.toml VARIABLES cpus=2 LABELS linux)
 
 # The build guide's own pair of files: both want the same memory, CPU and devices.
 axvisor_add_image(boot_guide VMS ${vms}/guide_first.toml ${vms}/guide_second.toml)
 axvisor_boot_test(guide-pair IMAGE boot_guide RUN guide_pair.toml LABELS linux)
+
+# ---- devices of the machine ----
+
+axvisor_add_image(boot_virtio VMS ${vms}/virtio.toml)
+axvisor_disk_boot_test(virtio-gicv3 IMAGE boot_virtio RUN virtio.toml LABELS linux)
+axvisor_disk_boot_test(virtio-gicv2 IMAGE boot_virtio RUN virtio.toml SET gic_version=2 LABELS linux)

@@ -85,7 +85,7 @@ TEST_F(CommandLineTest, ShowsTheExactBuildCommands) {
   EXPECT_EQ(result.output,
             fmt::format("cmake --preset qemu-aarch64 -B {0}/build/qemu-aarch64 -DAXVISOR_BOARD=qemu-aarch64"
                         " -DAXVISOR_CONFIG_PATH= -DAXVISOR_SMP=2 -DAXVISOR_VM_CONFIGS={0}/a.toml\n"
-                        "cmake --build {0}/build/qemu-aarch64 -- --quiet\n",
+                        "cmake --build {0}/build/qemu-aarch64 --target axvisor compile-commands -- --quiet\n",
                         root));
 }
 

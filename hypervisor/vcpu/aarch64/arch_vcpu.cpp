@@ -32,9 +32,9 @@ void ArchVcpu::run_guest(Cpu&) {
   if (vector != ExitVector::Answered) handle_exit(vcpu_, vector);
 }
 
-void ArchVcpu::load(unsigned) {
+void ArchVcpu::load(unsigned cpu) {
   Cpu::current().cancel(virtual_timer_wake_);
-  vm_.load_translation();
+  vm_.load_translation(cpu, vcpu_.index);
   load_system_registers(system_, vcpu_.guest_id, vcpu_.vm.time_offset());
   ax_restore_fp(&fp_);
   vm_.interrupts().load(vcpu_);
@@ -49,10 +49,19 @@ void ArchVcpu::put() {
 }
 
 void ArchVcpu::cancel_timers() {
+  suspend_timers();
+  physical_timer_.control = 0;
+}
+
+void ArchVcpu::suspend_timers() {
   Cpu& cpu = Cpu::current();
   cpu.cancel(virtual_timer_wake_);
   cpu.cancel(physical_timer_);
-  physical_timer_.control = 0;
+}
+
+// The virtual timer is the hardware's as soon as it is loaded.
+void ArchVcpu::resume_timers() {
+  if (timer_can_fire(physical_timer_.control)) set_physical_timer(physical_timer_.control, physical_timer_.compare);
 }
 
 bool ArchVcpu::has_deliverable() { return vm_.interrupts().has_deliverable(vcpu_); }

@@ -36,6 +36,9 @@ class ArchVcpu {
   void report_wait(u64) {}
   /// Its timers fire no more until they are set again.
   void cancel_timers();
+  /// It leaves for another CPU, put away; it has come from one. Its timers go with it.
+  void suspend_timers();
+  void resume_timers();
   /// An interrupt would end a WFI.
   bool has_deliverable();
 

@@ -14,9 +14,10 @@ StartState ArchVm::start_state() const { return {vm_.config().entry_point, layou
 
 u8 ArchVm::gic_version() const { return vm_.hypervisor().machine().gic.version; }
 
-void ArchVm::load_translation() {
+void ArchVm::load_translation(unsigned cpu, unsigned vcpu) {
   arch::VTCR_EL2::write(stage2_->vtcr());
   arch::VTTBR_EL2::write(stage2_->vttbr());
+  tlb_residents_.enter(cpu, vcpu);
   arch::isb();
 }
 
