@@ -214,7 +214,7 @@ TEST_F(ModelTest, TheRunnerKnowsEveryKeyOfItsFile) {
     constexpr std::string_view values[] = {"2", "false", "\"\"", "[]"};
     const std::string value(values[static_cast<usize>(key.type)]);
     try {
-      xtask::load_run_config(path("run.toml"), {{std::string(key.name), value}}, xtask::Variables());
+      xtask::load_run_config(path("run.toml"), {{std::string(key.name), value}}, xtask::Variables(12345));
     } catch (const xtask::Failure& failure) {
       EXPECT_THAT(failure.what(), Not(HasSubstr("unknown key"))) << key.name;
       EXPECT_THAT(failure.what(), Not(HasSubstr("must be a"))) << key.name;
