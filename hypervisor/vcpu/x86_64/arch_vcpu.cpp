@@ -64,10 +64,11 @@ bool ArchVcpu::has_deliverable() {
 }
 
 void ArchVcpu::run_guest(Cpu& cpu) {
+  const bool shadows_priority = backend_->shadows_task_priority();
   do {
     if (attention_.load(std::memory_order_relaxed) != 0 && !attend()) continue;
     const VmExit& exit = backend_->enter(registers);
-    if (exit.new_task_priority) [[unlikely]] {
+    if (shadows_priority && exit.new_task_priority) [[unlikely]] {
       vm_.set_task_priority(owner_, *exit.new_task_priority);
       interrupts_changed();
     }
@@ -77,9 +78,10 @@ void ArchVcpu::run_guest(Cpu& cpu) {
       continue;
     }
     handle_exit(*this, exit);
+    if (!shadows_priority) continue;
     // An access to the local APIC's own register for it.
-    const bool may_set_priority = exit.reason == ExitReason::NestedFault || exit.reason == ExitReason::MsrWrite;
-    if (backend_->shadows_task_priority() && may_set_priority) backend_->set_task_priority(vm_.task_priority(owner_));
+    if (exit.reason == ExitReason::NestedFault || exit.reason == ExitReason::MsrWrite)
+      backend_->set_task_priority(vm_.task_priority(owner_));
   } while (owner_.state == Task::State::Running && !cpu.reschedule && !owner_.is_asked());
 }
 

@@ -43,7 +43,7 @@ void handle_hypercall(ArchVcpu& vcpu, const VmExit& exit) {
 
 void handle_msr_read(ArchVcpu& vcpu, const VmExit& exit) {
   GuestRegisters& r = vcpu.registers;
-  const Result<u64> value = vcpu.vm().msr_read(vcpu.owner(), low(r[Gpr::Rcx]));
+  const std::optional<u64> value = vcpu.vm().msr_read(vcpu.owner(), low(r[Gpr::Rcx]));
   if (!value) return vcpu.inject(Vector::kGeneralProtection, 0);
   r[Gpr::Rax] = low(*value);
   r[Gpr::Rdx] = *value >> 32;

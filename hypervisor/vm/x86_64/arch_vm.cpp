@@ -87,11 +87,9 @@ CpuidResult ArchVm::cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) {
   return guest_cpuid(host_cpuid(), guest, leaf, subleaf);
 }
 
-Result<u64> ArchVm::msr_read(Vcpu& vcpu, u32 index) {
+std::optional<u64> ArchVm::msr_read(Vcpu& vcpu, u32 index) {
   Msrs host(*this, vcpu);
-  const auto value = read_msr({host, msrs_[vcpu.index], vm_.hypervisor().guest_execution().facts()}, index);
-  if (!value) return fail(Error::NotFound);
-  return *value;
+  return read_msr({host, msrs_[vcpu.index], vm_.hypervisor().guest_execution().facts()}, index);
 }
 
 bool ArchVm::msr_write(Vcpu& vcpu, u32 index, u64 value) {

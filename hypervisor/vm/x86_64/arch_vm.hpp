@@ -65,8 +65,8 @@ class ArchVm final : private PcHost, private PciMessageSink {
   // What a vCPU asks at an exit: on its CPU, interrupts masked, its state loaded. `size` is in bytes.
   /// Without the feature bit that repeats CR4.OSXSAVE.
   CpuidResult cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf);
-  /// Error or false: #GP.
-  Result<u64> msr_read(Vcpu& vcpu, u32 index);
+  /// Nothing or false: #GP.
+  std::optional<u64> msr_read(Vcpu& vcpu, u32 index);
   bool msr_write(Vcpu& vcpu, u32 index, u64 value);
   /// Ports that nobody claims read as all ones and swallow what is written. Sizes 1, 2 and 4.
   u32 port_in(Vcpu& vcpu, u16 port, u32 size);

@@ -111,8 +111,8 @@ class FakeVm final : public ArchVm {
     ++cpuids;
     return {leaf + 1, leaf + 2, subleaf + 3, 0xffff'ffff};
   }
-  Result<u64> msr_read(Vcpu&, u32 index) override {
-    if (index != kMsr) return fail(Error::NotFound);
+  std::optional<u64> msr_read(Vcpu&, u32 index) override {
+    if (index != kMsr) return std::nullopt;
     return 0x1122'3344'5566'7788;
   }
   bool msr_write(Vcpu&, u32 index, u64 value) override {
@@ -412,6 +412,7 @@ TEST_F(ExitsTest, AddressSpaceTagsBeginInLongModeWithTagZero) {
 }
 
 TEST_F(ExitsTest, TheModelLearnsThePriorityThatTheHardwareLetTheGuestSet) {
+  cpu().shadow_task_priority();
   r().rflags |= Rflags::kIf;
   run(ExitReason::Handled);
   vm.pending = {0x31};
