@@ -126,6 +126,12 @@ axvisor_kernel_test(debian-amd64)
 axvisor_add_image(boot_two_linux VMS ${vms}/pc_linux_first.toml ${vms}/pc_linux_second.toml)
 axvisor_boot_test(two-linux IMAGE boot_two_linux RUN two_linux_pc.toml LABELS linux)
 
+# ---- life cycle ----
+
+axvisor_add_image(boot_hearts VMS ${vms}/pc_heart_first.toml ${vms}/pc_heart_second.toml)
+axvisor_boot_test(life-cycle IMAGE boot_hearts RUN life_cycle_pc.toml LABELS guest)
+axvisor_boot_test(thousand-restarts IMAGE boot_hearts RUN thousand_restarts_pc.toml LABELS guest)
+
 # ---- devices of the machine ----
 
 axvisor_add_image(boot_virtio VMS ${vms}/pc_virtio.toml)

@@ -57,6 +57,10 @@ void ArchVcpu::serve(u32 asked) {
 }
 void ArchVcpu::report_wait(u64 ticks) { vm_.report_wait(owner_, ticks); }
 void ArchVcpu::cancel_timers() { vm_.cancel_timer(owner_); }
+void ArchVcpu::resume_time() {
+  vm_.adjust_counter(owner_);
+  resume_timers();
+}
 
 bool ArchVcpu::has_deliverable() {
   if ((attention_.load(std::memory_order_acquire) & kNmi) != 0) return true;

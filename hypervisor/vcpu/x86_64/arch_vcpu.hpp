@@ -50,6 +50,8 @@ class ArchVcpu {
   /// It leaves for another CPU, put away; it has come from one. Its timers go with it.
   void suspend_timers() { cancel_timers(); }
   void resume_timers() { serve(kArmTimer); }
+  /// The VM goes on after a pause, with another Vm::time_offset().
+  void resume_time();
 
   /// Whether a halted vCPU has a reason to go on.
   bool has_deliverable();
