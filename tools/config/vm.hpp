@@ -77,6 +77,7 @@ class Vm {
   std::string command_line_;
   std::vector<u64> phys_cpu_ids_;
   std::vector<u64> phys_cpu_sets_;
+  std::vector<std::string> memory_names_;
   std::vector<hv::MemoryRegion> memory_;
   std::vector<std::string> device_names_;
   std::vector<hv::PassthroughDevice> passthrough_devices_;
