@@ -35,7 +35,8 @@ Result<void> ArchVm::prepare(Vcpu& vcpu) {
   timers_[vcpu.index].vm = this;
   timers_[vcpu.index].vcpu = vcpu.index;
   return vcpu.arch.create(execution.virtualization(), vm_.hypervisor().heap(), vm_.frames(),
-                          {.translation = *translation_, .port_permissions = ports_->address()}, execution.xcr0());
+                          {.translation = *translation_, .port_permissions = ports_->address()}, execution.xcr0(),
+                          execution.facts().cr4);
 }
 
 void ArchVm::destroy_translation() {
