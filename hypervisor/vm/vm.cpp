@@ -64,9 +64,16 @@ void Vm::vcpu_stopped(Vcpu& vcpu) {
   if (stopped_vcpus_.fetch_add(1, std::memory_order_acq_rel) + 1 == vcpu_count_) hypervisor_.vms().look();
 }
 
+GuestRam Vm::ram() const {
+  GuestRam ram;
+  for (const GuestRegion& region : regions_)
+    if (region.is_ram) static_cast<void>(ram.push_back(region.gpa));
+  return ram;
+}
+
 bool Vm::is_ram(Gpa address) const {
   for (const GuestRegion& region : regions_)
-    if (region.gpa.contains(address)) return true;
+    if (region.is_ram && region.gpa.contains(address)) return true;
   return false;
 }
 
