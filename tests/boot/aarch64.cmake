@@ -51,6 +51,12 @@ axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux.toml VARIABLES cpus=2
 axvisor_add_image(boot_guide VMS ${vms}/guide_first.toml ${vms}/guide_second.toml)
 axvisor_boot_test(guide-pair IMAGE boot_guide RUN guide_pair.toml LABELS linux)
 
+# ---- life cycle ----
+
+axvisor_add_image(boot_hearts VMS ${vms}/heart_first.toml ${vms}/heart_second.toml)
+axvisor_boot_test(life-cycle IMAGE boot_hearts RUN life_cycle.toml LABELS guest)
+axvisor_boot_test(thousand-restarts IMAGE boot_hearts RUN thousand_restarts.toml LABELS guest)
+
 # ---- devices of the machine ----
 
 axvisor_add_image(boot_virtio VMS ${vms}/virtio.toml)

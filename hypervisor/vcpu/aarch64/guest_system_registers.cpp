@@ -24,7 +24,7 @@ class Host final : public SystemRegisterHost, private PhysicalTimer {
  private:
   u64 control() override { return vcpu_.arch.physical_timer_control(); }
   u64 compare() override { return vcpu_.arch.physical_timer_compare(); }
-  u64 counter() override { return Cpu::current().now(); }
+  u64 counter() override { return vcpu_.vm.now(); }
   void set(u64 timer_control, u64 timer_compare) override { vcpu_.arch.set_physical_timer(timer_control, timer_compare); }
 
   Vcpu& vcpu_;
