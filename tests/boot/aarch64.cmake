@@ -62,3 +62,5 @@ axvisor_boot_test(thousand-restarts IMAGE boot_hearts RUN thousand_restarts.toml
 axvisor_add_image(boot_virtio VMS ${vms}/virtio.toml)
 axvisor_disk_boot_test(virtio-gicv3 IMAGE boot_virtio RUN virtio.toml LABELS linux)
 axvisor_disk_boot_test(virtio-gicv2 IMAGE boot_virtio RUN virtio.toml SET gic_version=2 LABELS linux)
+axvisor_add_image(boot_policies VMS ${vms}/heart_shutdown.toml ${vms}/heart_restart.toml ${vms}/heart_manual.toml)
+axvisor_boot_test(crash-policies IMAGE boot_policies RUN crash_policies.toml LABELS guest)

@@ -135,3 +135,5 @@ axvisor_boot_test(thousand-restarts IMAGE boot_hearts RUN thousand_restarts_pc.t
 
 axvisor_add_image(boot_virtio VMS ${vms}/pc_virtio.toml)
 axvisor_disk_boot_test(virtio IMAGE boot_virtio RUN virtio_pc.toml LABELS linux)
+axvisor_add_image(boot_policies VMS ${vms}/pc_heart_shutdown.toml ${vms}/pc_heart_restart.toml ${vms}/pc_heart_manual.toml)
+axvisor_boot_test(crash-policies IMAGE boot_policies RUN crash_policies_pc.toml LABELS guest)
