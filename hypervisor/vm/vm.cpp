@@ -9,7 +9,7 @@
 namespace hv {
 
 std::string_view describe(StopReason reason) {
-  constexpr std::string_view texts[] = {"not at all", "it powered off", "it asked for a reset", "it crashed", "on request"};
+  constexpr std::string_view texts[] = {"not at all", "it powered off", "it asked for a reset", "it crashed", "on request", "it did not feed its watchdog"};
   return texts[static_cast<u8>(reason)];
 }
 
@@ -62,6 +62,11 @@ void Vm::vcpu_stopped(Vcpu& vcpu) {
   // Device interrupts come to the boot vCPU's CPU. Taking them back there means that no handler is using this VM any more.
   if (&vcpu == boot_vcpu()) hypervisor_.interrupts().take_back(*this);
   if (stopped_vcpus_.fetch_add(1, std::memory_order_acq_rel) + 1 == vcpu_count_) hypervisor_.vms().look();
+}
+
+// Only a time that is up sooner than the manager expects is news for it.
+void Vm::watchdog_changed() {
+  if (watchdog_.span() != watchdog_.limit()) hypervisor_.vms().look();
 }
 
 bool Vm::is_ram(Gpa address) const {

@@ -64,3 +64,5 @@ axvisor_disk_boot_test(virtio-gicv3 IMAGE boot_virtio RUN virtio.toml LABELS lin
 axvisor_disk_boot_test(virtio-gicv2 IMAGE boot_virtio RUN virtio.toml SET gic_version=2 LABELS linux)
 axvisor_add_image(boot_policies VMS ${vms}/heart_shutdown.toml ${vms}/heart_restart.toml ${vms}/heart_manual.toml)
 axvisor_boot_test(crash-policies IMAGE boot_policies RUN crash_policies.toml LABELS guest)
+axvisor_add_image(boot_watched VMS ${vms}/heart_first.toml ${vms}/heart_watched.toml)
+axvisor_boot_test(watchdog IMAGE boot_watched RUN watchdog.toml LABELS guest)
