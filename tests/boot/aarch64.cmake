@@ -66,3 +66,5 @@ axvisor_add_image(boot_policies VMS ${vms}/heart_shutdown.toml ${vms}/heart_rest
 axvisor_boot_test(crash-policies IMAGE boot_policies RUN crash_policies.toml LABELS guest)
 axvisor_add_image(boot_watched VMS ${vms}/heart_first.toml ${vms}/heart_watched.toml)
 axvisor_boot_test(watchdog IMAGE boot_watched RUN watchdog.toml LABELS guest)
+axvisor_add_image(boot_linux_restarted VMS ${vms}/linux_restarted.toml ${vms}/heart_second.toml)
+axvisor_boot_test(linux-restarts IMAGE boot_linux_restarted RUN linux_restarts.toml LABELS linux)

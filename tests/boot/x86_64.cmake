@@ -139,3 +139,5 @@ axvisor_add_image(boot_policies VMS ${vms}/pc_heart_shutdown.toml ${vms}/pc_hear
 axvisor_boot_test(crash-policies IMAGE boot_policies RUN crash_policies_pc.toml LABELS guest)
 axvisor_add_image(boot_watched VMS ${vms}/pc_heart_first.toml ${vms}/pc_heart_watched.toml)
 axvisor_boot_test(watchdog IMAGE boot_watched RUN watchdog_pc.toml LABELS guest)
+axvisor_add_image(boot_linux_restarted VMS ${vms}/pc_linux_restarted.toml ${vms}/pc_heart_second.toml)
+axvisor_boot_test(linux-restarts IMAGE boot_linux_restarted RUN linux_restarts_pc.toml LABELS linux)
