@@ -56,15 +56,19 @@ axvisor_boot_test(guide-pair IMAGE boot_guide RUN guide_pair.toml LABELS linux)
 axvisor_add_image(boot_hearts VMS ${vms}/heart_first.toml ${vms}/heart_second.toml)
 axvisor_boot_test(life-cycle IMAGE boot_hearts RUN life_cycle.toml LABELS guest)
 axvisor_boot_test(thousand-restarts IMAGE boot_hearts RUN thousand_restarts.toml LABELS guest)
-
-# ---- devices of the machine ----
-
-axvisor_add_image(boot_virtio VMS ${vms}/virtio.toml)
-axvisor_disk_boot_test(virtio-gicv3 IMAGE boot_virtio RUN virtio.toml LABELS linux)
-axvisor_disk_boot_test(virtio-gicv2 IMAGE boot_virtio RUN virtio.toml SET gic_version=2 LABELS linux)
 axvisor_add_image(boot_policies VMS ${vms}/heart_shutdown.toml ${vms}/heart_restart.toml ${vms}/heart_manual.toml)
 axvisor_boot_test(crash-policies IMAGE boot_policies RUN crash_policies.toml LABELS guest)
 axvisor_add_image(boot_watched VMS ${vms}/heart_first.toml ${vms}/heart_watched.toml)
 axvisor_boot_test(watchdog IMAGE boot_watched RUN watchdog.toml LABELS guest)
 axvisor_add_image(boot_linux_restarted VMS ${vms}/linux_restarted.toml ${vms}/heart_second.toml)
 axvisor_boot_test(linux-restarts IMAGE boot_linux_restarted RUN linux_restarts.toml LABELS linux)
+
+# ---- devices of the machine ----
+
+axvisor_add_image(boot_virtio VMS ${vms}/virtio.toml)
+axvisor_disk_boot_test(virtio-gicv3 IMAGE boot_virtio RUN virtio.toml LABELS linux)
+axvisor_disk_boot_test(virtio-gicv2 IMAGE boot_virtio RUN virtio.toml SET gic_version=2 LABELS linux)
+axvisor_add_image(boot_virtio_direct VMS ${vms}/virtio_direct.toml)
+axvisor_add_image(boot_masked VMS ${vms}/masked.toml ${vms}/crash_second.toml)
+axvisor_boot_test(masked IMAGE boot_masked RUN masked.toml LABELS guest)
+axvisor_disk_boot_test(virtio-direct IMAGE boot_virtio_direct RUN virtio.toml LABELS linux)

@@ -91,6 +91,7 @@ axvisor_boot_test(useless-cpu IMAGE boot_tiny RUN useless_cpu_pc.toml LABELS gue
 # Whatever a guest does to registers, ports and addresses that are not its own, the host and the neighbour go on.
 axvisor_add_image(boot_hostile VMS ${vms}/pc_hostile.toml ${vms}/pc_second.toml)
 axvisor_boot_test(guest-is-hostile IMAGE boot_hostile RUN hostile_pc.toml LABELS hostile)
+axvisor_boot_test(guest-is-hostile-epyc IMAGE boot_hostile RUN hostile_pc.toml SET cpu="EPYC" LABELS hostile)
 
 # ---- devices of the machine ----
 
