@@ -142,3 +142,6 @@ axvisor_boot_test(linux-restarts IMAGE boot_linux_restarted RUN linux_restarts_p
 
 axvisor_add_image(boot_virtio VMS ${vms}/pc_virtio.toml)
 axvisor_disk_boot_test(virtio IMAGE boot_virtio RUN virtio_pc.toml LABELS linux)
+axvisor_add_image(boot_virtio_passthrough VMS ${vms}/pc_virtio_passthrough.toml)
+axvisor_disk_boot_test(virtio-passthrough IMAGE boot_virtio_passthrough RUN virtio_pc.toml LABELS linux)
+axvisor_disk_boot_test(virtio-again IMAGE boot_virtio_passthrough RUN virtio_again_pc.toml LABELS linux)
