@@ -60,6 +60,12 @@ axvisor_boot_test(guide-pair IMAGE boot_guide RUN guide_pair.toml LABELS linux)
 axvisor_add_image(boot_hearts VMS ${vms}/heart_first.toml ${vms}/heart_second.toml)
 axvisor_boot_test(life-cycle IMAGE boot_hearts RUN life_cycle.toml LABELS guest)
 axvisor_boot_test(thousand-restarts IMAGE boot_hearts RUN thousand_restarts.toml LABELS guest)
+axvisor_add_image(boot_policies VMS ${vms}/heart_shutdown.toml ${vms}/heart_restart.toml ${vms}/heart_manual.toml)
+axvisor_boot_test(crash-policies IMAGE boot_policies RUN crash_policies.toml LABELS guest)
+axvisor_add_image(boot_watched VMS ${vms}/heart_first.toml ${vms}/heart_watched.toml)
+axvisor_boot_test(watchdog IMAGE boot_watched RUN watchdog.toml LABELS guest)
+axvisor_add_image(boot_linux_restarted VMS ${vms}/linux_restarted.toml ${vms}/heart_second.toml)
+axvisor_boot_test(linux-restarts IMAGE boot_linux_restarted RUN linux_restarts.toml LABELS linux)
 
 # ---- devices of the machine ----
 

@@ -4,6 +4,7 @@
 #include <arch/sysreg.hpp>
 #include <board_config.hpp>
 
+#include "hypervisor/device/sbsa_watchdog.hpp"
 #include "hypervisor/main/hypervisor.hpp"
 #include "hypervisor/vm/boot_layout.hpp"
 #include "hypervisor/vm/device_selection.hpp"
@@ -206,7 +207,27 @@ Result<void> ArchVm::give_devices() {
   if (!selected) return vm_.reject(selected.error(), "does not get its devices");
   TRY(map_resources(selection->resources));
   TRY(map_configured_ranges());
+  TRY(place_watchdog(selection->resources));
   return write_device_tree(*selection);
+}
+
+// Where the guest has nothing else; its own device tree, if it has one, cannot know.
+Result<void> ArchVm::place_watchdog(const PassthroughResources& taken) {
+  if (!vm_.watchdog().present()) return {};
+  const VmConfig& config = vm_.config();
+  GpaRange window{console_range().base, sbsa_watchdog::kSize};
+  const auto overlaps = [&](u64 base, u64 size) { return window.overlaps({Gpa(base), size}); };
+  const auto is_taken = [&] {
+    return std::ranges::any_of(vm_.regions(), [&](const auto& r) { return overlaps(r.gpa.base.value(), r.gpa.size); }) ||
+           std::ranges::any_of(mmio_, [&](const auto& r) { return overlaps(r.range.base.value(), r.range.size); }) ||
+           std::ranges::any_of(taken.mmio, [&](const auto& r) { return overlaps(r.base.value(), r.size); }) ||
+           std::ranges::any_of(config.passthrough_devices, [&](const auto& d) { return overlaps(d.gpa.value(), d.size); }) ||
+           std::ranges::any_of(config.passthrough_ranges, [&](const auto& r) { return overlaps(r.gpa.value(), r.size); });
+  };
+  while (is_taken()) window.base = window.base + 64_KiB;
+  watchdog_ = window;
+  log::debug("VM {}: watchdog at {}", vm_.name(), window.base);
+  return add_device(window, nullptr);
 }
 
 // A device that a guest left in the middle of something would go on writing to memory that is somebody else's by then.
@@ -282,6 +303,7 @@ Result<void> ArchVm::write_device_tree(const DeviceSelection& selection) {
   guest.timer = machine.timer;
   guest.console = console_range();
   guest.console_interrupt = uart_interrupt_;
+  guest.watchdog = watchdog_;
   guest.initrd = layout_.ramdisk;
   guest.command_line = vm_.config().command_line;
 

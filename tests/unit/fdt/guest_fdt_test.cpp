@@ -127,6 +127,20 @@ TEST(GuestFdt, HasExactlyTheEmulatedMachine) {
   EXPECT_THAT(host.selection().resources.mmio, IsEmpty());
 }
 
+TEST(GuestFdt, NamesTheWatchdogsControlFrameFirst) {
+  Host host(virt_tree());
+  GuestMachine machine = guest_machine();
+  machine.watchdog = {Gpa(0x0901'0000), 8_KiB};
+  const Guest guest(host.select({}), machine);
+  const auto node = guest.tree.find("/watchdog@9010000");
+  ASSERT_TRUE(node);
+  EXPECT_EQ(node->string("compatible"), "arm,sbsa-gwdt");
+  const auto reg = node->property("reg");
+  ASSERT_TRUE(reg && reg->cell_count() == 8);
+  EXPECT_EQ(reg->number(0, 2), 0x0901'1000u);
+  EXPECT_EQ(reg->number(4, 2), 0x0901'0000u);
+}
+
 TEST(GuestFdt, TellsTheGuestItsMemoryInitrdAndCommandLine) {
   Host host(virt_tree());
   const Guest guest(host.select({}), guest_machine());
