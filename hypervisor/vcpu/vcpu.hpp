@@ -37,10 +37,10 @@ class Vcpu : public Task {
   void request(u32 bits);
 
   bool is_asked() const { return requests_.load(std::memory_order_relaxed) != 0; }
-  /// A notification may make it ready: it is on, or asked to begin or to end. Only its own CPU.
-  bool can_wake() const { return power() != VcpuPower::Off || is_asked(VcpuRequest::Start) || must_give_up(); }
+  /// A notification may make it ready: it is on, or asked for more than to look at its interrupts. Only its own CPU.
+  bool can_wake() const { return power() != VcpuPower::Off || (asked() & kOfItsLife) != 0; }
   /// It is to run only to be stopped, which waits for no other guest and no budget.
-  bool must_give_up() const { return is_asked(VcpuRequest::Stop); }
+  bool must_give_up() const { return (asked() & static_cast<u32>(VcpuRequest::Stop)) != 0; }
 
   /// Starts it if it is off. Any CPU. False: it is on, or being started.
   bool start(const StartState& state);
@@ -65,9 +65,8 @@ class Vcpu : public Task {
   ArchVcpu arch;
 
  private:
-  bool is_asked(VcpuRequest what) const {
-    return (requests_.load(std::memory_order_acquire) & static_cast<u32>(what)) != 0;
-  }
+  static constexpr u32 kOfItsLife = (static_cast<u32>(VcpuRequest::FirstOfArch) - 1) & ~static_cast<u32>(VcpuRequest::Interrupt);
+  u32 asked() const { return requests_.load(std::memory_order_acquire); }
   void load(Cpu& cpu);
   bool serve_requests(Cpu& cpu);
 

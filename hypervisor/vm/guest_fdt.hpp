@@ -32,6 +32,7 @@ struct GuestMachine {
   u32 console_clock_hz = 24'000'000;
 
   GpaRange initrd{};             ///< empty = none
+  GpaRange reserved{};           ///< RAM that the guest leaves alone; empty = none
   std::string_view command_line{};  ///< empty = none given: a supplied tree keeps its own
 };
 

@@ -64,6 +64,8 @@ void ArchVcpu::resume_timers() {
   if (timer_can_fire(physical_timer_.control)) set_physical_timer(physical_timer_.control, physical_timer_.compare);
 }
 
+void ArchVcpu::report_wait(u64 ticks) { vm_.stolen_time().report(vcpu_.vm.memory(), vcpu_.index, ticks); }
+
 bool ArchVcpu::has_deliverable() { return vm_.interrupts().has_deliverable(vcpu_); }
 
 void ArchVcpu::wake_for_timer(Deadline& deadline) {

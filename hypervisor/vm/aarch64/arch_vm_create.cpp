@@ -1,6 +1,7 @@
 // How the aarch64 half of a VM comes into being: stage 2, interrupt controller, boot images, device tree.
 #include <algorithm>
 #include <arch/sysreg.hpp>
+#include <arch/timer.hpp>
 #include <board_config.hpp>
 
 #include "hypervisor/main/hypervisor.hpp"
@@ -122,6 +123,7 @@ Result<void> ArchVm::load_images() {
                                  .ramdisk_size = config.ramdisk.present() ? config.ramdisk.bytes().size() : 0});
   if (!layout) return vm_.reject(layout.error().error, layout.error().what);
   layout_ = *layout;
+  if (!layout_.stolen_time.empty()) stolen_time_.place(layout_.stolen_time.base, drivers::host_timer::frequency());
   TRY(vm_.memory().write(layout_.kernel.base, config.kernel.bytes()));
   if (!layout_.ramdisk.empty()) TRY(vm_.memory().write(layout_.ramdisk.base, config.ramdisk.bytes()));
   return {};
@@ -227,6 +229,7 @@ Result<void> ArchVm::write_device_tree(const DeviceSelection& selection) {
   guest.console = console_range();
   guest.console_interrupt = uart_interrupt_;
   guest.initrd = layout_.ramdisk;
+  guest.reserved = layout_.stolen_time;
   guest.command_line = vm_.config().command_line;
 
   const usize room = std::min<usize>(layout_.fdt.size, machine.fdt.size() + vm_.config().dtb.bytes().size() + kFdtGrowth);
