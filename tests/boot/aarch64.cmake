@@ -47,3 +47,17 @@ axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux.toml VARIABLES cpus=2
 # The build guide's own pair of files: both want the same memory, CPU and devices.
 axvisor_add_image(boot_guide VMS ${vms}/guide_first.toml ${vms}/guide_second.toml)
 axvisor_boot_test(guide-pair IMAGE boot_guide RUN guide_pair.toml LABELS linux)
+
+# ---- scheduling ----
+
+axvisor_add_image(boot_sched VMS ${vms}/sched_urgent.toml ${vms}/sched_limited.toml ${vms}/sched_first.toml
+  ${vms}/sched_second.toml)
+axvisor_boot_test(sched-one-cpu IMAGE boot_sched RUN sched.toml LABELS guest)
+
+axvisor_add_image(boot_shares VMS ${vms}/shares_linux1.toml ${vms}/shares_linux2.toml ${vms}/shares_small1.toml
+  ${vms}/shares_small2.toml)
+axvisor_shares_test(sched-shares IMAGE boot_shares RUN shares.toml LABELS linux)
+
+# Four vCPUs that move between two CPUs.
+axvisor_add_image(boot_linux_moving VMS ${vms}/linux_moving.toml)
+axvisor_boot_test(linux-smp4-on-2 IMAGE boot_linux_moving RUN linux.toml SET smp=2 VARIABLES cpus=4 LABELS linux)

@@ -109,3 +109,17 @@ axvisor_kernel_test(debian-amd64)
 # Two of them side by side, and the keyboard for either.
 axvisor_add_image(boot_two_linux VMS ${vms}/pc_linux_first.toml ${vms}/pc_linux_second.toml)
 axvisor_boot_test(two-linux IMAGE boot_two_linux RUN two_linux_pc.toml LABELS linux)
+
+# ---- scheduling ----
+
+axvisor_add_image(boot_sched VMS ${vms}/pc_sched_urgent.toml ${vms}/pc_sched_limited.toml ${vms}/pc_sched_first.toml
+  ${vms}/pc_sched_second.toml)
+axvisor_boot_test(sched-one-cpu IMAGE boot_sched RUN sched_pc.toml LABELS guest)
+
+axvisor_add_image(boot_shares VMS ${vms}/pc_shares_linux1.toml ${vms}/pc_shares_linux2.toml ${vms}/pc_shares_small1.toml
+  ${vms}/pc_shares_small2.toml)
+axvisor_shares_test(sched-shares IMAGE boot_shares RUN shares_pc.toml LABELS linux)
+
+# Four vCPUs that move between two CPUs.
+axvisor_add_image(boot_linux_moving VMS ${vms}/pc_linux_moving.toml)
+axvisor_boot_test(linux-smp4-on-2 IMAGE boot_linux_moving RUN linux_pc.toml SET smp=2 VARIABLES cpus=4 LABELS linux)
