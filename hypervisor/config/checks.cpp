@@ -25,6 +25,8 @@ constexpr std::string_view kTomlPaths[] = {
     "devices.passthrough_devices",
     "devices.passthrough_addresses",
     "devices.passthrough_ports",
+    "devices.passthrough_pci",
+    "devices.allow_unprotected_dma",
     "devices.excluded_devices",
     "devices.emu_devices",
 };
@@ -66,6 +68,8 @@ constexpr ConfigKey kPlacement[] = {ConfigKey::MemoryRegions, ConfigKey::KernelL
                                     ConfigKey::BiosLoadAddr, ConfigKey::RamdiskLoadAddr};
 constexpr ConfigKey kBudget[] = {ConfigKey::BudgetUs, ConfigKey::PeriodUs};
 constexpr ConfigKey kExclusive[] = {ConfigKey::PhysCpuIds, ConfigKey::PhysCpuSets, ConfigKey::Exclusive};
+
+constexpr ConfigKey kDma[] = {ConfigKey::AllowUnprotectedDma};
 
 constexpr std::string_view kPageFix = "use multiples of 0x1000 (4 KiB)";
 constexpr std::string_view kRangeFix = "addresses end at 0x1_0000_0000_0000 (48 bits)";
@@ -232,9 +236,9 @@ constexpr RuleText kRules[] = {
     {Rule::DeviceNeitherPathNorRange,
      true,
      [](Sink& s, const Violation& v, Vms vms) {
-       print(s, "'{}' is neither a device-tree path nor an address range", device_name(v.where, vms));
+       print(s, "'{}' is neither a device-tree path nor an address range nor an interrupt", device_name(v.where, vms));
      },
-     "write [\"/path/in/the/device/tree\"] or [name, base_gpa, base_hpa, length, irq] with a length above 0",
+     "write [\"/path/in/the/device/tree\"] or [name, base_gpa, base_hpa, length, irq] with a length or irq above 0",
      {}},
     {Rule::PassthroughEmpty,
      true,
@@ -321,6 +325,34 @@ constexpr RuleText kRules[] = {
      },
      kOneOwnerFix,
      {}},
+    {Rule::PciRepeated,
+     false,
+     [](Sink& s, const Violation&, Vms) { print(s, "the PCI function is listed twice"); },
+     "remove one of the two",
+     {}},
+    {Rule::PciTaken,
+     true,
+     [](Sink& s, const Violation& v, Vms vms) {
+       print(s, "the PCI function belongs to VM '{}' already", vm_name(v.other, vms));
+     },
+     kOneOwnerFix,
+     {}},
+    {Rule::UnprotectedDma,
+     true,
+     [](Sink& s, const Violation& v, Vms vms) {
+       if (v.where.key == ConfigKey::PassthroughPci) print(s, "a PCI function");
+       else print(s, "device {}", device_name(v.where, vms));
+       print(s, " can write to all of the machine's memory: no IOMMU confines it");
+     },
+     "add allow_unprotected_dma = true if the guest is to be trusted with that",
+     kDma},
+    {Rule::DmaNeedsHostAddresses,
+     true,
+     [](Sink& s, const Violation&, Vms) {
+       print(s, "devices that do DMA would miss this memory: they know host addresses, and the guest knows its own");
+     },
+     "use map_type 1 (identical) or 2 (reserved)",
+     kDma},
     {Rule::ExcludedNotPath,
      true,
      [](Sink& s, const Violation& v, Vms vms) {

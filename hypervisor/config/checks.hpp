@@ -9,6 +9,7 @@
 #include <bit>
 #include <optional>
 
+#include "hypervisor/config/bus_masters.hpp"
 #include "hypervisor/config/kernel_format.hpp"
 #include "hypervisor/config/vm_config.hpp"
 #include "kernel/base/format.hpp"
@@ -45,6 +46,8 @@ enum class ConfigKey : u8 {
   PassthroughDevices,
   PassthroughAddresses,
   PassthroughPorts,
+  PassthroughPci,
+  AllowUnprotectedDma,
   ExcludedDevices,
   EmuDevices,
 };
@@ -107,6 +110,10 @@ enum class Rule : u8 {
   IrqTaken,
   PortsOutOfRange,
   PortsTaken,
+  PciRepeated,
+  PciTaken,
+  UnprotectedDma,
+  DmaNeedsHostAddresses,
   ExcludedNotPath,
   EmulatedEmpty,
   EmulatedWraps,
@@ -225,6 +232,7 @@ class Checker {
       images(i);
       passthrough(i);
       ports_and_exclusions(i);
+      dma(i);
       emulated(i);
       for (u32 j = 0; j < i; ++j) pair(j, i);
     }
@@ -461,7 +469,7 @@ class Checker {
     for (u32 i = 0; i < vm.passthrough_devices.size(); ++i) {
       const PassthroughDevice& d = vm.passthrough_devices[i];
       const Place here{v, ConfigKey::PassthroughDevices, i};
-      if (!d.by_path && d.size == 0) fail(Rule::DeviceNeitherPathNorRange, here);
+      if (!d.by_path && d.size == 0 && d.irq == 0) fail(Rule::DeviceNeitherPathNorRange, here);
       for (u32 j = 0; d.by_path && j < i; ++j) {
         const PassthroughDevice& o = vm.passthrough_devices[j];
         if (o.by_path && o.name == d.name) clash(Rule::DeviceRepeated, here, {v, ConfigKey::PassthroughDevices, j});
@@ -507,6 +515,34 @@ class Checker {
     }
   }
 
+  /// What writes to memory by itself reaches all of the machine's, and knows nothing of guest-physical addresses.
+  constexpr void dma(u32 v) {
+    const VmConfig& vm = vms_[v];
+    for (u32 i = 0; i < vm.passthrough_devices.size(); ++i) {
+      const PassthroughDevice& d = vm.passthrough_devices[i];
+      if (d.by_path && is_bus_master_name(d.name)) bus_master({v, ConfigKey::PassthroughDevices, i});
+    }
+    for (u32 i = 0; i < vm.passthrough_pci.size(); ++i) {
+      const Place here{v, ConfigKey::PassthroughPci, i};
+      for (u32 j = 0; j < i; ++j) {
+        if (vm.passthrough_pci[i] == vm.passthrough_pci[j]) clash(Rule::PciRepeated, here, {v, ConfigKey::PassthroughPci, j});
+      }
+      bus_master(here);
+    }
+    for (u32 i = 0; vm.allow_unprotected_dma && i < vm.memory.size(); ++i) {
+      const MemoryRegion& r = vm.memory[i];
+      // Operating systems leave the first MiB of a PC, which must be there, to firmware.
+      const bool firmware = facts_.is_pc() && valid(r) && r.gpa.value() + r.size <= 1_MiB;
+      if (r.map == MapType::Alloc && !firmware) {
+        clash(Rule::DmaNeedsHostAddresses, {v, ConfigKey::MemoryRegions, i}, {v, ConfigKey::AllowUnprotectedDma});
+      }
+    }
+  }
+
+  constexpr void bus_master(Place device) {
+    if (!vms_[device.vm].allow_unprotected_dma) fail(Rule::UnprotectedDma, device);
+  }
+
   constexpr void emulated(u32 v) {
     const VmConfig& vm = vms_[v];
     for (u32 i = 0; i < vm.emulated_devices.size(); ++i) {
@@ -544,6 +580,7 @@ class Checker {
     pair_devices(a, b);
     pair_ranges(a, b);
     pair_ports(a, b);
+    pair_pci(a, b);
     foreign_memory(a, b);
     foreign_memory(b, a);
   }
@@ -630,6 +667,16 @@ class Checker {
         if (overlap(later.gpa.value(), later.size, earlier.gpa.value(), earlier.size)) {
           clash(Rule::PortsTaken, {b, ConfigKey::PassthroughPorts, i}, {a, ConfigKey::PassthroughPorts, j},
                 later.gpa.value(), later.size);
+        }
+      }
+    }
+  }
+
+  constexpr void pair_pci(u32 a, u32 b) {
+    for (u32 i = 0; i < vms_[b].passthrough_pci.size(); ++i) {
+      for (u32 j = 0; j < vms_[a].passthrough_pci.size(); ++j) {
+        if (vms_[a].passthrough_pci[j] == vms_[b].passthrough_pci[i]) {
+          clash(Rule::PciTaken, {b, ConfigKey::PassthroughPci, i}, {a, ConfigKey::PassthroughPci, j});
         }
       }
     }

@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "hypervisor/config/pci_address.hpp"
 #include "kernel/base/types.hpp"
 
 namespace hv {
@@ -151,7 +152,10 @@ struct VmConfig {
   std::span<const PassthroughDevice> passthrough_devices{};
   std::span<const PassthroughRange> passthrough_ranges{};
   std::span<const PassthroughRange> passthrough_ports{};     ///< x86: gpa = first port, size = number of ports
+  std::span<const PciAddress> passthrough_pci{};             ///< host PCI functions
   std::span<const std::string_view> excluded_devices{};      ///< device-tree paths
+  /// The guest may have devices that write to memory by themselves although no IOMMU keeps them inside the guest's.
+  bool allow_unprotected_dma = false;
   std::span<const EmulatedDevice> emulated_devices{};
 
   CrashPolicy on_crash = CrashPolicy::Halt;
@@ -159,5 +163,7 @@ struct VmConfig {
 
 /// The VMs that were built into this image, in boot order. Defined by the generated vm_configs.cpp.
 extern const std::span<const VmConfig> kStaticVmConfigs;
+/// Whether the machine restarts, instead of powering off, when the last VM has stopped (feature reboot-on-system-off).
+extern const bool kRestartAtEnd;
 
 }  // namespace hv

@@ -39,13 +39,16 @@ void Hypervisor::print_machine() const {
                   guest_execution_.name(), interrupts_.name(), kStaticVmConfigs.size());
 }
 
+// The reason was logged.
+void Hypervisor::give_up() {
+  log::print_line("axvisor: done: 0 stopped, {} failed: this machine cannot run guests", kStaticVmConfigs.size());
+  platform::power_off();
+}
+
 void Hypervisor::run_boot_cpu() {
   print_banner();
   if (const auto ready = interrupts_.init(); !ready) platform::panic("the interrupt controller cannot be used");
-  if (const auto ready = guest_execution_.init(heap_); !ready) {
-    log::print_line("axvisor: done: 0 stopped, {} failed: this machine cannot run guests", kStaticVmConfigs.size());
-    platform::power_off();
-  }
+  if (const auto ready = guest_execution_.init(heap_); !ready) give_up();
   print_machine();
   create_cpu(0);
   percpu::this_cpu().program = cpus_[0];
@@ -60,15 +63,19 @@ void Hypervisor::create_cpu(unsigned index) { cpus_[index] = new (cpu_storage[in
 
 void Hypervisor::run_cpu(unsigned index) {
   percpu::this_cpu().program = cpus_[index];
-  if (const auto ready = guest_execution_.init_cpu(index); !ready) platform::panic("a CPU cannot run guests");
+  if (const auto ready = guest_execution_.init_cpu(index); !ready) {
+    if (index == 0) give_up();
+    useless_.store(index, std::memory_order_release);
+    arch::halt();
+  }
   machine_.cpus[index].online = true;
   online_.fetch_add(1, std::memory_order_release);
   log::debug("CPU {} ({:#x}) is online", index, machine_.cpus[index].hardware_id);
   cpus_[index]->run();
 }
 
-// A CPU that does not come is left out: the machine is used as far as it works. CPU numbers stay dense because CPUs are
-// started in order and the first that fails ends the list.
+// A CPU that does not come, or cannot run guests, is left out: the machine is used as far as it works. CPU numbers stay dense
+// because CPUs are started in order and the first that fails ends the list.
 void Hypervisor::start_secondary_cpus() {
   const auto wanted = static_cast<unsigned>(std::min<usize>(machine_.cpus.size(), board::kMaxCpus));
   for (unsigned index = 1; index < wanted; ++index) {
@@ -79,7 +86,13 @@ void Hypervisor::start_secondary_cpus() {
       break;
     }
     const u64 deadline = drivers::host_timer::now() + drivers::host_timer::frequency() * kCpuStartTimeoutMs / 1000;
-    while (online_.load(std::memory_order_acquire) == before && drivers::host_timer::now() < deadline) arch::cpu_relax();
+    const auto is_useless = [&] { return useless_.load(std::memory_order_acquire) == index; };
+    while (online_.load(std::memory_order_acquire) == before && !is_useless() && drivers::host_timer::now() < deadline)
+      arch::cpu_relax();
+    if (is_useless()) {
+      log::warn("CPU {} is left out, and those behind it", index);
+      break;
+    }
     if (online_.load(std::memory_order_acquire) == before) {
       log::error("CPU {} did not come up within {} ms", index, kCpuStartTimeoutMs);
       break;

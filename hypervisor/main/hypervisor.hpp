@@ -45,6 +45,7 @@ class Hypervisor {
  private:
   void print_banner() const;
   void print_machine() const;
+  [[noreturn]] void give_up();
   void start_secondary_cpus();
   void create_cpu(unsigned index);
   void quiesce();
@@ -59,6 +60,7 @@ class Hypervisor {
   LoadBoard loads_;
   std::array<Cpu*, kMaxCpus> cpus_{};
   std::atomic<unsigned> online_{0};
+  std::atomic<unsigned> useless_{0};  ///< the CPU that cannot run guests; 0: none has said so
   unsigned cpu_count_ = 1;
 };
 

@@ -97,7 +97,9 @@ void VmManager::finish() {
     log::print_line("axvisor: no virtual machine is left; the board stays up (power_off_when_idle = false)");
     for (;;) event_->wait();
   }
-  platform::power_off();
+  if (!kRestartAtEnd) platform::power_off();
+  log::print_line("axvisor: the machine restarts (reboot-on-system-off)");
+  platform::reset();
 }
 
 }  // namespace hv

@@ -44,6 +44,7 @@ Vm::Vm(Hypervisor& hypervisor, const VmConfig& config, u16 number)
 
 Vm::~Vm() {
   output_.close();
+  arch.quiesce_devices();
   hypervisor_.interrupts().take_back(*this);
   hypervisor_.device_owners().release(number_);
   memory_.zero_all();
@@ -167,6 +168,7 @@ Result<void> Vm::create_vcpu(unsigned index, std::span<const u64> machine_cpus) 
 // ---- passthrough ------------------------------------------------------------------------------------------------------
 
 Result<void> Vm::map_passthrough(std::string_view what, Gpa gpa, HpaRange host) {
+  if (host.empty()) return {};  // a device that is an interrupt line and I/O ports
   const HpaRange pages = whole_pages(host);
   const MachineInfo& machine = hypervisor_.machine();
   const auto overlaps = [&](const HpaRange& other) { return pages.overlaps(other); };

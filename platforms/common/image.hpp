@@ -3,6 +3,7 @@
 
 #include "kernel/base/types.hpp"
 
+// A declarator cannot be put in parentheses. NOLINTNEXTLINE(bugprone-macro-parentheses)
 #define AX_LINKER_SYMBOL(name) [[gnu::visibility("hidden")]] extern const char name[]
 
 extern "C" {

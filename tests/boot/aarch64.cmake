@@ -32,6 +32,9 @@ axvisor_boot_test(guest-crashes IMAGE boot_crash RUN crash.toml LABELS guest)
 axvisor_boot_test(runner-times-out IMAGE boot_tiny RUN times_out.toml)
 axvisor_boot_test(runner-sees-failure IMAGE boot_tiny RUN sees_failure.toml)
 
+axvisor_add_image(boot_restarts RESTARTS VMS ${vms}/tiny.toml)
+axvisor_boot_test(restarts IMAGE boot_restarts RUN restarts.toml LABELS guest)
+
 # ---- Debian Linux ----
 
 axvisor_add_image(boot_linux VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-aarch64-qemu-smp1.toml)
@@ -48,16 +51,8 @@ axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux.toml VARIABLES cpus=2
 axvisor_add_image(boot_guide VMS ${vms}/guide_first.toml ${vms}/guide_second.toml)
 axvisor_boot_test(guide-pair IMAGE boot_guide RUN guide_pair.toml LABELS linux)
 
-# ---- scheduling ----
+# ---- devices of the machine ----
 
-axvisor_add_image(boot_sched VMS ${vms}/sched_urgent.toml ${vms}/sched_limited.toml ${vms}/sched_first.toml
-  ${vms}/sched_second.toml)
-axvisor_boot_test(sched-one-cpu IMAGE boot_sched RUN sched.toml LABELS guest)
-
-axvisor_add_image(boot_shares VMS ${vms}/shares_linux1.toml ${vms}/shares_linux2.toml ${vms}/shares_small1.toml
-  ${vms}/shares_small2.toml)
-axvisor_shares_test(sched-shares IMAGE boot_shares RUN shares.toml LABELS linux)
-
-# Four vCPUs that move between two CPUs.
-axvisor_add_image(boot_linux_moving VMS ${vms}/linux_moving.toml)
-axvisor_boot_test(linux-smp4-on-2 IMAGE boot_linux_moving RUN linux.toml SET smp=2 VARIABLES cpus=4 LABELS linux)
+axvisor_add_image(boot_virtio VMS ${vms}/virtio.toml)
+axvisor_disk_boot_test(virtio-gicv3 IMAGE boot_virtio RUN virtio.toml LABELS linux)
+axvisor_disk_boot_test(virtio-gicv2 IMAGE boot_virtio RUN virtio.toml SET gic_version=2 LABELS linux)

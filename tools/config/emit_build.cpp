@@ -115,6 +115,9 @@ class VmWriter {
                  });
     out += array("PassthroughRange", "PassthroughRanges", config_.passthrough_ranges, range);
     out += array("PassthroughRange", "PassthroughPorts", config_.passthrough_ports, range);
+    out += array("PciAddress", "PassthroughPci", config_.passthrough_pci, [](const hv::PciAddress& a) {
+      return fmt::format("{{{:#x}, {:#x}, {:#x}, {}}}", a.segment, a.bus, a.device, a.function);
+    });
     out += array("std::string_view", "ExcludedDevices", config_.excluded_devices, cpp_string);
     out += emulated();
     return out;
@@ -150,7 +153,9 @@ class VmWriter {
     list(out, "passthrough_devices", "PassthroughDevices", config_.passthrough_devices.empty());
     list(out, "passthrough_ranges", "PassthroughRanges", config_.passthrough_ranges.empty());
     list(out, "passthrough_ports", "PassthroughPorts", config_.passthrough_ports.empty());
+    list(out, "passthrough_pci", "PassthroughPci", config_.passthrough_pci.empty());
     list(out, "excluded_devices", "ExcludedDevices", config_.excluded_devices.empty());
+    field("allow_unprotected_dma", fmt::format("{}", config_.allow_unprotected_dma));
     list(out, "emulated_devices", "EmulatedDevices", config_.emulated_devices.empty());
     field("on_crash", fmt::format("CrashPolicy::{}", cpp_name(config_.on_crash)));
     return out + "    },\n";

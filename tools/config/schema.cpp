@@ -429,7 +429,10 @@ constexpr Column kPassthroughColumns[] = {
     {.name = "base_gpa", .unit = Unit::Address, .required = false, .doc = "where the guest sees it"},
     {.name = "base_hpa", .unit = Unit::Address, .required = false, .doc = "where the machine has it"},
     {.name = "length", .unit = Unit::Bytes, .required = false, .doc = "bytes"},
-    {.name = "irq", .required = false, .max = 0xffff'ffff, .doc = "interrupt number, 0 = none"},
+    {.name = "irq",
+     .required = false,
+     .max = 0xffff'ffff,
+     .doc = "the machine's interrupt, 0 = none (Arm: INTID; x86: global system interrupt, which is also the guest's)"},
 };
 
 constexpr Column kRangeColumns[] = {
@@ -499,6 +502,18 @@ constexpr Key kDeviceKeys[] = {
      .default_value = "[]",
      .columns = kPortColumns,
      .origin = Origin::AxVisorNewer},
+    {.name = "passthrough_pci",
+     .type = Type::StringList,
+     .doc = "PCI functions of the machine that belong to this VM, as \"0000:00:03.0\". Configuration space and message-signalled "
+            "interrupts are mediated.",
+     .default_value = "[]",
+     .origin = Origin::Ours},
+    {.name = "allow_unprotected_dma",
+     .type = Type::Boolean,
+     .doc = "Whether the VM may have devices that write to memory by themselves although no IOMMU confines them: such a guest can "
+            "overwrite everything. Its memory must be identical or reserved. Without it, \"/\" leaves such devices out.",
+     .default_value = "false",
+     .origin = Origin::Ours},
     {.name = "excluded_devices",
      .type = Type::PathLists,
      .doc = "Device-tree paths that the guest must not see, although a path in passthrough_devices covers them.",

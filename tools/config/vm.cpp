@@ -1,5 +1,7 @@
 #include "tools/config/vm.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace ax::config {
@@ -22,7 +24,7 @@ Vm::Vm(Document document, std::string source, Diagnostics& diagnostics)
   config_.source = source_;
   decode_base();
   decode_kernel(diagnostics);
-  decode_devices();
+  decode_devices(diagnostics);
 }
 
 void Vm::decode_base() {
@@ -111,7 +113,7 @@ hv::Image Vm::image_of(ConfigKey path_key, ConfigKey load_key) {
   return image;
 }
 
-void Vm::decode_devices() {
+void Vm::decode_devices(Diagnostics& diagnostics) {
   const Document& doc = document_;
   config_.interrupt_mode = static_cast<hv::InterruptMode>(doc.choice("devices.interrupt_mode").number);
   doc.choice("devices.address_space_policy");  // only one value is built: the check is what reading it means
@@ -125,6 +127,7 @@ void Vm::decode_devices() {
   }
   passthrough_ranges_ = ranges_of(doc, "devices.passthrough_addresses");
   passthrough_ports_ = ranges_of(doc, "devices.passthrough_ports");
+  decode_pci(diagnostics);
   excluded_ = doc.paths("devices.excluded_devices");
   for (const auto& [path, where] : excluded_) excluded_views_.push_back(path);
 
@@ -143,6 +146,22 @@ void Vm::decode_devices() {
   config_.passthrough_ports = passthrough_ports_;
   config_.excluded_devices = excluded_views_;
   config_.emulated_devices = emulated_;
+}
+
+void Vm::decode_pci(Diagnostics& diagnostics) {
+  constexpr std::string_view kPath = "devices.passthrough_pci";
+  const std::vector<std::string> names = document_.strings(kPath);
+  for (usize i = 0; i < names.size(); ++i) {
+    const auto address = hv::parse_pci_address(names[i]);
+    if (!address) {
+      diagnostics.error(document_.where(kPath, i), fmt::format("'{}' is not a PCI function", names[i]))
+          .fix("write segment, bus, device and function in hexadecimal: \"0000:00:03.0\"");
+    }
+    // What is wrong is equal to nothing else.
+    passthrough_pci_.push_back(address.value_or(hv::PciAddress{.bus = static_cast<u8>(i), .device = 0xff}));
+  }
+  config_.passthrough_pci = passthrough_pci_;
+  config_.allow_unprotected_dma = document_.boolean("devices.allow_unprotected_dma");
 }
 
 const ImageReference* Vm::image(ConfigKey key) const {

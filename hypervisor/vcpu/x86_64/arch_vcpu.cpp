@@ -8,8 +8,8 @@
 
 namespace hv {
 
-Result<void> ArchVcpu::create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings,
-                              u64 xcr0) {
+Result<void> ArchVcpu::create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames,
+                              const VcpuSettings& settings, u64 xcr0) {
   supported_xcr0_ = xcr0;
   physical_address_bits_ = static_cast<u8>(machine.nested().physical_bits);
   floating_point_.emplace(TRY(FloatingPointState::create(xcr0, frames)));
@@ -63,7 +63,8 @@ inline void ArchVcpu::enter_once(Cpu& cpu) {
     if (!has_deliverable()) return owner_.wait();
     halted_ = false;
   }
-  if (nmi_.load(std::memory_order_relaxed)) [[unlikely]] deliver_nmi();
+  if (nmi_.load(std::memory_order_relaxed)) [[unlikely]]
+    deliver_nmi();
   if (look_for_interrupt_.load(std::memory_order_relaxed) || window_requested_) deliver_interrupts();
 
   const VmExit& exit = backend_->enter(registers);

@@ -22,10 +22,10 @@ class ArchVcpu {
   /// Both outlive it.
   ArchVcpu(Vcpu& owner, ArchVm& vm) : owner_(owner), vm_(vm) {}
 
-  /// Before any other function. `xcr0`: what any guest may enable there; 0 on a CPU without XSAVE. Manager thread, interrupts
-  /// masked. Errors: OutOfMemory.
-  Result<void> create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings,
-                      u64 xcr0);
+  /// Before any other function. `xcr0`: what any guest may enable there; 0 on a CPU without XSAVE. Manager thread,
+  /// interrupts masked. Errors: OutOfMemory.
+  Result<void> create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames,
+                      const VcpuSettings& settings, u64 xcr0);
 
   /// Takes the state that a start-up IPI or a boot protocol asks for. Not while loaded.
   void reset(const StartState& state);
@@ -34,8 +34,8 @@ class ArchVcpu {
   void load(unsigned cpu);
   void put();
 
-  /// Delivers interrupts, enters the guest and answers the exit, until somebody wants something of the vCPU or its CPU. Loaded. A vCPU that has halted and has nothing to wake up for
-  /// asks its VM to wait instead.
+  /// Delivers interrupts, enters the guest and answers the exit, until somebody wants something of the vCPU or its CPU.
+  /// Loaded. A vCPU that has halted and has nothing to wake up for asks its VM to wait instead.
   void run_guest(Cpu& cpu);
 
   /// Requests of this architecture (VcpuRequest).
@@ -51,7 +51,8 @@ class ArchVcpu {
   /// Whether a halted vCPU has a reason to go on.
   bool has_deliverable();
 
-  /// Something may have become pending at the vCPU's interrupt controller. Any CPU; the vCPU must be notified by the caller.
+  /// Something may have become pending at the vCPU's interrupt controller. Any CPU; the vCPU must be notified by the
+  /// caller.
   void interrupts_changed() { look_for_interrupt_.store(true, std::memory_order_release); }
   /// Non-maskable; several before the vCPU runs count as one. Any CPU; the vCPU must be notified by the caller.
   void post_nmi() { nmi_.store(true, std::memory_order_release); }

@@ -9,8 +9,9 @@ namespace hv {
 
 class ArchVcpu;
 
-/// Executes the instruction that the vCPU stands at: an access to memory or ports that are not its own. Afterwards it stands
-/// behind it, or in the middle of a REP, or the guest takes a fault; or its VM is stopped, because this is no such instruction.
+/// Executes the instruction that the vCPU stands at: an access to memory or ports that are not its own. Afterwards it
+/// stands behind it, or in the middle of a REP, or the guest takes a fault; or its VM is stopped, because this is no
+/// such instruction.
 void emulate_instruction(ArchVcpu& vcpu, const VmExit& exit);
 
 /// A move between CR8 and a general-purpose register.
@@ -19,8 +20,8 @@ struct TaskPriorityMove {
   Gpr which{};
   u8 length = 0;
 };
-/// What `exit`, a TaskPriority, is about; asks the instruction itself when the CPU does not say all. Nothing: the guest changed
-/// it.
+/// What `exit`, a TaskPriority, is about; asks the instruction itself when the CPU does not say all. Nothing: the guest
+/// changed it.
 std::optional<TaskPriorityMove> task_priority_move(ArchVcpu& vcpu, const VmExit& exit);
 
 /// Whether the next instruction is a HLT, or a MOV to CR4 (without a prefix, or with REX).

@@ -9,24 +9,27 @@ namespace {
 
 using namespace x86;
 
-// ---- what is intercepted ----------------------------------------------------------------------------------------------
+// ---- what is intercepted ---------------------------------------------------------------------------------------------
 
 constexpr u32 intercept_word(u64 code) { return static_cast<u32>((code - ExitCode::kFirstMisc) / 32); }
 constexpr u32 intercept_bit(u64 code) { return u32{1} << (code - ExitCode::kFirstMisc) % 32; }
 
 constexpr u64 kIntercepted[] = {
-    ExitCode::kInterrupt, ExitCode::kNmi,       ExitCode::kInit,   ExitCode::kRdpmc,  ExitCode::kCpuid,   ExitCode::kRsm,
-    ExitCode::kInvd,      ExitCode::kHlt,       ExitCode::kPort,   ExitCode::kMsr,    ExitCode::kInvlpga, ExitCode::kTaskSwitch,
-    ExitCode::kShutdown,  ExitCode::kVmrun,     ExitCode::kVmmcall, ExitCode::kVmload, ExitCode::kVmsave, ExitCode::kStgi,
-    ExitCode::kClgi,      ExitCode::kSkinit,    ExitCode::kWbinvd, ExitCode::kMonitor, ExitCode::kMwait,  ExitCode::kMwaitConditional,
+    ExitCode::kInterrupt, ExitCode::kNmi,     ExitCode::kInit,    ExitCode::kRdpmc,
+    ExitCode::kCpuid,     ExitCode::kRsm,     ExitCode::kInvd,    ExitCode::kHlt,
+    ExitCode::kPort,      ExitCode::kMsr,     ExitCode::kInvlpga, ExitCode::kTaskSwitch,
+    ExitCode::kShutdown,  ExitCode::kVmrun,   ExitCode::kVmmcall, ExitCode::kVmload,
+    ExitCode::kVmsave,    ExitCode::kStgi,    ExitCode::kClgi,    ExitCode::kSkinit,
+    ExitCode::kWbinvd,    ExitCode::kMonitor, ExitCode::kMwait,   ExitCode::kMwaitConditional,
     ExitCode::kXsetbv,    ExitCode::kRdpru,
 };
 constexpr u32 kInterceptedCr = 1 << 8 | 1 << 24;  // reads and writes of CR8
-// A guest whose handlers raise these again for ever would never let the CPU go (APM vol. 2 15.14.4). A machine check is the host's.
+// A guest whose handlers raise these again for ever would never let the CPU go (APM vol. 2 15.14.4). A machine check is
+// the host's.
 constexpr u32 kInterceptedExceptions = 1 << Vector::kDebug | 1 << Vector::kAlignmentCheck | 1 << Vector::kMachineCheck;
 constexpr u16 kPausesBeforeExit = 3000;
 
-// ---- what an exit means -----------------------------------------------------------------------------------------------
+// ---- what an exit means ----------------------------------------------------------------------------------------------
 
 struct ExitKind {
   ExitReason reason;
@@ -57,15 +60,15 @@ constexpr auto kExitKinds = [] {
   set(ExitCode::kVmmcall, ExitReason::Hypercall, 3);
   set(ExitCode::kWbinvd, ExitReason::CacheInvalidation, 2);
   set(ExitCode::kXsetbv, ExitReason::Xsetbv, 3);
-  for (const u64 code : {ExitCode::kRsm, ExitCode::kInvlpga, ExitCode::kVmrun, ExitCode::kVmload, ExitCode::kVmsave, ExitCode::kStgi,
-                         ExitCode::kClgi, ExitCode::kSkinit, ExitCode::kMonitor, ExitCode::kMwait, ExitCode::kMwaitConditional,
-                         ExitCode::kRdpru}) {
+  for (const u64 code : {ExitCode::kRsm, ExitCode::kInvlpga, ExitCode::kVmrun, ExitCode::kVmload, ExitCode::kVmsave,
+                         ExitCode::kStgi, ExitCode::kClgi, ExitCode::kSkinit, ExitCode::kMonitor, ExitCode::kMwait,
+                         ExitCode::kMwaitConditional, ExitCode::kRdpru}) {
     set(code, ExitReason::UndefinedInstruction, 0);
   }
   return table;
 }();
 
-// ---- where registers are ----------------------------------------------------------------------------------------------
+// ---- where registers are ---------------------------------------------------------------------------------------------
 
 struct Field {
   u16 offset;  // in the save area
@@ -98,19 +101,19 @@ constexpr auto kFields = [] {
   return table;
 }();
 
-constexpr SegmentState SaveArea::*kSegments[] = {&SaveArea::es, &SaveArea::cs, &SaveArea::ss,   &SaveArea::ds,
-                                                 &SaveArea::fs, &SaveArea::gs, &SaveArea::ldtr, &SaveArea::tr};
+constexpr SegmentState SaveArea::* kSegments[] = {&SaveArea::es, &SaveArea::cs, &SaveArea::ss,   &SaveArea::ds,
+                                                  &SaveArea::fs, &SaveArea::gs, &SaveArea::ldtr, &SaveArea::tr};
 
 u64& field(SaveArea& save, Field f) { return *reinterpret_cast<u64*>(reinterpret_cast<std::byte*>(&save) + f.offset); }
 
 }  // namespace
 
-// ---- life -------------------------------------------------------------------------------------------------------------
+// ---- life ------------------------------------------------------------------------------------------------------------
 
 SvmVcpu::SvmVcpu(const SvmMachineState& machine, HpaRange control_block, VmFrames& frames, const VcpuSettings& settings)
     : machine_(machine),
       settings_(settings),
-      vmcb_(*::new (reinterpret_cast<void*>(control_block.base.value())) Vmcb{}),
+      vmcb_(*::new(reinterpret_cast<void*>(control_block.base.value())) Vmcb{}),
       address_(control_block.base),
       frames_(frames) {
   ControlArea& c = vmcb_.control;
@@ -163,12 +166,13 @@ void SvmVcpu::renew_asid() {
   c.clean &= ~Clean::kAsid;
 }
 
-// ---- entry and exit ---------------------------------------------------------------------------------------------------
+// ---- entry and exit --------------------------------------------------------------------------------------------------
 
 const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
   ControlArea& c = vmcb_.control;
   SaveArea& s = vmcb_.save;
-  if (epoch_ != settings_.translation.epoch() || !cpu_->asids.is_current(asid_)) [[unlikely]] renew_asid();
+  if (epoch_ != settings_.translation.epoch() || !cpu_->asids.is_current(asid_)) [[unlikely]]
+    renew_asid();
   s.rax = registers[Gpr::Rax];
   s.rsp = registers[Gpr::Rsp];
   s.rip = registers.rip;
@@ -199,9 +203,9 @@ void SvmVcpu::classify(GuestRegisters& registers) {
   const u64 code = c.exit_code;
   exit_.code = code;
   if (code >= kExitCodes) {
-    exit_.reason = code == ExitCode::kNestedFault                     ? ExitReason::NestedFault
+    exit_.reason = code == ExitCode::kNestedFault                 ? ExitReason::NestedFault
                    : static_cast<u32>(code) == ExitCode::kInvalid ? ExitReason::InvalidState
-                                                                      : ExitReason::Unexpected;
+                                                                  : ExitReason::Unexpected;
     if (exit_.reason == ExitReason::NestedFault) describe_fault();
     return;
   }
@@ -209,7 +213,8 @@ void SvmVcpu::classify(GuestRegisters& registers) {
   exit_.reason = kind.reason;
   exit_.instruction_length = kind.length;
   // Where known lengths end the CPU may know; prefixes it knows better.
-  if (machine_.features.next_rip && c.next_rip != 0) exit_.instruction_length = static_cast<u8>(c.next_rip - registers.rip);
+  if (machine_.features.next_rip && c.next_rip != 0)
+    exit_.instruction_length = static_cast<u8>(c.next_rip - registers.rip);
   switch (kind.reason) {
     case ExitReason::MsrRead:
       if (c.exit_info_1 != 0) exit_.reason = ExitReason::MsrWrite;
@@ -283,10 +288,11 @@ std::span<const u8> SvmVcpu::instruction_bytes() const {
   return {c.instruction_bytes, std::min<usize>(c.fetched_bytes, sizeof(c.instruction_bytes))};
 }
 
-// ---- registers --------------------------------------------------------------------------------------------------------
+// ---- registers -------------------------------------------------------------------------------------------------------
 
 u64 SvmVcpu::read(GuestRegister which) const {
-  if (which == GuestRegister::TscAux) return cpu_ != nullptr && machine_.features.tsc_aux ? read_guest_msr(Msr::kTscAux) : tsc_aux_;
+  if (which == GuestRegister::TscAux)
+    return cpu_ != nullptr && machine_.features.tsc_aux ? read_guest_msr(Msr::kTscAux) : tsc_aux_;
   const u64 value = field(vmcb_.save, kFields[static_cast<usize>(which)]);
   // SVME is the host's; a guest that looks sees its own.
   return which == GuestRegister::Efer ? value & ~Efer::kSvme : value;
@@ -331,7 +337,7 @@ void SvmVcpu::set_tsc_offset(u64 offset) {
   vmcb_.control.clean &= ~Clean::kIntercepts;
 }
 
-// ---- events -----------------------------------------------------------------------------------------------------------
+// ---- events ----------------------------------------------------------------------------------------------------------
 
 void SvmVcpu::set_intercept(u64 exit_code, bool on) {
   u32& word = vmcb_.control.intercept_misc[intercept_word(exit_code)];
@@ -341,7 +347,8 @@ void SvmVcpu::set_intercept(u64 exit_code, bool on) {
 
 bool SvmVcpu::inject_exception(u8 vector, std::optional<u32> error_code) {
   if ((vmcb_.save.cr0 & Cr0::kPe) == 0) error_code.reset();  // real mode knows none
-  const auto event = combine(Event(vmcb_.control.event_injection), Event::of(Event::Type::Exception, vector, error_code));
+  const auto event =
+      combine(Event(vmcb_.control.event_injection), Event::of(Event::Type::Exception, vector, error_code));
   vmcb_.control.event_injection = event ? event->encoded() : 0;
   return event.has_value();
 }
@@ -368,8 +375,9 @@ bool SvmVcpu::can_take_nmi(const GuestRegisters& registers) const {
   return nmi_ == NmiState::Open || (nmi_ == NmiState::Returning && registers.rip != nmi_return_);
 }
 
-// A virtual interrupt that is intercepted the moment it could be taken. An NMI that waits for the end of another one waits for
-// the same moment: the IRET that ends it nearly always opens the window too, and if not, any exit after it will do.
+// A virtual interrupt that is intercepted the moment it could be taken. An NMI that waits for the end of another one
+// waits for the same moment: the IRET that ends it nearly always opens the window too, and if not, any exit after it
+// will do.
 void SvmVcpu::request_interrupt_window() {
   ControlArea& c = vmcb_.control;
   c.virtual_interrupt |= VirtualInterrupt::kPending | VirtualInterrupt::kPriorityMax | VirtualInterrupt::kIgnoreTpr;

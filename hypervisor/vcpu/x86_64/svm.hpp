@@ -21,7 +21,7 @@ struct Features {
 
 /// One CPU's part in running guests.
 struct SvmCpu {
-  Hpa host_state{};    ///< a VMCB for VMSAVE of the host's FS, GS, TR and system-call registers
+  Hpa host_state{};  ///< a VMCB for VMSAVE of the host's FS, GS, TR and system-call registers
   AddressTags asids{};
 };
 
@@ -89,20 +89,20 @@ class SvmVcpu final : public VcpuBackend {
   SvmCpu* cpu_ = nullptr;  ///< nullptr: not loaded
   SvmCpu* last_cpu_ = nullptr;  ///< that it was loaded on
   AddressTag asid_{};
-  u64 epoch_ = 0;          ///< of the translation, at the last entry
-  /// An instruction that may not be interrupted, behind STI or a load of SS. Emulators save the shadow at an exit and do not
-  /// restore it at the entry, so it is remembered here.
+  u64 epoch_ = 0;  ///< of the translation, at the last entry
+  /// An instruction that may not be interrupted, behind STI or a load of SS. Emulators save the shadow at an exit and
+  /// do not restore it at the entry, so it is remembered here.
   static constexpr u64 kNothingShadowed = ~u64{0};
   static constexpr u64 kInShadow = 1;
   u64 shadowed_ = kNothingShadowed;
   NmiState nmi_ = NmiState::Open;
-  u64 nmi_return_ = 0;     ///< RIP of the IRET in state Returning
+  u64 nmi_return_ = 0;  ///< RIP of the IRET in state Returning
   BreakpointAddresses breakpoints_{};
   u64 tsc_aux_ = 0;
 };
 
-/// Enters the guest whose VMCB lies at `vmcb`, and comes back at the next exit, with the host's state at `host_state` loaded.
-/// RAX, RSP, RIP and RFLAGS are in the VMCB. Interrupts masked; afterwards pending NMIs have been taken.
+/// Enters the guest whose VMCB lies at `vmcb`, and comes back at the next exit, with the host's state at `host_state`
+/// loaded. RAX, RSP, RIP and RFLAGS are in the VMCB. Interrupts masked; afterwards pending NMIs have been taken.
 extern "C" void ax_svm_enter(GuestRegisters* registers, u64 vmcb, u64 host_state);
 
 }  // namespace hv::svm

@@ -49,6 +49,8 @@ class ArchVm {
   Gpa entry() const { return start_state().entry; }
   /// The guest's time begins; vCPUs take it from Vm::time_offset() when they are loaded.
   void begin_time() {}
+  /// Devices of the machine do no DMA any more; nothing runs any more.
+  void quiesce_devices() {}
   /// Address space and tables go; nothing runs any more.
   void destroy_translation() { stage2_.reset(); }
 

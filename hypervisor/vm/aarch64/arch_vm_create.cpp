@@ -160,8 +160,9 @@ Result<void> ArchVm::give_devices() {
   auto selection = TRY(mm::make_box<DeviceSelection>(vm_.hypervisor().heap()));
   const usize records = machine.fdt.size() / kMinNodeBytes + 1;
   const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), records * sizeof(NodeRecord)));
-  TRY(select(host, {reinterpret_cast<NodeRecord*>(scratch.bytes().data()), records}, *selection));
+  const auto selected = select(host, {reinterpret_cast<NodeRecord*>(scratch.bytes().data()), records}, *selection);
   for (const SelectionNote& note : selection->notes) log::warn("VM {}: {}: {}", vm_.name(), note.path, note.what);
+  if (!selected) return vm_.reject(selected.error(), "does not get its devices");
   TRY(map_resources(selection->resources));
   TRY(map_configured_ranges());
   return write_device_tree(*selection);

@@ -26,13 +26,13 @@ struct BootPlan {
   StartState start{};                                ///< of vCPU 0; the others wait for a start-up IPI
 };
 
-/// Where the structures of all boot protocols go, each at its place: low memory that no kernel is linked at. The loaders build it
-/// in `BootRequest::scratch`.
+/// Where the structures of all boot protocols go, each at its place: low memory that no kernel is linked at. The
+/// loaders build it in `BootRequest::scratch`.
 namespace boot_area {
 inline constexpr Gpa kBase{0x1'0000};
-inline constexpr usize kInformation = 0;           ///< boot_params, hvm_start_info or multiboot_info with its tables
+inline constexpr usize kInformation = 0;  ///< boot_params, hvm_start_info or multiboot_info with its tables
 inline constexpr usize kGdt = 0x1000;
-inline constexpr usize kPageTables = 0x2000;       ///< PML4, page directory pointers, four page directories
+inline constexpr usize kPageTables = 0x2000;  ///< PML4, page directory pointers, four page directories
 inline constexpr usize kCommandLine = 0x8000;
 inline constexpr usize kSize = 0xa000;
 inline constexpr usize kMaxCommandLine = kSize - kCommandLine - 1;
@@ -41,7 +41,7 @@ inline constexpr usize kScratchSize = kSize + sizeof(u16);  ///< the rest is the
 
 struct BootRequest {
   const VmConfig& config;
-  std::span<const GpaRange> ram;         ///< the VM's memory at its final addresses, sorted
+  std::span<const GpaRange> ram;  ///< the VM's memory at its final addresses, sorted
   std::span<const std::byte> kernel;
   std::span<const std::byte> ramdisk{};  ///< empty: none
   std::span<const std::byte> bios{};     ///< empty: none
@@ -52,8 +52,8 @@ struct BootRequest {
 /// In the BIOS data area, 16 bits: KiB of RAM from address 0 on. Kernels that place something in low memory look there.
 inline constexpr Gpa kBiosBaseMemory{0x413};
 
-/// Decides everything. Images may be damaged or hostile: an image that cannot be started is an error with a text for the user, as
-/// the end of the sentence "VM x: ...". The pieces refer to the images and to `scratch`.
+/// Decides everything. Images may be damaged or hostile: an image that cannot be started is an error with a text for
+/// the user, as the end of the sentence "VM x: ...". The pieces refer to the images and to `scratch`.
 std::expected<BootPlan, LayoutError> plan_x86_boot(const BootRequest& request);
 
 }  // namespace hv

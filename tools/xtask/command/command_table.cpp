@@ -45,6 +45,15 @@ constexpr std::array kImageLockExamples{
     Example{"image lock", "compare the locked versions with the mirror's"},
     Example{"image lock --update", "pin what the mirror has now"},
 };
+constexpr std::array kClippyExamples{
+    Example{"clippy", "check everything, stop at the first failure"},
+    Example{"clippy --continue-on-error --sarif lint.sarif", "check everything, write a report"},
+    Example{"clippy --packages kernel,tools --targets host", "a part of it"},
+    Example{"clippy --checks format --fix --allow-dirty", "format the lines that changed"},
+};
+constexpr std::string_view kClippyDescription =
+    "clang-tidy and cppcheck judge what each target and feature set compiles, clang-format the lines that changed, shellcheck\n"
+    "the scripts. Ends with a table and a line 'N passed, N failed, N not run'.";
 constexpr std::array kCleanExamples{
     Example{"clean", "remove the build folders of the chosen board"},
     Example{"clean --target aarch64-unknown-none-softfloat", "of every board with this target"},
@@ -123,9 +132,11 @@ constexpr std::array kCommands{
             kRunExamples, &declare_run},
     Command{"image", "Fetch, build and pin guest images", "", {}, nullptr, kImageCommands},
     Command{"app", "Build and run C and C++ applications described in TOML",
-            "An application is a folder with a config_linux.toml or app.toml: docs/applications.md teaches them, docs/app-reference.md\n"
+            "An application is a folder with a config_linux.toml or app.toml: docs/apps.md teaches them, docs/app-reference.md\n"
             "has every key. Ruxgo's flags may be joined: -cbr cleans, builds, runs.",
             kAppExamples, &declare_app, kAppCommands, true},
+    Command{"clippy", "Check how the sources read, over all targets and features", kClippyDescription, kClippyExamples, &declare_clippy},
+    Command{"lint", "The same as clippy", kClippyDescription, kClippyExamples, &declare_clippy},
     Command{"clean", "Remove build folders", "", kCleanExamples, &declare_clean},
     Command{"help", "Explain a command", "", kHelpExamples, &declare_help},
 };

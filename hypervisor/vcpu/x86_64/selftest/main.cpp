@@ -1,5 +1,5 @@
-// Proves a backend on the machine it was booted on, without the rest of the hypervisor: tiny guests in real, protected and long
-// mode, and what each of their exits says. Ends with `vcpu selftest: passed` and a power-off, or with a panic.
+// Proves a backend on the machine it was booted on, without the rest of the hypervisor: tiny guests in real, protected
+// and long mode, and what each of their exits says. Ends with `vcpu selftest: passed` and a power-off, or with a panic.
 #include <arch/cpu.hpp>
 #include <arch/msr.hpp>
 #include <optional>
@@ -34,7 +34,8 @@ void expect(bool condition, const char* what) {
 class Frames final : public VmFrames {
  public:
   Result<HpaRange> allocate(u64 bytes, u64 alignment) override {
-    return platform::frames().with([&](mm::FrameAllocator& frames) { return frames.allocate(bytes, mm::Owner::host(), alignment); });
+    return platform::frames().with(
+        [&](mm::FrameAllocator& frames) { return frames.allocate(bytes, mm::Owner::host(), alignment); });
   }
   void free(HpaRange range) override {
     platform::frames().with([&](mm::FrameAllocator& frames) { frames.free(range, mm::Owner::host()); });
@@ -57,7 +58,8 @@ constexpr u64 kCode = 0x1000, kGdt = 0x9000, kIdt = 0xa000, kPml4 = 0x10000, kHa
 /// A guest of one vCPU and 2 MiB of memory, which runs one of the programs in guests.S.
 class Guest {
  public:
-  Guest(Virtualization& machine, mm::ObjectAllocator& heap, Frames& frames) : intel_(machine.nested().kind == mm::NestedKind::Ept) {
+  Guest(Virtualization& machine, mm::ObjectAllocator& heap, Frames& frames)
+      : intel_(machine.nested().kind == mm::NestedKind::Ept) {
     ram_ = *frames.allocate(kRam, kRam);
     __builtin_memset(at(0), 0, kRam);
     auto nested = NestedPaging::create(Gpa(0xffff'ffff), machine.nested(), frames);
@@ -139,7 +141,8 @@ class Guest {
     reinterpret_cast<u64*>(at(kPml4))[0] = (kPml4 + 0x1000) | kPresentWritable;
     for (u64 i = 0; i < 4; ++i) {
       reinterpret_cast<u64*>(at(kPml4 + 0x1000))[i] = (kPml4 + 0x2000 + i * 0x1000) | kPresentWritable;
-      for (u64 j = 0; j < 512; ++j) reinterpret_cast<u64*>(at(kPml4 + 0x2000 + i * 0x1000))[j] = (i << 30) | (j << 21) | kPresentWritable | kLarge;
+      for (u64 j = 0; j < 512; ++j)
+        reinterpret_cast<u64*>(at(kPml4 + 0x2000 + i * 0x1000))[j] = (i << 30) | (j << 21) | kPresentWritable | kLarge;
     }
     __builtin_memcpy(at(kHandlers), guest_handlers, static_cast<usize>(guest_handlers_end - guest_handlers));
     for (u64 vector = 0; vector < 256; ++vector) {
@@ -162,7 +165,7 @@ constexpr StartState kReal{.mode = StartState::Mode::Real16};
 constexpr StartState kProtected{.mode = StartState::Mode::Protected32};
 constexpr StartState kLong{.mode = StartState::Mode::Long64};
 
-// ---- the tests --------------------------------------------------------------------------------------------------------
+// ---- the tests -------------------------------------------------------------------------------------------------------
 
 void test_real_mode(Guest& g) {
   g.begin(PROGRAM(real), kReal);
@@ -198,32 +201,39 @@ void test_protected_mode(Guest& g) {
   g.cpu().complete_instruction(g.r, 2);
   g.until_out(0x80, 0x1111'2222, "what RDMSR returned");
   g.until_skipped(ExitReason::MsrWrite, 2, "WRMSR");
-  expect((g.r[Gpr::Rax] & 0xffff'ffff) == 0x5566'7788 && (g.r[Gpr::Rdx] & 0xffff'ffff) == 0x1122'3344, "the MSR's value");
+  expect((g.r[Gpr::Rax] & 0xffff'ffff) == 0x5566'7788 && (g.r[Gpr::Rdx] & 0xffff'ffff) == 0x1122'3344,
+         "the MSR's value");
   g.until_out(0x80, 0x6000'0031, "CR0 as the guest was started with");
   g.until_out(0x80, 0x1'0031, "CR0 as the guest set it");
   expect(g.cpu().read(GuestRegister::Cr0) == 0x1'0031, "CR0 as the host sees it");
 }
 
-// Instructions of the machine's own extension, and others that guests were not promised. Where the CPU does not raise the
-// exception itself the backend says what it is.
+// Instructions of the machine's own extension, and others that guests were not promised. Where the CPU does not raise
+// the exception itself the backend says what it is.
 void test_undefined(Guest& g) {
   struct Case {
     const char* name;
     u8 bytes[3];
     u8 vector;
   };
-  constexpr Case kCases[] = {{"VMRUN", {0x0f, 0x01, 0xd8}, Vector::kInvalidOpcode},   {"VMLOAD", {0x0f, 0x01, 0xda}, Vector::kInvalidOpcode},
-                             {"VMSAVE", {0x0f, 0x01, 0xdb}, Vector::kInvalidOpcode},  {"STGI", {0x0f, 0x01, 0xdc}, Vector::kInvalidOpcode},
-                             {"VMXOFF", {0x0f, 0x01, 0xc4}, Vector::kInvalidOpcode},  {"VMLAUNCH", {0x0f, 0x01, 0xc2}, Vector::kInvalidOpcode},
-                             {"MONITOR", {0x0f, 0x01, 0xc8}, Vector::kInvalidOpcode}, {"MWAIT", {0x0f, 0x01, 0xc9}, Vector::kInvalidOpcode},
-                             {"RSM", {0x0f, 0xaa, 0x90}, Vector::kInvalidOpcode},     {"RDPMC", {0x0f, 0x33, 0x90}, Vector::kGeneralProtection}};
+  constexpr Case kCases[] = {{"VMRUN", {0x0f, 0x01, 0xd8}, Vector::kInvalidOpcode},
+                             {"VMLOAD", {0x0f, 0x01, 0xda}, Vector::kInvalidOpcode},
+                             {"VMSAVE", {0x0f, 0x01, 0xdb}, Vector::kInvalidOpcode},
+                             {"STGI", {0x0f, 0x01, 0xdc}, Vector::kInvalidOpcode},
+                             {"VMXOFF", {0x0f, 0x01, 0xc4}, Vector::kInvalidOpcode},
+                             {"VMLAUNCH", {0x0f, 0x01, 0xc2}, Vector::kInvalidOpcode},
+                             {"MONITOR", {0x0f, 0x01, 0xc8}, Vector::kInvalidOpcode},
+                             {"MWAIT", {0x0f, 0x01, 0xc9}, Vector::kInvalidOpcode},
+                             {"RSM", {0x0f, 0xaa, 0x90}, Vector::kInvalidOpcode},
+                             {"RDPMC", {0x0f, 0x33, 0x90}, Vector::kGeneralProtection}};
   for (const Case& c : kCases) {
     g.begin(c.bytes, c.bytes + sizeof(c.bytes), kLong);
     const VmExit* exit = &g.enter();
     if (exit->reason == ExitReason::UndefinedInstruction || exit->reason == ExitReason::ProtectedInstruction) {
       const bool undefined = exit->reason == ExitReason::UndefinedInstruction;
       expect(g.cpu().inject_exception(undefined ? Vector::kInvalidOpcode : Vector::kGeneralProtection,
-                                      undefined ? std::nullopt : std::optional(u32{0})), c.name);
+                                      undefined ? std::nullopt : std::optional(u32{0})),
+             c.name);
       exit = &g.enter();
     }
     expect(exit->reason == ExitReason::PortIo && exit->port.port == 0x81 && (g.r[Gpr::Rax] & 0xff) == c.vector, c.name);

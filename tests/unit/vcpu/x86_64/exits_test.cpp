@@ -5,11 +5,11 @@
 
 #include <deque>
 
+#include "hypervisor/sched/cpu.hpp"
 #include "hypervisor/vcpu/x86_64/arch_vcpu.hpp"
 #include "hypervisor/vcpu/x86_64/architecture.hpp"
 #include "hypervisor/vcpu/x86_64/events.hpp"
 #include "hypervisor/vcpu/x86_64/xstate.hpp"
-#include "hypervisor/sched/cpu.hpp"
 #include "hypervisor/vm/vm.hpp"
 #include "kernel/log/log.hpp"
 #include "tests/unit/vcpu/x86_64/fake_vcpu_hardware.hpp"
@@ -154,7 +154,8 @@ struct ExitsTest : test::GuestTables {
 
   ExitsTest() {
     Cpu::the_cpu = &host_cpu;
-    EXPECT_TRUE(vcpu.create(machine, heap, frames, {.translation = translation, .port_permissions = Hpa(0)}, xcr0::kSwitched));
+    EXPECT_TRUE(
+        vcpu.create(machine, heap, frames, {.translation = translation, .port_permissions = Hpa(0)}, xcr0::kSwitched));
     vcpu.reset({.mode = StartState::Mode::Long64, .rip = kCode, .cr3 = 0x1000});
     map(kCode, kCode);
     vcpu.load(0);
@@ -172,7 +173,9 @@ struct ExitsTest : test::GuestTables {
     u64 at = kCode;
     for (const u8 byte : bytes) put(at++, byte);
   }
-  VmExit fault(u64 address, bool write) { return {.reason = ExitReason::NestedFault, .fault = {.address = Gpa(address), .write = write}}; }
+  VmExit fault(u64 address, bool write) {
+    return {.reason = ExitReason::NestedFault, .fault = {.address = Gpa(address), .write = write}};
+  }
   void expect_exception(u8 vector, std::optional<u32> error_code = {}) {
     EXPECT_EQ(cpu().event.encoded(), Event::of(Event::Type::Exception, vector, error_code).encoded());
     EXPECT_EQ(r().rip, kCode) << "the instruction has not been executed";
@@ -229,7 +232,8 @@ TEST_F(ExitsTest, AcceptsOnlyValidXcr0FromTheMostPrivileged) {
     unsigned level;
     bool good;
   };
-  constexpr Case kCases[] = {{0, 7, 0, true}, {0, 1, 0, true}, {1, 7, 0, false}, {0, 7, 3, false}, {0, 0, 0, false}, {0, 5, 0, false}, {0, 0x207, 0, false}};
+  constexpr Case kCases[] = {{0, 7, 0, true},  {0, 1, 0, true},  {1, 7, 0, false},    {0, 7, 3, false},
+                             {0, 0, 0, false}, {0, 5, 0, false}, {0, 0x207, 0, false}};
   for (const Case& c : kCases) {
     r().rip = kCode;
     r()[Gpr::Rcx] = c.rcx, r()[Gpr::Rax] = c.value, r()[Gpr::Rdx] = 0;
@@ -330,7 +334,9 @@ TEST_F(ExitsTest, DecodesMovesToCr8WhenTheCpuDoesNotSayWhichRegister) {
 
 TEST_F(ExitsTest, Cr8HasFourBits) {
   r()[Gpr::R9] = 16;
-  run({.reason = ExitReason::TaskPriority, .instruction_length = 4, .task_priority = {.write = true, .which = Gpr::R9}});
+  run({.reason = ExitReason::TaskPriority,
+       .instruction_length = 4,
+       .task_priority = {.write = true, .which = Gpr::R9}});
   expect_exception(Vector::kGeneralProtection, 0);
   cpu().event = {};
   vm.priority = 5;
@@ -359,7 +365,8 @@ TEST_F(ExitsTest, TheHardwareLearnsThePriorityThatTheModelWasGiven) {
 // ---- the end of a guest ----
 
 TEST_F(ExitsTest, WhatCannotGoOnStopsItsVmWithAReport) {
-  for (const ExitReason reason : {ExitReason::Shutdown, ExitReason::TaskSwitch, ExitReason::InvalidState, ExitReason::Unexpected}) {
+  for (const ExitReason reason :
+       {ExitReason::Shutdown, ExitReason::TaskSwitch, ExitReason::InvalidState, ExitReason::Unexpected}) {
     const unsigned before = whole.crashes;
     run(reason);
     EXPECT_EQ(whole.crashes, before + 1);

@@ -53,7 +53,8 @@ struct SvmVcpuTest : ::testing::Test {
 };
 
 constexpr u64 kValid = 0x8000'0000;
-constexpr u64 kExternal = kValid, kHardException = kValid | 3 << 8, kSoftInterrupt = kValid | 4 << 8, kErrorCode = 1 << 11;
+constexpr u64 kExternal = kValid, kHardException = kValid | 3 << 8, kSoftInterrupt = kValid | 4 << 8,
+              kErrorCode = 1 << 11;
 
 // ---- exits ----
 
@@ -85,14 +86,23 @@ struct KnownExit {
 
 TEST_F(SvmVcpuTest, KnowsWhatExitsMeanAndHowLongTheirInstructionsAre) {
   // APM vol. 2 appendix C, written out.
-  constexpr KnownExit kExits[] = {
-      {0x60, ExitReason::Interrupt, 0},         {0x61, ExitReason::Nmi, 0},         {0x72, ExitReason::Cpuid, 2},
-      {0x76, ExitReason::CacheInvalidation, 2}, {0x78, ExitReason::Hlt, 1},         {0x7c, ExitReason::MsrRead, 2},
-      {0x7f, ExitReason::Shutdown, 0},          {0x80, ExitReason::UndefinedInstruction, 0},
-      {0x81, ExitReason::Hypercall, 3},         {0x8a, ExitReason::UndefinedInstruction, 0},
-      {0x8d, ExitReason::Xsetbv, 3},            {0x6f, ExitReason::ProtectedInstruction, 0},
-      {0x40, ExitReason::Unexpected, 0},        {0x52, ExitReason::Unexpected, 0},  {0x500, ExitReason::Unexpected, 0},
-      {0xffff'ffff, ExitReason::InvalidState, 0}, {~u64{0}, ExitReason::InvalidState, 0}};
+  constexpr KnownExit kExits[] = {{0x60, ExitReason::Interrupt, 0},
+                                  {0x61, ExitReason::Nmi, 0},
+                                  {0x72, ExitReason::Cpuid, 2},
+                                  {0x76, ExitReason::CacheInvalidation, 2},
+                                  {0x78, ExitReason::Hlt, 1},
+                                  {0x7c, ExitReason::MsrRead, 2},
+                                  {0x7f, ExitReason::Shutdown, 0},
+                                  {0x80, ExitReason::UndefinedInstruction, 0},
+                                  {0x81, ExitReason::Hypercall, 3},
+                                  {0x8a, ExitReason::UndefinedInstruction, 0},
+                                  {0x8d, ExitReason::Xsetbv, 3},
+                                  {0x6f, ExitReason::ProtectedInstruction, 0},
+                                  {0x40, ExitReason::Unexpected, 0},
+                                  {0x52, ExitReason::Unexpected, 0},
+                                  {0x500, ExitReason::Unexpected, 0},
+                                  {0xffff'ffff, ExitReason::InvalidState, 0},
+                                  {~u64{0}, ExitReason::InvalidState, 0}};
   for (const KnownExit& known : kExits) {
     const VmExit& exit = exit_with(known.code);
     EXPECT_EQ(exit.reason, known.reason) << std::hex << known.code;
@@ -129,7 +139,9 @@ TEST_F(SvmVcpuTest, ReadsANestedFault) {
 }
 
 struct SvmWithAssists : SvmVcpuTest {
-  SvmWithAssists() : SvmVcpuTest({.next_rip = true, .decode_assists = true, .flush_by_asid = true, .pause_filter = true, .tsc_aux = true}) {}
+  SvmWithAssists()
+      : SvmVcpuTest(
+            {.next_rip = true, .decode_assists = true, .flush_by_asid = true, .pause_filter = true, .tsc_aux = true}) {}
 };
 
 TEST_F(SvmWithAssists, TakesTheLengthFromTheNextRip) {
@@ -211,7 +223,8 @@ TEST_F(SvmVcpuTest, TakesANewAsidForEveryEpoch) {
     guest_runs = [&](Vmcb& v) {
       asids.push_back(v.control.asid);
       EXPECT_EQ(v.control.tlb_control, 0u);
-      EXPECT_EQ(v.control.clean & Clean::kAsid, asids.size() > 1 && asids.back() == asids[asids.size() - 2] ? Clean::kAsid : 0u);
+      EXPECT_EQ(v.control.clean & Clean::kAsid,
+                asids.size() > 1 && asids.back() == asids[asids.size() - 2] ? Clean::kAsid : 0u);
       v.control.exit_code = ExitCode::kHlt;
     };
     vcpu->enter(registers);
@@ -226,7 +239,8 @@ TEST_F(SvmVcpuTest, TakesANewAsidForEveryEpoch) {
 }
 
 TEST_F(SvmVcpuTest, FlushesAllWhenAsidsAreUsedUpAndEverybodyTakesANewOne) {
-  SvmVcpu second(machine, *frames.allocate(sizeof(Vmcb), kPageSize), frames, {.translation = translation, .port_permissions = Hpa(0x3000)});
+  SvmVcpu second(machine, *frames.allocate(sizeof(Vmcb), kPageSize), frames,
+                 {.translation = translation, .port_permissions = Hpa(0x3000)});
   second.load(0);
   GuestRegisters other;
   std::vector<std::pair<u32, u8>> seen;
@@ -400,7 +414,8 @@ TEST_F(SvmVcpuTest, StartsInProtectedModeAsMultibootAsks) {
 }
 
 TEST_F(SvmVcpuTest, StartsInLongModeAsLinuxAsks) {
-  start(*vcpu, registers, {.mode = StartState::Mode::Long64, .rip = 0x20'0200, .cr3 = 0x7000, .gdt = {0x8000, 0x1f}, .rsi = 0x9000});
+  start(*vcpu, registers,
+        {.mode = StartState::Mode::Long64, .rip = 0x20'0200, .cr3 = 0x7000, .gdt = {0x8000, 0x1f}, .rsi = 0x9000});
   const SaveArea& s = vmcb().save;
   EXPECT_EQ(s.cs, (SegmentState{0x10, 0xa9b, 0xffff'ffff, 0}));
   EXPECT_EQ(s.cr0, 0x8000'0031u);
