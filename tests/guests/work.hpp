@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-/// `Machine` has, as static members: now() in ticks, frequency() in ticks per second, sleep_until(ticks) until a timer interrupt,
+/// `Machine` has, as static members: now() in ticks, frequency() in ticks per second, stolen() in nanoseconds, sleep_until(ticks) until a timer interrupt,
 /// compute() for one unit of work with the same number of instructions each time, print(text), print_number(n).
 namespace work {
 
@@ -34,6 +34,7 @@ inline std::uint64_t value(const char* text, std::uint64_t size, const char* nam
 /// Without anybody else a unit takes as long as the shortest one ever took.
 template <class Machine>
 void compute_until(std::uint64_t begin, std::uint64_t end) {
+  const std::uint64_t stolen_before = Machine::stolen();
   std::uint64_t units = 0, shortest = ~std::uint64_t{0};
   for (std::uint64_t before = Machine::now(); before < end; ++units) {
     Machine::compute();
@@ -46,7 +47,9 @@ void compute_until(std::uint64_t begin, std::uint64_t end) {
   Machine::print_number(units);
   Machine::print(" units, a share of ");
   Machine::print_number(permille);
-  Machine::print(" in 1000\n");
+  Machine::print(" in 1000, ran ");
+  Machine::print_number((end - begin) * 1000 / Machine::frequency() - (Machine::stolen() - stolen_before) / 1'000'000);
+  Machine::print(" ms\n");
 }
 
 template <class Machine>

@@ -12,6 +12,7 @@ constexpr u64 kGicDistributor = 0x0800'0000;
 constexpr u64 kGicRedistributor = 0x080a'0000;
 constexpr u32 kVirtualTimerInterrupt = 27;
 constexpr u64 kPsciSystemOff = 0x8400'0008;
+constexpr u64 kPvTimeStolen = 0xc500'0021;
 
 void write32(u64 address, u32 value) { asm volatile("str %w0, [%1]" : : "r"(value), "r"(address) : "memory"); }
 u32 read32(u64 address) {
@@ -26,10 +27,13 @@ void put(char c) {
   write32(kUart, static_cast<u8>(c));
 }
 
-void power_off() {
-  register u64 x0 asm("x0") = kPsciSystemOff;
+u64 call(u64 function) {
+  register u64 x0 asm("x0") = function;
   asm volatile("hvc #0" : "+r"(x0) : : "x1", "x2", "x3", "memory");
+  return x0;
 }
+
+void power_off() { call(kPsciSystemOff); }
 
 void enable_timer_interrupt() {
   const u64 sgi_frame = kGicRedistributor + 0x1'0000;
@@ -73,8 +77,13 @@ struct Machine {
     } while (id != kVirtualTimerInterrupt);
     asm volatile("msr cntv_ctl_el0, xzr\n isb\n msr s3_0_c12_c12_1, %0\n isb" : : "r"(id));  // ICC_EOIR1_EL1
   }
+  // Arm DEN 0057 3.2.
+  static u64 stolen() {
+    static const u64 record = call(kPvTimeStolen);
+    return *reinterpret_cast<volatile u64*>(record + 8);
+  }
   static void compute() {
-    u64 n = 5000;
+    u64 n = 250;
     asm volatile("1: subs %0, %0, #1\n b.ne 1b" : "+r"(n) : : "cc");
   }
 };
