@@ -10,6 +10,8 @@
 /// compute() for one unit of work with the same number of instructions each time, print(text), print_number(n).
 namespace work {
 
+inline constexpr std::uint64_t kTailSeconds = 5;
+
 /// The number behind `name` in `text`, whose values are separated by commas: number 0, 1 ...; 0 if it is not there.
 inline std::uint64_t value(const char* text, std::uint64_t size, const char* name, std::uint32_t number) {
   for (std::uint64_t at = 0; at < size; ++at) {
@@ -50,6 +52,9 @@ void compute_until(std::uint64_t begin, std::uint64_t end) {
   Machine::print(" in 1000, ran ");
   Machine::print_number((end - begin) * 1000 / Machine::frequency() - (Machine::stolen() - stolen_before) / 1'000'000);
   Machine::print(" ms\n");
+  // Others are not done yet, and their part must not grow.
+  const std::uint64_t tail = Machine::frequency() * kTailSeconds;
+  while (Machine::now() < end + tail) Machine::compute();
 }
 
 template <class Machine>
