@@ -146,8 +146,12 @@ bool ArchVm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
 
 u8 ArchVm::task_priority(Vcpu& vcpu) { return machine_->lock()->cr8(vcpu.index); }
 void ArchVm::set_task_priority(Vcpu& vcpu, u8 priority) { machine_->lock()->set_cr8(vcpu.index, priority); }
-bool ArchVm::interrupt_pending(Vcpu& vcpu) { return machine_->lock()->pending_vector(vcpu.index).has_value(); }
+bool ArchVm::interrupt_pending(Vcpu& vcpu) {
+  if (vm_.config().interrupt_mode == InterruptMode::None) return false;
+  return machine_->lock()->pending_vector(vcpu.index).has_value();
+}
 std::optional<u8> ArchVm::take_interrupt(Vcpu& vcpu) {
+  if (vm_.config().interrupt_mode == InterruptMode::None) return std::nullopt;
   return with_machine([&](PcMachine& machine) {
     const std::optional<u8> vector = machine.pending_vector(vcpu.index);
     if (vector) machine.acknowledge(vcpu.index);
