@@ -413,6 +413,7 @@ void Adapter::copy_subtree(Node top) {
 Result<usize> write_guest_fdt(const DeviceSelection& selection, const GuestMachine& guest, std::span<std::byte> out) {
   if (selection.nodes.empty()) return fail(Error::InvalidArgument);
   Writer writer(out);
+  if (!guest.reserved.empty()) writer.reserve(guest.reserved.base.value(), guest.reserved.size);
   Generator(selection, guest, writer).run();
   return writer.finish();
 }
@@ -422,6 +423,7 @@ Result<usize> adapt_guest_fdt(const Fdt& supplied, const GuestMachine& guest, st
   for (usize i = 0; i < supplied.reservation_count(); ++i) {
     writer.reserve(supplied.reservation(i).address, supplied.reservation(i).size);
   }
+  if (!guest.reserved.empty()) writer.reserve(guest.reserved.base.value(), guest.reserved.size);
   Adapter(supplied, guest, writer).run();
   return writer.finish();
 }

@@ -33,6 +33,7 @@ struct GuestMachine {
 
   GpaRange watchdog{};           ///< emulated SBSA watchdog, refresh frame first; empty = none
   GpaRange initrd{};             ///< empty = none
+  GpaRange reserved{};           ///< RAM that the guest leaves alone; empty = none
   std::string_view command_line{};  ///< empty = none given: a supplied tree keeps its own
 };
 

@@ -73,6 +73,8 @@ void ArchVcpu::resume_timers() {
 
 void ArchVcpu::resume_time() { resume_timers(); }
 
+void ArchVcpu::report_wait(u64 ticks) { vm_.stolen_time().report(vcpu_.vm.memory(), vcpu_.index, ticks); }
+
 bool ArchVcpu::has_deliverable() { return vm_.interrupts().has_deliverable(vcpu_); }
 
 void ArchVcpu::wake_for_timer(Deadline& deadline) {

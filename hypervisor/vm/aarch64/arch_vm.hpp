@@ -10,6 +10,7 @@
 #include "hypervisor/vcpu/aarch64/virtual_interrupts.hpp"
 #include "hypervisor/vm/boot_layout.hpp"
 #include "hypervisor/vm/stage2.hpp"
+#include "hypervisor/vm/stolen_time.hpp"
 #include "hypervisor/vm/tlb_residents.hpp"
 #include "kernel/base/static_vector.hpp"
 #include "kernel/drivers/gic.hpp"
@@ -59,6 +60,7 @@ class ArchVm {
   /// Points stage 2 of the calling CPU, number `cpu`, at this VM, of which `vcpu` is about to run.
   void load_translation(unsigned cpu, unsigned vcpu);
   VirtualInterrupts& interrupts() { return *interrupts_; }
+  StolenTime& stolen_time() { return stolen_time_; }
   u8 gic_version() const;
 
   /// A trapped access of `vcpu` to guest-physical `address`; `size` is 1, 2, 4 or 8. Nothing / false: nobody answers there.
@@ -141,6 +143,7 @@ class ArchVm {
   u32 uart_interrupt_ = 0;  ///< 0: none
   GpaRange watchdog_{};     ///< empty: none
   BootLayout layout_;
+  StolenTime stolen_time_;
 };
 
 }  // namespace hv

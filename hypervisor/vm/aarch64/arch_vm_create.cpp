@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <arch/mmio.hpp>
 #include <arch/sysreg.hpp>
+#include <arch/timer.hpp>
 #include <board_config.hpp>
 
 #include "hypervisor/device/sbsa_watchdog.hpp"
@@ -166,6 +167,7 @@ Result<void> ArchVm::load_images() {
                                  .ramdisk_size = config.ramdisk.present() ? config.ramdisk.bytes().size() : 0});
   if (!layout) return vm_.reject(layout.error().error, layout.error().what);
   layout_ = *layout;
+  if (!layout_.stolen_time.empty()) stolen_time_.place(layout_.stolen_time.base, drivers::host_timer::frequency());
   TRY(vm_.memory().write(layout_.kernel.base, config.kernel.bytes()));
   if (!layout_.ramdisk.empty()) TRY(vm_.memory().write(layout_.ramdisk.base, config.ramdisk.bytes()));
   return {};
@@ -305,6 +307,7 @@ Result<void> ArchVm::write_device_tree(const DeviceSelection& selection) {
   guest.console_interrupt = uart_interrupt_;
   guest.watchdog = watchdog_;
   guest.initrd = layout_.ramdisk;
+  guest.reserved = layout_.stolen_time;
   guest.command_line = vm_.config().command_line;
 
   const usize room = std::min<usize>(layout_.fdt.size, machine.fdt.size() + vm_.config().dtb.bytes().size() + kFdtGrowth);

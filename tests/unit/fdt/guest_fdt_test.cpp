@@ -624,6 +624,23 @@ TEST(SuppliedFdt, RefusesAbsurdCellCountsAtOnce) {
   }
 }
 
+TEST(GuestFdt, ReservesWhatTheGuestMustLeaveAlone) {
+  GuestMachine machine = guest_machine();
+  machine.reserved = {Gpa(0x8100'0000), 4_KiB};
+  Host host(virt_tree());
+  const Guest generated(host.select({}), machine);
+  const Guest supplied(test::build_tree([](fdt::Writer& w) {
+                         w.property("#address-cells", 2u);
+                         w.property("#size-cells", 2u);
+                       }),
+                       machine);
+  for (const Guest* guest : {&generated, &supplied}) {
+    ASSERT_EQ(guest->tree.reservation_count(), 1u);
+    EXPECT_EQ(guest->tree.reservation(0).address, 0x8100'0000u);
+    EXPECT_EQ(guest->tree.reservation(0).size, 4_KiB);
+  }
+}
+
 TEST(SuppliedFdt, RefusesMemoryThatItsCellsCannotExpress) {
   const Blob supplied = test::build_tree([](fdt::Writer& w) {
     w.property("#address-cells", 1u);
