@@ -1,7 +1,8 @@
-# axvisor_add_image(NAME [VMS file...] [OUTPUT_NAME name] [MAIN target...])
+# axvisor_add_image(NAME [VMS file...] [OUTPUT_NAME name] [MAIN target...] [RESTARTS])
 #
 # Links a bootable image: the hypervisor libraries plus the data that axconfig generates from the VM files. Without VMS the
 # image holds the board's own choice of VMs. An edit of a VM file costs one run of axconfig, one small compilation and a link.
+# RESTARTS is the board's feature reboot-on-system-off, for this image alone.
 #
 #   <name>            the ELF file with symbols, <name>.map beside it
 #   <name>.bin        the flat binary, where the board says to_bin
@@ -52,7 +53,7 @@ function(axvisor_product_files out)
 endfunction()
 
 function(axvisor_add_image name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "OUTPUT_NAME" "VMS;MAIN")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "RESTARTS" "OUTPUT_NAME" "VMS;MAIN")
   set(arguments ${AXVISOR_CONFIG_ARGUMENTS})
   if(arg_VMS)
     set(directory ${AXVISOR_GENERATED_DIR}/${name})
@@ -97,6 +98,11 @@ function(axvisor_add_image name)
   # .incbin is invisible to the compiler's own dependency output, so the object depends on the files by name.
   set_property(SOURCE ${directory}/vm_images.S APPEND PROPERTY OBJECT_DEPENDS "${products}")
   target_include_directories(${name} PRIVATE ${directory})
+  set(restarts false)
+  if(AXVISOR_FEATURE_REBOOT_ON_SYSTEM_OFF OR arg_RESTARTS)
+    set(restarts true)
+  endif()
+  target_compile_definitions(${name} PRIVATE AXVISOR_RESTART_AT_END=${restarts})
   if(arg_MAIN)
     target_link_libraries(${name} PRIVATE ${arg_MAIN})
   else()

@@ -6,10 +6,13 @@ namespace {
 constexpr std::string_view kTomlPaths[] = {
     "base.id",
     "base.name",
+    "base.start_after",
     "base.cpu_num",
     "base.phys_cpu_ids",
     "base.phys_cpu_sets",
     "base.exclusive",
+    "base.budget_us",
+    "base.period_us",
     "kernel.entry_point",
     "kernel.kernel_path",
     "kernel.kernel_load_addr",
@@ -23,6 +26,8 @@ constexpr std::string_view kTomlPaths[] = {
     "devices.passthrough_devices",
     "devices.passthrough_addresses",
     "devices.passthrough_ports",
+    "devices.passthrough_pci",
+    "devices.allow_unprotected_dma",
     "devices.excluded_devices",
     "devices.emu_devices",
 };
@@ -44,6 +49,7 @@ std::string_view device_name(const Place& place, Vms vms) {
     case ConfigKey::PassthroughDevices: return vm.passthrough_devices[place.index].name;
     case ConfigKey::EmuDevices: return vm.emulated_devices[place.index].name;
     case ConfigKey::ExcludedDevices: return vm.excluded_devices[place.index];
+    case ConfigKey::StartAfter: return vm.start_after[place.index];
     default: return key_name(place.key);
   }
 }
@@ -62,7 +68,10 @@ constexpr ConfigKey kCode[] = {ConfigKey::MemoryRegions, ConfigKey::KernelPath, 
                                ConfigKey::BiosPath, ConfigKey::BiosLoadAddr};
 constexpr ConfigKey kPlacement[] = {ConfigKey::MemoryRegions, ConfigKey::KernelLoadAddr, ConfigKey::DtbLoadAddr,
                                     ConfigKey::BiosLoadAddr, ConfigKey::RamdiskLoadAddr};
+constexpr ConfigKey kBudget[] = {ConfigKey::BudgetUs, ConfigKey::PeriodUs};
 constexpr ConfigKey kExclusive[] = {ConfigKey::PhysCpuIds, ConfigKey::PhysCpuSets, ConfigKey::Exclusive};
+
+constexpr ConfigKey kDma[] = {ConfigKey::AllowUnprotectedDma};
 
 constexpr std::string_view kPageFix = "use multiples of 0x1000 (4 KiB)";
 constexpr std::string_view kRangeFix = "addresses end at 0x1_0000_0000_0000 (48 bits)";
@@ -88,6 +97,20 @@ constexpr RuleText kRules[] = {
        print(s, "another VM has id {} already, this one takes the next free id", v.a);
      },
      "give each VM an id of its own",
+     {}},
+    {Rule::StartAfterUnknown,
+     true,
+     [](Sink& s, const Violation& v, Vms vms) { print(s, "there is no VM '{}'", device_name(v.where, vms)); },
+     "name VMs that are built into the same image",
+     {}},
+    {Rule::StartAfterCycle,
+     true,
+     [](Sink& s, const Violation& v, Vms vms) {
+       if (v.where.vm == v.other.vm) return print(s, "a VM cannot be started after itself");
+       print(s, "VM '{}' is started after '{}' already, directly or over others: none of them could begin",
+             vm_name(v.other, vms), vm_name(v.where, vms));
+     },
+     "remove one of the names",
      {}},
     {Rule::CpuCountOutOfRange,
      true,
@@ -141,6 +164,19 @@ constexpr RuleText kRules[] = {
        print(s, "physical CPU {:#x} is exclusive to VM '{}'", v.a, vm_name(own ? v.where : v.other, vms));
      },
      "name another CPU, or set exclusive = false where CPUs may be shared", kExclusive},
+    {Rule::NoCpuLeft, true,
+     [](Sink& s, const Violation& v, Vms vms) {
+       print(s, "no CPU is left for this VM: all {} (smp) are exclusive to VM '{}'", v.a, vm_name(v.other, vms));
+     },
+     "set exclusive = false there, leave it fewer CPUs, or raise smp in the board file", kExclusive},
+    {Rule::BudgetAbovePeriod, true,
+     [](Sink& s, const Violation& v, Vms) {
+       print(s, "a vCPU cannot run for {} microseconds (budget_us) in every {} (period_us)", v.a, v.b);
+     },
+     "lower budget_us or raise period_us", kBudget},
+    {Rule::PeriodWithoutBudget, true,
+     [](Sink& s, const Violation&, Vms) { print(s, "period_us has no effect without budget_us"); },
+     "add budget_us, or remove period_us", kBudget},
     {Rule::NoMemory,
      true,
      [](Sink& s, const Violation&, Vms) { print(s, "the VM has no memory"); },
@@ -216,9 +252,9 @@ constexpr RuleText kRules[] = {
     {Rule::DeviceNeitherPathNorRange,
      true,
      [](Sink& s, const Violation& v, Vms vms) {
-       print(s, "'{}' is neither a device-tree path nor an address range", device_name(v.where, vms));
+       print(s, "'{}' is neither a device-tree path nor an address range nor an interrupt", device_name(v.where, vms));
      },
-     "write [\"/path/in/the/device/tree\"] or [name, base_gpa, base_hpa, length, irq] with a length above 0",
+     "write [\"/path/in/the/device/tree\"] or [name, base_gpa, base_hpa, length, irq] with a length or irq above 0",
      {}},
     {Rule::PassthroughEmpty,
      true,
@@ -305,6 +341,34 @@ constexpr RuleText kRules[] = {
      },
      kOneOwnerFix,
      {}},
+    {Rule::PciRepeated,
+     false,
+     [](Sink& s, const Violation&, Vms) { print(s, "the PCI function is listed twice"); },
+     "remove one of the two",
+     {}},
+    {Rule::PciTaken,
+     true,
+     [](Sink& s, const Violation& v, Vms vms) {
+       print(s, "the PCI function belongs to VM '{}' already", vm_name(v.other, vms));
+     },
+     kOneOwnerFix,
+     {}},
+    {Rule::UnprotectedDma,
+     true,
+     [](Sink& s, const Violation& v, Vms vms) {
+       if (v.where.key == ConfigKey::PassthroughPci) print(s, "a PCI function");
+       else print(s, "device {}", device_name(v.where, vms));
+       print(s, " can write to all of the machine's memory: no IOMMU confines it");
+     },
+     "add allow_unprotected_dma = true if the guest is to be trusted with that",
+     kDma},
+    {Rule::DmaNeedsHostAddresses,
+     true,
+     [](Sink& s, const Violation&, Vms) {
+       print(s, "devices that do DMA would miss this memory: they know host addresses, and the guest knows its own");
+     },
+     "use map_type 1 (identical) or 2 (reserved)",
+     kDma},
     {Rule::ExcludedNotPath,
      true,
      [](Sink& s, const Violation& v, Vms vms) {

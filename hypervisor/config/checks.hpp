@@ -9,6 +9,7 @@
 #include <bit>
 #include <optional>
 
+#include "hypervisor/config/bus_masters.hpp"
 #include "hypervisor/config/kernel_format.hpp"
 #include "hypervisor/config/vm_config.hpp"
 #include "kernel/base/format.hpp"
@@ -26,10 +27,13 @@ inline constexpr u64 kPortLimit = 0x1'0000;
 enum class ConfigKey : u8 {
   Id,
   Name,
+  StartAfter,
   CpuNum,
   PhysCpuIds,
   PhysCpuSets,
   Exclusive,
+  BudgetUs,
+  PeriodUs,
   EntryPoint,
   KernelPath,
   KernelLoadAddr,
@@ -43,6 +47,8 @@ enum class ConfigKey : u8 {
   PassthroughDevices,
   PassthroughAddresses,
   PassthroughPorts,
+  PassthroughPci,
+  AllowUnprotectedDma,
   ExcludedDevices,
   EmuDevices,
 };
@@ -63,6 +69,8 @@ enum class Rule : u8 {
   NameEmpty,
   NameTaken,
   IdTaken,
+  StartAfterUnknown,
+  StartAfterCycle,
   CpuCountOutOfRange,
   CpuIdsCount,
   CpuSetsCount,
@@ -73,6 +81,9 @@ enum class Rule : u8 {
   MoreCpusThanMachine,
   ExclusiveWithoutCpus,
   ExclusiveCpuShared,
+  NoCpuLeft,
+  BudgetAbovePeriod,
+  PeriodWithoutBudget,
   NoMemory,
   MemoryEmpty,
   MemoryWraps,
@@ -102,6 +113,10 @@ enum class Rule : u8 {
   IrqTaken,
   PortsOutOfRange,
   PortsTaken,
+  PciRepeated,
+  PciTaken,
+  UnprotectedDma,
+  DmaNeedsHostAddresses,
   ExcludedNotPath,
   EmulatedEmpty,
   EmulatedWraps,
@@ -220,6 +235,7 @@ class Checker {
       images(i);
       passthrough(i);
       ports_and_exclusions(i);
+      dma(i);
       emulated(i);
       for (u32 j = 0; j < i; ++j) pair(j, i);
     }
@@ -236,6 +252,45 @@ class Checker {
 
   constexpr void identity(u32 v) {
     if (vms_[v].name.empty()) fail(Rule::NameEmpty, {v, ConfigKey::Name});
+    const auto names = vms_[v].start_after;
+    for (u32 i = 0; i < names.size(); ++i) {
+      const Place here{v, ConfigKey::StartAfter, i};
+      const u32 other = named(names[i]);
+      if (other == vms_.size()) {
+        fail(Rule::StartAfterUnknown, here);
+      } else if (leads_to(other, v) && first_of_cycle(v)) {
+        clash(Rule::StartAfterCycle, here, {other, other == v ? ConfigKey::Name : ConfigKey::StartAfter});
+      }
+    }
+  }
+
+  /// The VM called `name`, or the number of VMs.
+  constexpr u32 named(std::string_view name) const {
+    u32 v = 0;
+    while (v < vms_.size() && vms_[v].name != name) ++v;
+    return v;
+  }
+
+  /// Whether no VM before it is in a cycle with `v`: each cycle is reported once.
+  constexpr bool first_of_cycle(u32 v) const {
+    for (u32 w = 0; w < v; ++w)
+      if (leads_to(w, v) && leads_to(v, w)) return false;
+    return true;
+  }
+
+  /// Whether `from` is `to`, or is started after it, directly or over others.
+  constexpr bool leads_to(u32 from, u32 to) const {
+    constexpr u32 kMost = 64;  // VMs that are looked at
+    u64 reached = from < kMost ? u64{1} << from : 0;
+    for (u64 before = 0; before != reached;) {
+      before = reached;
+      for (u32 v = 0; v < vms_.size() && v < kMost; ++v) {
+        if ((before >> v & 1) == 0) continue;
+        for (const std::string_view name : vms_[v].start_after)
+          if (const u32 next = named(name); next < vms_.size() && next < kMost) reached |= u64{1} << next;
+      }
+    }
+    return to < kMost && (reached >> to & 1) != 0;
   }
 
   constexpr void cpus(u32 v) {
@@ -255,6 +310,39 @@ class Checker {
     if (vm.exclusive_cpus && vm.phys_cpu_ids.empty() && vm.phys_cpu_sets.empty()) {
       fail(Rule::ExclusiveWithoutCpus, {v, ConfigKey::Exclusive});
     }
+    no_cpu_left(v);
+    budget(v);
+  }
+
+  constexpr bool names_cpus(u32 v) const { return !vms_[v].phys_cpu_ids.empty() || !vms_[v].phys_cpu_sets.empty(); }
+
+  /// Which CPU has which id only the machine knows: one VM's exclusive CPUs are either all named by id or all by mask.
+  constexpr void no_cpu_left(u32 v) {
+    const u32 known = facts_.cpu_count();
+    if (known == 0 || known >= 64 || names_cpus(v)) return;
+    const u64 machine = (u64{1} << known) - 1;
+    for (u32 other = 0; other < vms_.size(); ++other) {
+      if (!vms_[other].exclusive_cpus) continue;
+      u64 masks = 0;
+      for (const u64 set : vms_[other].phys_cpu_sets) masks |= set;
+      u32 ids = 0;
+      for (u32 i = 0; masks == 0 && i < vms_[other].phys_cpu_ids.size(); ++i) ids += !repeats(vms_[other].phys_cpu_ids, i);
+      if ((masks & machine) == machine || ids >= known) {
+        return clash(Rule::NoCpuLeft, {v, ConfigKey::CpuNum}, {other, ConfigKey::Exclusive}, known);
+      }
+    }
+  }
+  static constexpr bool repeats(std::span<const u64> ids, u32 index) {
+    for (u32 i = 0; i < index; ++i)
+      if (ids[i] == ids[index]) return true;
+    return false;
+  }
+
+  constexpr void budget(u32 v) {
+    const VmConfig& vm = vms_[v];
+    if (vm.budget_us == 0 && vm.period_us != 0) fail(Rule::PeriodWithoutBudget, {v, ConfigKey::PeriodUs});
+    const u32 period = vm.period_us != 0 ? vm.period_us : kDefaultPeriodUs;
+    if (vm.budget_us > period) fail(Rule::BudgetAbovePeriod, {v, ConfigKey::BudgetUs}, vm.budget_us, period);
   }
 
   constexpr void cpu_ids(u32 v) {
@@ -423,7 +511,7 @@ class Checker {
     for (u32 i = 0; i < vm.passthrough_devices.size(); ++i) {
       const PassthroughDevice& d = vm.passthrough_devices[i];
       const Place here{v, ConfigKey::PassthroughDevices, i};
-      if (!d.by_path && d.size == 0) fail(Rule::DeviceNeitherPathNorRange, here);
+      if (!d.by_path && d.size == 0 && d.irq == 0) fail(Rule::DeviceNeitherPathNorRange, here);
       for (u32 j = 0; d.by_path && j < i; ++j) {
         const PassthroughDevice& o = vm.passthrough_devices[j];
         if (o.by_path && o.name == d.name) clash(Rule::DeviceRepeated, here, {v, ConfigKey::PassthroughDevices, j});
@@ -469,6 +557,34 @@ class Checker {
     }
   }
 
+  /// What writes to memory by itself reaches all of the machine's, and knows nothing of guest-physical addresses.
+  constexpr void dma(u32 v) {
+    const VmConfig& vm = vms_[v];
+    for (u32 i = 0; i < vm.passthrough_devices.size(); ++i) {
+      const PassthroughDevice& d = vm.passthrough_devices[i];
+      if (d.by_path && is_bus_master_name(d.name)) bus_master({v, ConfigKey::PassthroughDevices, i});
+    }
+    for (u32 i = 0; i < vm.passthrough_pci.size(); ++i) {
+      const Place here{v, ConfigKey::PassthroughPci, i};
+      for (u32 j = 0; j < i; ++j) {
+        if (vm.passthrough_pci[i] == vm.passthrough_pci[j]) clash(Rule::PciRepeated, here, {v, ConfigKey::PassthroughPci, j});
+      }
+      bus_master(here);
+    }
+    for (u32 i = 0; vm.allow_unprotected_dma && i < vm.memory.size(); ++i) {
+      const MemoryRegion& r = vm.memory[i];
+      // Operating systems leave the first MiB of a PC, which must be there, to firmware.
+      const bool firmware = facts_.is_pc() && valid(r) && r.gpa.value() + r.size <= 1_MiB;
+      if (r.map == MapType::Alloc && !firmware) {
+        clash(Rule::DmaNeedsHostAddresses, {v, ConfigKey::MemoryRegions, i}, {v, ConfigKey::AllowUnprotectedDma});
+      }
+    }
+  }
+
+  constexpr void bus_master(Place device) {
+    if (!vms_[device.vm].allow_unprotected_dma) fail(Rule::UnprotectedDma, device);
+  }
+
   constexpr void emulated(u32 v) {
     const VmConfig& vm = vms_[v];
     for (u32 i = 0; i < vm.emulated_devices.size(); ++i) {
@@ -506,6 +622,7 @@ class Checker {
     pair_devices(a, b);
     pair_ranges(a, b);
     pair_ports(a, b);
+    pair_pci(a, b);
     foreign_memory(a, b);
     foreign_memory(b, a);
   }
@@ -592,6 +709,16 @@ class Checker {
         if (overlap(later.gpa.value(), later.size, earlier.gpa.value(), earlier.size)) {
           clash(Rule::PortsTaken, {b, ConfigKey::PassthroughPorts, i}, {a, ConfigKey::PassthroughPorts, j},
                 later.gpa.value(), later.size);
+        }
+      }
+    }
+  }
+
+  constexpr void pair_pci(u32 a, u32 b) {
+    for (u32 i = 0; i < vms_[b].passthrough_pci.size(); ++i) {
+      for (u32 j = 0; j < vms_[a].passthrough_pci.size(); ++j) {
+        if (vms_[a].passthrough_pci[j] == vms_[b].passthrough_pci[i]) {
+          clash(Rule::PciTaken, {b, ConfigKey::PassthroughPci, i}, {a, ConfigKey::PassthroughPci, j});
         }
       }
     }

@@ -1,4 +1,4 @@
-// The VMs built into this image: the generated data, given the name that the hypervisor knows.
+// What was chosen for this image: the generated data, given the names that the hypervisor knows.
 #include <vm_configs.hpp>
 
 #include "hypervisor/config/vm_config.hpp"
@@ -6,5 +6,6 @@
 namespace hv {
 
 constinit const std::span<const VmConfig> kStaticVmConfigs = generated::kVms;
+constinit const bool kRestartAtEnd = AXVISOR_RESTART_AT_END;
 
 }  // namespace hv

@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "hypervisor/config/pci_address.hpp"
 #include "kernel/base/types.hpp"
 
 namespace hv {
@@ -106,8 +107,24 @@ struct EmulatedDevice {
   std::span<const u64> arguments{};
 };
 
-/// What happens when a guest crashes or stops by itself (`on_crash`).
+/// What happens when a guest does what no guest may do, or does not feed its watchdog (`on_crash`).
 enum class CrashPolicy : u8 { Halt, Restart, Shutdown };
+
+/// Who starts the VM the first time (`start`).
+enum class StartPolicy : u8 {
+  Auto,    ///< the hypervisor
+  Manual,  ///< a command of the shell
+};
+
+/// Limits of the keys that say how vCPUs are scheduled.
+inline constexpr u8 kMaxPriority = 7;  ///< the most urgent
+inline constexpr u8 kDefaultPriority = 3;
+inline constexpr u32 kMinTimeSliceUs = 100;
+inline constexpr u32 kMaxTimeSliceUs = 1'000'000;
+inline constexpr u32 kMinBudgetUs = 100;
+inline constexpr u32 kMinPeriodUs = 1'000;
+inline constexpr u32 kMaxPeriodUs = 1'000'000;
+inline constexpr u32 kDefaultPeriodUs = 100'000;
 
 /// Everything about one VM. All views refer to static storage, or to the run-time description that owns them.
 struct VmConfig {
@@ -119,6 +136,10 @@ struct VmConfig {
   std::span<const u64> phys_cpu_ids{};   ///< per vCPU: MPIDR affinity or APIC id of the CPU it runs on; may be empty
   std::span<const u64> phys_cpu_sets{};  ///< per vCPU: bit mask of CPU indices it may run on; may be empty
   bool exclusive_cpus = false;
+  u8 priority = kDefaultPriority;
+  u32 time_slice_us = 0;  ///< longest turn among vCPUs of the same priority; 0: the board's default
+  u32 budget_us = 0;      ///< most that each vCPU runs in a period; 0: no limit
+  u32 period_us = 0;      ///< 0: kDefaultPeriodUs
 
   /// First instruction of the boot CPU, in the BIOS or in a kernel whose format (kernel_format.hpp) does not say it.
   Gpa entry_point{};
@@ -137,13 +158,20 @@ struct VmConfig {
   std::span<const PassthroughDevice> passthrough_devices{};
   std::span<const PassthroughRange> passthrough_ranges{};
   std::span<const PassthroughRange> passthrough_ports{};     ///< x86: gpa = first port, size = number of ports
+  std::span<const PciAddress> passthrough_pci{};             ///< host PCI functions
   std::span<const std::string_view> excluded_devices{};      ///< device-tree paths
+  /// The guest may have devices that write to memory by themselves although no IOMMU keeps them inside the guest's.
+  bool allow_unprotected_dma = false;
   std::span<const EmulatedDevice> emulated_devices{};
 
   CrashPolicy on_crash = CrashPolicy::Halt;
+  StartPolicy start = StartPolicy::Auto;
+  std::span<const std::string_view> start_after{};  ///< names of VMs that are started before this one
 };
 
 /// The VMs that were built into this image, in boot order. Defined by the generated vm_configs.cpp.
 extern const std::span<const VmConfig> kStaticVmConfigs;
+/// Whether the machine restarts, instead of powering off, when the last VM has stopped (feature reboot-on-system-off).
+extern const bool kRestartAtEnd;
 
 }  // namespace hv

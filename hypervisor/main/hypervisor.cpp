@@ -26,12 +26,6 @@ Hypervisor& root() { return *std::launder(reinterpret_cast<Hypervisor*>(root_sto
 Hypervisor::Hypervisor(MachineInfo& machine_info)
     : machine_(machine_info), interrupts_(*this, machine_info), console_(*this), vms_(*this) {}
 
-Result<unsigned> Hypervisor::cpu_with_id(u64 hardware_id) const {
-  for (unsigned i = 0; i < cpu_count_; ++i)
-    if (machine_.cpus[i].hardware_id == hardware_id) return i;
-  return fail(Error::NotFound);
-}
-
 void Hypervisor::print_banner() const {
   log::print_line("axvisor {} on {} ({}), log {}", AXVISOR_VERSION, board::kName, machine_.model, log::name(log::kCompiledLevel));
   log::print_line("axvisor: features: {}", board::kFeatures.empty() ? std::string_view("none") : board::kFeatures);
@@ -45,13 +39,16 @@ void Hypervisor::print_machine() const {
                   guest_execution_.name(), interrupts_.name(), kStaticVmConfigs.size());
 }
 
+// The reason was logged.
+void Hypervisor::give_up() {
+  log::print_line("axvisor: done: 0 stopped, {} failed: this machine cannot run guests", kStaticVmConfigs.size());
+  platform::power_off();
+}
+
 void Hypervisor::run_boot_cpu() {
   print_banner();
   if (const auto ready = interrupts_.init(); !ready) platform::panic("the interrupt controller cannot be used");
-  if (const auto ready = guest_execution_.init(heap_); !ready) {
-    log::print_line("axvisor: done: 0 stopped, {} failed: this machine cannot run guests", kStaticVmConfigs.size());
-    platform::power_off();
-  }
+  if (const auto ready = guest_execution_.init(heap_); !ready) give_up();
   print_machine();
   create_cpu(0);
   percpu::this_cpu().program = cpus_[0];
@@ -62,19 +59,23 @@ void Hypervisor::run_boot_cpu() {
   run_cpu(0);
 }
 
-void Hypervisor::create_cpu(unsigned index) { cpus_[index] = new (cpu_storage[index]) Cpu(*this, index); }
+void Hypervisor::create_cpu(unsigned index) { cpus_[index] = new (cpu_storage[index]) Cpu(*this, loads_, index); }
 
 void Hypervisor::run_cpu(unsigned index) {
   percpu::this_cpu().program = cpus_[index];
-  if (const auto ready = guest_execution_.init_cpu(index); !ready) platform::panic("a CPU cannot run guests");
+  if (const auto ready = guest_execution_.init_cpu(index); !ready) {
+    if (index == 0) give_up();
+    useless_.store(index, std::memory_order_release);
+    arch::halt();
+  }
   machine_.cpus[index].online = true;
   online_.fetch_add(1, std::memory_order_release);
   log::debug("CPU {} ({:#x}) is online", index, machine_.cpus[index].hardware_id);
   cpus_[index]->run();
 }
 
-// A CPU that does not come is left out: the machine is used as far as it works. CPU numbers stay dense because CPUs are
-// started in order and the first that fails ends the list.
+// A CPU that does not come, or cannot run guests, is left out: the machine is used as far as it works. CPU numbers stay dense
+// because CPUs are started in order and the first that fails ends the list.
 void Hypervisor::start_secondary_cpus() {
   const auto wanted = static_cast<unsigned>(std::min<usize>(machine_.cpus.size(), board::kMaxCpus));
   for (unsigned index = 1; index < wanted; ++index) {
@@ -85,7 +86,13 @@ void Hypervisor::start_secondary_cpus() {
       break;
     }
     const u64 deadline = drivers::host_timer::now() + drivers::host_timer::frequency() * kCpuStartTimeoutMs / 1000;
-    while (online_.load(std::memory_order_acquire) == before && drivers::host_timer::now() < deadline) arch::cpu_relax();
+    const auto is_useless = [&] { return useless_.load(std::memory_order_acquire) == index; };
+    while (online_.load(std::memory_order_acquire) == before && !is_useless() && drivers::host_timer::now() < deadline)
+      arch::cpu_relax();
+    if (is_useless()) {
+      log::warn("CPU {} is left out, and those behind it", index);
+      break;
+    }
     if (online_.load(std::memory_order_acquire) == before) {
       log::error("CPU {} did not come up within {} ms", index, kCpuStartTimeoutMs);
       break;
@@ -95,8 +102,11 @@ void Hypervisor::start_secondary_cpus() {
   log::info("{} of {} CPUs are in use", cpu_count_, machine_.cpus.size());
 }
 
+// A notification that lies where its task has been is passed on to where the task is: the second round finds it there.
 void Hypervisor::quiesce() {
-  for (unsigned index = 0; index < cpu_count_; ++index) {
+  constexpr unsigned kRounds = 2;
+  for (unsigned i = 0; i < kRounds * cpu_count_; ++i) {
+    const unsigned index = i % cpu_count_;
     Cpu& cpu = *cpus_[index];
     const u64 before = cpu.rounds.load(std::memory_order_acquire);
     const u64 flags = arch::irq_save();

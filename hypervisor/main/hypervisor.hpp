@@ -29,8 +29,6 @@ class Hypervisor {
   /// CPUs that take part, the boot CPU included; fixed before the first VM is created.
   unsigned cpu_count() const { return cpu_count_; }
   Cpu& cpu(unsigned index) { return *cpus_[index]; }
-  /// The CPU with this MPIDR affinity. Error: NotFound.
-  Result<unsigned> cpu_with_id(u64 hardware_id) const;
 
   const MachineInfo& machine() const { return machine_; }
   GuestExecution& guest_execution() { return guest_execution_; }
@@ -41,12 +39,15 @@ class Hypervisor {
   /// Any context but the exit path.
   mm::ObjectAllocator& heap() { return heap_; }
 
+  u64 heap_bytes() { return heap_.used_bytes(); }
+
   /// Destroys a VM that has come to rest, once no CPU can refer to its vCPUs any more. Manager thread.
   void retire(mm::Box<Vm> vm);
 
  private:
   void print_banner() const;
   void print_machine() const;
+  [[noreturn]] void give_up();
   void start_secondary_cpus();
   void create_cpu(unsigned index);
   void quiesce();
@@ -58,8 +59,10 @@ class Hypervisor {
   GuestConsole console_;
   VmManager vms_;
   DeviceOwners device_owners_;
+  LoadBoard loads_;
   std::array<Cpu*, kMaxCpus> cpus_{};
   std::atomic<unsigned> online_{0};
+  std::atomic<unsigned> useless_{0};  ///< the CPU that cannot run guests; 0: none has said so
   unsigned cpu_count_ = 1;
 };
 

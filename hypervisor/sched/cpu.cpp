@@ -2,7 +2,6 @@
 
 #include <arch/cpu.hpp>
 #include <arch/timer.hpp>
-#include <board_config.hpp>
 
 #include "hypervisor/main/hypervisor.hpp"
 #include "hypervisor/vcpu/vcpu.hpp"
@@ -16,69 +15,95 @@ extern "C" void ax_switch_context(u64* save_sp, u64 load_sp);
 u64 Cpu::now() const { return host_timer::now(); }
 
 void Cpu::run() {
-  for (;;) {
-    drain_inbox();
-    Task* next = run_queue_.pop();
-    if (next == nullptr) {
+  for (u64 time = now();;) {
+    drain_inbox(time);
+    share_load(time);
+    Task* task = scheduler_.pick(time);
+    set_next_event();
+    if (task == nullptr) {
       idle();
+      time = now();
       continue;
     }
-    running = next;
-    next->state = Task::State::Running;
-    next->waited += now() - next->ready_since;
-    begin_slice();
-    if (next->kind == Task::Kind::Thread) {
-      run_thread(static_cast<Thread&>(*next));
+    running = task;
+    if (task->kind == Task::Kind::Thread) {
+      run_thread(static_cast<Thread&>(*task));
     } else {
-      static_cast<Vcpu&>(*next).run(*this);
+      static_cast<Vcpu&>(*task).run(*this);
     }
     running = nullptr;
-    if (next->state == Task::State::Ready) make_ready(*next);
+    time = now();
+    scheduler_.stop(*task, time);
   }
 }
 
-void Cpu::make_ready(Task& task) {
-  task.state = Task::State::Ready;
-  task.ready_since = now();
-  run_queue_.push(task);
-}
+// ---- notifications ----------------------------------------------------------------------------------------------------
 
 void Cpu::notify(Task& task) {
-  Cpu& target = hypervisor.cpu(task.cpu);
+  Cpu& target = hypervisor.cpu(task.cpu.load(std::memory_order_acquire));
   if (!target.inbox_.post(task)) return;
   const u64 flags = arch::irq_save();
   if (&target == &current()) {
     reschedule = true;
   } else {
-    hypervisor.interrupts().send_kick(target.index);
+    kick(target.index);
   }
   arch::irq_restore(flags);
 }
 
-void Cpu::drain_inbox() {
+void Cpu::kick(unsigned cpu) { hypervisor.interrupts().send_kick(cpu); }
+
+void Cpu::drain_inbox(u64 time) {
   reschedule = false;
-  if (!inbox_.empty()) {
-    inbox_.drain([this](Task& task) {
-      if (task.state != Task::State::Blocked) return;
-      make_ready(task);
-    });
-  }
+  if (!inbox_.empty()) inbox_.drain([this, time](Letter& letter) { attend(static_cast<Task&>(letter), time); });
   rounds.fetch_add(1, std::memory_order_release);
 }
 
-// A task alone on its CPU needs no slice: the timer is armed only for the sake of somebody who waits.
-void Cpu::begin_slice() {
-  if (run_queue_.empty()) {
-    cancel(slice_);
-  } else if (!slice_.armed()) {
-    arm(slice_, now() + host_timer::frequency() / board::kTicksPerSecond);
+void Cpu::attend(Task& task, u64 time) {
+  // It has moved on since it was posted.
+  if (task.cpu.load(std::memory_order_relaxed) != index) return notify(task);
+  if (task.kind == Task::Kind::Thread) {
+    if (task.state == Task::State::Blocked) scheduler_.add(task, time);
+    return;
+  }
+  auto& vcpu = static_cast<Vcpu&>(task);
+  if (task.moving) vcpu.arch.resume_timers();
+  if (task.state == Task::State::Blocked && (task.moving || vcpu.can_wake())) scheduler_.add(task, time);
+  if (task.state == Task::State::Ready && vcpu.must_give_up()) scheduler_.hasten(task);
+}
+
+// ---- other CPUs -------------------------------------------------------------------------------------------------------
+
+void Cpu::share_load(u64 time) {
+  const auto move = scheduler_.offload(hypervisor.cpu_count(), time);
+  if (!move) return;
+  auto& vcpu = static_cast<Vcpu&>(*move->task);
+  if (loaded == &vcpu) vcpu.put(*this);
+  vcpu.arch.suspend_timers();
+  // From here on it belongs to the other CPU.
+  vcpu.cpu.store(move->cpu, std::memory_order_release);
+  notify(vcpu);
+}
+
+// ---- time -------------------------------------------------------------------------------------------------------------
+
+// Nothing is armed for a task that is alone on its CPU.
+void Cpu::set_next_event() {
+  const u64 next = scheduler_.next_event();
+  if (next == Scheduler::kNever) {
+    cancel(next_event_);
+  } else if (!next_event_.armed() || next_event_.ticks() != next) {
+    arm(next_event_, next);
   }
 }
 
-void Cpu::end_slice(Deadline& deadline) { static_cast<Slice&>(deadline).cpu.reschedule = true; }
+void Cpu::look_again(Deadline& deadline) { static_cast<NextEvent&>(deadline).cpu.reschedule = true; }
 
+// Whoever has a task for this CPU sends it when asked.
 void Cpu::idle() {
-  cancel(slice_);
+  const unsigned other = board_.find_offer(index, hypervisor.cpu_count());
+  if (other < hypervisor.cpu_count()) kick(other);
+  if (reschedule) return;
   arch::wait_for_interrupt();
   handle_interrupts();
 }

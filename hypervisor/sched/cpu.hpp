@@ -4,7 +4,7 @@
 #include <atomic>
 
 #include "hypervisor/sched/deadline_queue.hpp"
-#include "hypervisor/sched/task.hpp"
+#include "hypervisor/sched/scheduler.hpp"
 #include "hypervisor/sched/thread.hpp"
 #include "kernel/percpu/per_cpu.hpp"
 
@@ -16,7 +16,8 @@ class Hypervisor;
 /// Members are for this CPU alone, interrupts masked, unless they say otherwise.
 class Cpu {
  public:
-  Cpu(Hypervisor& owner, unsigned cpu_index) : hypervisor(owner), index(cpu_index) {}
+  Cpu(Hypervisor& owner, LoadBoard& board, unsigned cpu_index)
+      : hypervisor(owner), index(cpu_index), board_(board), scheduler_(board, cpu_index) {}
 
   /// The CPU this code runs on. The caller must not be preempted: interrupts masked.
   static Cpu& current() { return percpu::program<Cpu>(); }
@@ -52,24 +53,28 @@ class Cpu {
   std::atomic<u64> rounds{0};  ///< times the inbox was emptied: what was posted before a change has been handled
 
  private:
-  void drain_inbox();
-  void make_ready(Task& task);
-  void begin_slice();
+  void drain_inbox(u64 time);
+  void attend(Task& task, u64 time);
+  void share_load(u64 time);
+  void set_next_event();
   void idle();
   void run_thread(Thread& thread);
   void program_timer();
-  static void end_slice(Deadline& deadline);
+  void kick(unsigned cpu);
+  static void look_again(Deadline& deadline);
 
-  struct Slice : Deadline {
-    explicit Slice(Cpu& c) : Deadline(&Cpu::end_slice), cpu(c) {}
+  /// When the scheduler has to be asked again.
+  struct NextEvent : Deadline {
+    explicit NextEvent(Cpu& c) : Deadline(&Cpu::look_again), cpu(c) {}
     Cpu& cpu;
   };
 
-  RunQueue run_queue_;
+  LoadBoard& board_;
+  Scheduler scheduler_;
   Inbox inbox_;  ///< written by every CPU
   DeadlineQueue deadlines_;
   u64 programmed_ = DeadlineQueue::kNever;
-  Slice slice_{*this};
+  NextEvent next_event_{*this};
   u64 loop_sp_ = 0;  ///< the loop's stack pointer while a thread runs
 };
 

@@ -1,88 +1,52 @@
 // What a CPU runs: a virtual CPU or a host thread.
 #pragma once
 
-#include <atomic>
-
-#include "kernel/base/types.hpp"
+#include "hypervisor/sched/inbox.hpp"
 
 namespace hv {
 
-using namespace ax;
+/// How a task is scheduled. Times are host timer ticks.
+struct Scheduling {
+  u8 priority = 0;  ///< 0 to kThreadPriority, the highest
+  u64 slice = 0;    ///< longest turn among tasks of the same priority; above 0
+  u64 budget = 0;   ///< most that it runs in each period; 0: no limit
+  u64 period = 0;   ///< only with a budget, which it is not below
+  u64 cpus = 0;     ///< bit N: it may run on CPU N
+};
 
-/// The part of a vCPU or host thread that scheduling needs. `state` and `queue_next` belong to the task's own CPU and are
-/// touched by nobody else; others post a notification (see Cpu::notify).
-struct Task {
+/// Guests have priorities 0 to 7 (kMaxPriority in vm_config.hpp), and none of them keeps the host's threads from running.
+inline constexpr u8 kThreadPriority = 8;
+
+/// The part of a vCPU or host thread that scheduling needs. All but `cpu` and the letter belongs to the CPU that the task is
+/// on, and only that CPU may change `cpu`; others post a notification (see Cpu::notify).
+struct Task : Letter {
   enum class Kind : u8 { Vcpu, Thread };
   enum class State : u8 {
-    Blocked,  ///< waits for a notification
-    Ready,    ///< in its CPU's run queue
+    Blocked,  ///< waits for a notification, or is on its way to another CPU
+    Ready,    ///< waits for its CPU, or for its next period
     Running,
   };
 
-  Task(Kind k, unsigned cpu_index) : kind(k), cpu(cpu_index) {}
+  Task(Kind k, unsigned cpu_index, const Scheduling& how) : Letter(cpu_index), kind(k), scheduling(how) {}
   Task(const Task&) = delete;
   Task& operator=(const Task&) = delete;
 
   const Kind kind;
   State state = State::Blocked;
-  const unsigned cpu;  ///< index of the physical CPU it runs on
+  bool moving = false;  ///< in no CPU's scheduler, but counted in the load of the one it goes to
+  Scheduling scheduling;
+
+  // Scheduler's own.
+  u8 level = 0;             ///< of the queue that it is in
+  bool exhausted = false;   ///< Ready, but its budget is used up: waits for `period_end`
   Task* queue_next = nullptr;
-  u64 ready_since = 0;  ///< while Ready: host timer ticks
-  u64 waited = 0;       ///< ticks for which it could have run and another task did
-
-  std::atomic<bool> notified{false};  ///< it is in its CPU's inbox
-  Task* inbox_next = nullptr;         ///< owned by the inbox while `notified`
-};
-
-/// First in, first out; links through Task::queue_next.
-class RunQueue {
- public:
-  bool empty() const { return head_ == nullptr; }
-  void push(Task& task) {
-    task.queue_next = nullptr;
-    (head_ == nullptr ? head_ : tail_->queue_next) = &task;
-    tail_ = &task;
-  }
-  Task* pop() {
-    Task* task = head_;
-    if (task != nullptr) head_ = task->queue_next;
-    return task;
-  }
-
- private:
-  Task* head_ = nullptr;
-  Task* tail_ = nullptr;
-};
-
-/// Where other CPUs leave tasks that want attention: many producers, one consumer, no lock.
-class Inbox {
- public:
-  /// Returns false if the task was there already: whoever put it there has told the CPU.
-  bool post(Task& task) {
-    if (task.notified.exchange(true, std::memory_order_acq_rel)) return false;
-    Task* head = head_.load(std::memory_order_relaxed);
-    do {
-      task.inbox_next = head;
-    } while (!head_.compare_exchange_weak(head, &task, std::memory_order_release, std::memory_order_relaxed));
-    return true;
-  }
-
-  bool empty() const { return head_.load(std::memory_order_relaxed) == nullptr; }
-
-  /// Calls `handle(task)` for every task in it. A task may be posted again as soon as its call begins.
-  template <class Handle>
-  void drain(Handle handle) {
-    Task* task = head_.exchange(nullptr, std::memory_order_acquire);
-    while (task != nullptr) {
-      Task* next = task->inbox_next;
-      task->notified.store(false, std::memory_order_release);
-      handle(*task);
-      task = next;
-    }
-  }
-
- private:
-  std::atomic<Task*> head_{nullptr};
+  i64 slice_left = 0;
+  i64 budget_left = 0;      ///< of this period; negative: it ran for longer, which the next period pays for
+  u64 period_end = 0;       ///< 0: it has not run yet
+  u64 ready_since = 0;      ///< while Ready
+  u64 on_cpu_since = 0;     ///< when it came to this CPU
+  u64 waited = 0;           ///< ticks for which it could have run and did not
+  u64 ran = 0;              ///< ticks for which it ran
 };
 
 }  // namespace hv

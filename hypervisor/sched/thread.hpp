@@ -6,7 +6,9 @@
 
 namespace hv {
 
-/// A thread of the hypervisor, pinned to one CPU. Never destroyed: the hypervisor's threads live as long as it does.
+/// A thread of the hypervisor, pinned to one CPU. It goes before every guest for up to half of the time and takes what they leave
+/// of the rest: the host answers whatever guests do, and long work does not keep them out. Never destroyed: the hypervisor's
+/// threads live as long as it does.
 class Thread : public Task {
  public:
   using Entry = void (*)(void* argument);

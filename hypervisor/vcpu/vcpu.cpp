@@ -10,8 +10,8 @@ constexpr u32 bit_of(VcpuRequest r) { return static_cast<u32>(r); }
 
 }  // namespace
 
-Vcpu::Vcpu(Vm& owner, unsigned vcpu_index, unsigned cpu_index, u64 id)
-    : Task(Kind::Vcpu, cpu_index), vm(owner), index(vcpu_index), guest_id(id), arch(*this, owner.arch) {}
+Vcpu::Vcpu(Vm& owner, unsigned vcpu_index, unsigned cpu_index, const Scheduling& how, u64 id)
+    : Task(Kind::Vcpu, cpu_index, how), vm(owner), index(vcpu_index), guest_id(id), arch(*this, owner.arch) {}
 
 void Vcpu::request(u32 bits) {
   requests_.fetch_or(bits, std::memory_order_release);
@@ -29,7 +29,7 @@ bool Vcpu::start(const StartState& start) {
 void Vcpu::run(Cpu& cpu) {
   for (;;) {
     if (requests_.load(std::memory_order_relaxed) != 0 && !serve_requests(cpu)) return;
-    if (power() != VcpuPower::On) {
+    if (power() != VcpuPower::On || paused_) {
       state = State::Blocked;
       return;
     }
@@ -38,12 +38,13 @@ void Vcpu::run(Cpu& cpu) {
       reported_wait_ = waited;
       arch.report_wait(waited);
     }
-    arch.run_guest(cpu);
-    if (state != State::Running) return;
+    // Also what came up while it was made ready: the guest may not leave by itself for long.
     if (cpu.reschedule) {
       state = State::Ready;
       return;
     }
+    arch.run_guest(cpu);
+    if (state != State::Running) return;
   }
 }
 
@@ -64,8 +65,18 @@ bool Vcpu::serve_requests(Cpu& cpu) {
     arch.reset(start_state_);
     power_.store(VcpuPower::On, std::memory_order_release);
   }
+  if ((asked & (bit_of(VcpuRequest::Pause) | bit_of(VcpuRequest::Resume))) != 0)
+    set_paused(cpu, (asked & bit_of(VcpuRequest::Pause)) != 0);
   arch.serve(asked);
   return true;
+}
+
+void Vcpu::set_paused(Cpu& cpu, bool paused) {
+  if (cpu.loaded == this) put(cpu);
+  paused_ = paused;
+  if (!paused) return arch.resume_time();
+  arch.suspend_timers();
+  vm.vcpu_paused();
 }
 
 void Vcpu::power_off() {

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "hypervisor/config/bus_masters.hpp"
+#include "kernel/base/range_list.hpp"
+
 namespace hv {
 namespace {
 
@@ -17,6 +20,7 @@ enum Flag : u8 {
   kVisited = 16,         ///< included, and its references have been followed
   kReservedMemory = 32,  ///< describes RAM, not registers
   kSharesPage = 64,      ///< with a device that another VM names
+  kBusMaster = 128,      ///< writes to memory by itself, and may not
   kInherited = kHosts | kExcluded | kReferenceOnly | kReservedMemory,
 };
 
@@ -150,20 +154,6 @@ HpaRange page_hull(HpaRange range) {
 }
 
 template <usize N>
-void sort_and_join(StaticVector<HpaRange, N>& ranges) {
-  std::sort(ranges.begin(), ranges.end(), [](const HpaRange& a, const HpaRange& b) { return a.base < b.base; });
-  usize kept = 0;
-  for (usize i = 0; i < ranges.size(); ++i) {
-    if (kept > 0 && ranges[i].base <= ranges[kept - 1].end()) {
-      ranges[kept - 1].size = std::max(ranges[kept - 1].end(), ranges[i].end()) - ranges[kept - 1].base;
-    } else {
-      ranges[kept++] = ranges[i];
-    }
-  }
-  while (ranges.size() > kept) ranges.pop_back();
-}
-
-template <usize N>
 Result<void> add_range(StaticVector<HpaRange, N>& ranges, HpaRange range) {
   if (ranges.full()) sort_and_join(ranges);
   TRY(ranges.push_back(range));
@@ -180,11 +170,12 @@ class Selector {
   Result<void> run(const VmConfig& config, const OtherOwners& others) {
     TRY(make_index());
     find_host_nodes();
+    if (!config.allow_unprotected_dma) find_bus_masters();
     for (std::string_view path : config.excluded_devices) exclude(path);
     for (std::string_view path : others.paths) leave_to_owner(path);
     for (const HpaRange& pages : others.pages) mark_overlapping(pages, kExcluded);
     for (const PassthroughDevice& device : config.passthrough_devices) {
-      if (device.by_path) select(device.name);
+      if (device.by_path) TRY(select(device.name));
     }
     follow_references();
     return collect_resources();
@@ -201,6 +192,7 @@ class Selector {
 
   Result<void> make_index();
   void find_host_nodes();
+  void find_bus_masters();
   u8 own_flags(usize index) const;
   bool touches_host_memory(usize index) const;
   bool has_private_interrupt(usize index) const;
@@ -209,10 +201,11 @@ class Selector {
   usize exclude(std::string_view path);
   void leave_to_owner(std::string_view path);
   void mark_overlapping(HpaRange pages, u8 flag);
-  void select(std::string_view path);
+  Result<void> select(std::string_view path);
   bool include(usize index);
   void follow_references();
   Result<void> collect_resources();
+  Result<void> keep_bus_masters_out();
 
   const Fdt& host_;
   const MachineInfo& machine_;
@@ -269,6 +262,19 @@ fdt::Ancestors Selector::ancestors(usize index) const {
 void Selector::find_host_nodes() {
   for (usize i = 1; i < records_.size(); ++i) {
     records_[i].flags = own_flags(i) | (records_[records_[i].parent].flags & kInherited);
+  }
+}
+
+// Of the properties that tell, the root's and a bus's hold for all below: they say nothing of a node without registers.
+void Selector::find_bus_masters() {
+  for (usize i = 1; i < records_.size(); ++i) {
+    const Node n = node(i);
+    const auto compatible = n.property("compatible");
+    const bool model = compatible && std::ranges::any_of(kBusMasterModels, [&](std::string_view name) {
+      return compatible->strings().contains(name);
+    });
+    const bool says_so = n.has("#dma-cells") || (n.has("reg") && (n.has("iommus") || n.has("dma-coherent")));
+    if (model || says_so || is_bus_master_name(n.name())) records_[i].flags |= kBusMaster;
   }
 }
 
@@ -389,25 +395,38 @@ void Selector::mark_overlapping(HpaRange pages, u8 flag) {
   }
 }
 
-void Selector::select(std::string_view path) {
+Result<void> Selector::select(std::string_view path) {
+  const auto refuse = [&](std::string_view why) -> Result<void> {
+    note(why, path);
+    return {};
+  };
   const auto top = host_.find(path);
-  if (!top) return note("passthrough device is not in the device tree", path);
+  if (!top) return refuse("passthrough device is not in the device tree");
   const usize first = index_of(*top);
   const bool wildcard = first == 0;
-  if ((records_[first].flags & kHosts) != 0) return note("device belongs to the hypervisor and is not passed through", path);
-  if ((records_[first].flags & kExcluded) != 0) return note("device is excluded, or belongs to another VM", path);
+  if ((records_[first].flags & kHosts) != 0) return refuse("device belongs to the hypervisor and is not passed through");
+  if ((records_[first].flags & kExcluded) != 0) return refuse("device is excluded, or belongs to another VM");
+  bool left_out = false;
   for (usize i = first; i < records_.size() && inside(i, first);) {
-    if (wildcard && ((records_[i].flags & (kReferenceOnly | kSharesPage)) != 0 || !node(i).is_enabled())) {
+    const bool master = (records_[i].flags & (kBusMaster | kHosts | kExcluded)) == kBusMaster && node(i).is_enabled();
+    if (master && !wildcard) {
+      note("device does DMA, which no IOMMU confines, and allow_unprotected_dma is not set", path);
+      return fail(Error::PermissionDenied);
+    }
+    if (wildcard && (master || (records_[i].flags & (kReferenceOnly | kSharesPage)) != 0 || !node(i).is_enabled())) {
+      left_out |= master;
       const usize skipped = i;
       while (i < records_.size() && inside(i, skipped)) ++i;
       continue;
     }
     (void)include(i++);
   }
+  if (left_out) note("devices that do DMA are left out: allow_unprotected_dma is not set", path);
+  return {};
 }
 
 bool Selector::include(usize index) {
-  if ((records_[index].flags & (kHosts | kExcluded)) != 0) return false;
+  if ((records_[index].flags & (kHosts | kExcluded | kBusMaster)) != 0) return false;
   while ((records_[index].flags & kIncluded) == 0) {
     records_[index].flags |= kIncluded;
     index = records_[index].parent;
@@ -450,6 +469,20 @@ Result<void> Selector::collect_resources() {
   }
   sort_and_join(resources.mmio);
   sort_and_join(resources.memory);
+  return keep_bus_masters_out();
+}
+
+// A page is mapped as a whole, with the registers of every device on it.
+Result<void> Selector::keep_bus_masters_out() {
+  bool reached = false;
+  for (usize i = 1; i < records_.size() && !reached; ++i) {
+    if ((records_[i].flags & kBusMaster) == 0) continue;
+    for_each_register_range(i, [&](HpaRange range) {
+      for (const HpaRange& given : selection_.resources.mmio) reached = reached || page_hull(given).overlaps(page_hull(range));
+    });
+    if (reached) note("shares a page with a device of the VM, does DMA, and allow_unprotected_dma is not set", node(i).name());
+  }
+  if (reached) return fail(Error::PermissionDenied);
   return {};
 }
 

@@ -72,8 +72,11 @@ struct OtherOwners {
 /// excluded node (with its descendants) is not given even when a device refers to it. Properties that would refer to
 /// something left out are dropped when the tree is written.
 ///
+/// A device that does DMA (bus_masters.hpp; whatever has `iommus`, `dma-coherent` or `#dma-cells`) is given only where the
+/// configuration allows it: the wildcard and references leave it out, and to name it is an error.
+///
 /// `scratch` holds the records and must live as long as `selection`. Errors: OutOfMemory (scratch or resource lists too
-/// small). Names that are not found, or are the host's, are notes.
+/// small), PermissionDenied (the last note says why). Names that are not found, or are the host's, are notes.
 Result<void> select_devices(const fdt::Fdt& host, const MachineInfo& machine, const VmConfig& config,
                             const OtherOwners& others, std::span<NodeRecord> scratch, DeviceSelection& selection);
 

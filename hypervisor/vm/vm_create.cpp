@@ -1,7 +1,10 @@
 // How a VM comes into being, and how it goes.
 #include <algorithm>
+#include <arch/timer.hpp>
+#include <board_config.hpp>
 
 #include "hypervisor/main/hypervisor.hpp"
+#include "hypervisor/vm/cpu_placement.hpp"
 #include "hypervisor/vm/vm.hpp"
 #include "kernel/log/log.hpp"
 #include "platforms/platform.hpp"
@@ -36,11 +39,12 @@ Vm::Vm(Hypervisor& hypervisor, const VmConfig& config, u16 number)
       config_(config),
       number_(number),
       frames_(Owner::of_vm(number)),
-      output_(hypervisor.console(), config_.name),
+      output_(hypervisor.console(), config_.name, hypervisor.vms().history(number)),
       arch(*this) {}
 
 Vm::~Vm() {
   output_.close();
+  arch.quiesce_devices();
   hypervisor_.interrupts().take_back(*this);
   hypervisor_.device_owners().release(number_);
   memory_.zero_all();
@@ -139,37 +143,32 @@ void Vm::move_addresses(const MemoryRegion& from, Gpa to) {
 
 // ---- processors -------------------------------------------------------------------------------------------------------
 
-Result<unsigned> Vm::choose_cpu(unsigned index) const {
-  if (index < config_.phys_cpu_ids.size()) {
-    const auto cpu = hypervisor_.cpu_with_id(config_.phys_cpu_ids[index]);
-    if (!cpu) log::error("VM {}: vCPU {} wants CPU {:#x}, which is not in use", name(), index, config_.phys_cpu_ids[index]);
-    return cpu;
-  }
-  if (index < config_.phys_cpu_sets.size()) {
-    for (unsigned cpu = 0; cpu < hypervisor_.cpu_count(); ++cpu)
-      if ((config_.phys_cpu_sets[index] >> cpu & 1) != 0) return cpu;
-    log::error("VM {}: vCPU {} may run on CPU set {:#x} only, none of which is in use", name(), index,
-               config_.phys_cpu_sets[index]);
-    return fail(Error::NotFound);
-  }
-  return index % hypervisor_.cpu_count();
-}
-
 Result<void> Vm::create_vcpus() {
   if (config_.cpu_count == 0 || config_.cpu_count > kMaxVcpus)
     return reject(Error::OutOfRange, "has an unsupported number of vCPUs");
-  for (unsigned index = 0; index < config_.cpu_count; ++index) {
-    const unsigned cpu = TRY(choose_cpu(index));
-    vcpus_[index] = TRY(mm::make_box<Vcpu>(hypervisor_.heap(), *this, index, cpu, ArchVm::guest_id(config_, index)));
-    TRY(arch.prepare(*vcpus_[index]));
-    ++vcpu_count_;
-  }
+  StaticVector<u64, board::kMaxCpus> ids;
+  for (unsigned cpu = 0; cpu < hypervisor_.cpu_count(); ++cpu) TRY(ids.push_back(hypervisor_.machine().cpus[cpu].hardware_id));
+  for (unsigned index = 0; index < config_.cpu_count; ++index) TRY(create_vcpu(index, ids));
+  return {};
+}
+
+Result<void> Vm::create_vcpu(unsigned index, std::span<const u64> machine_cpus) {
+  const u64 hz = drivers::host_timer::frequency();
+  const auto place = place_vcpu(config_, number_, index, kStaticVmConfigs, machine_cpus);
+  if (!place) return reject(place.error().error, place.error().what);
+  const auto how = scheduling_of(config_, place->cpus, hz, hz / board::kTicksPerSecond);
+  if (!how) return reject(how.error().error, how.error().what);
+  vcpus_[index] =
+      TRY(mm::make_box<Vcpu>(hypervisor_.heap(), *this, index, place->first, *how, ArchVm::guest_id(config_, index)));
+  TRY(arch.prepare(*vcpus_[index]));
+  ++vcpu_count_;
   return {};
 }
 
 // ---- passthrough ------------------------------------------------------------------------------------------------------
 
 Result<void> Vm::map_passthrough(std::string_view what, Gpa gpa, HpaRange host) {
+  if (host.empty()) return {};  // a device that is an interrupt line and I/O ports
   const HpaRange pages = whole_pages(host);
   const MachineInfo& machine = hypervisor_.machine();
   const auto overlaps = [&](const HpaRange& other) { return pages.overlaps(other); };

@@ -105,10 +105,35 @@ _start:
   lgdt early_gdt_register
   ljmp $CODE_SELECTOR, $start_boot_cpu
 
-// No console exists that needs no 64-bit code; a debugger sees where the CPU stands.
+// The only message without the log: COM1 as the firmware has left it, or as the line's reset state and this divisor make it.
 no_long_mode:
+  movl $uart_setup, %esi
+1:
+  movw (%esi), %dx
+  testw %dx, %dx
+  jz 2f
+  movb 2(%esi), %al
+  outb %al, %dx
+  addl $3, %esi
+  jmp 1b
+2:
+  movl $no_long_mode_text, %esi
+  movl $UART_PATIENCE, %ecx
+3:
+  movw $(UART_PORT + UART_LINE_STATUS), %dx
+4:
+  inb %dx, %al
+  testb $UART_TRANSMITTER_EMPTY, %al
+  loopz 4b                 // a port without a device reads as ones
+  lodsb
+  testb %al, %al
+  jz halt_for_good
+  movw $UART_PORT, %dx
+  outb %al, %dx
+  jmp 3b
+halt_for_good:
   hlt
-  jmp no_long_mode
+  jmp halt_for_good
 
 // ---- boot CPU, 64 bits ------------------------------------------------------------------------------------------------
 
@@ -199,6 +224,21 @@ ax_load_segments:
   lretq
 
   .section .rodata, "a"
+no_long_mode_text:
+  .asciz "axvisor: PANIC: this CPU has no 64-bit mode with no-execute pages, which the hypervisor needs\r\n"
+// 115200 baud, 8 bits, no parity, no interrupts: port, value.
+uart_setup:
+  .word UART_PORT + 1
+  .byte 0
+  .word UART_PORT + 3
+  .byte 0x80
+  .word UART_PORT
+  .byte 1
+  .word UART_PORT + 1
+  .byte 0
+  .word UART_PORT + 3
+  .byte 3
+  .word 0
   .balign 8
 early_gdt:
   .quad 0, CODE_DESCRIPTOR, DATA_DESCRIPTOR

@@ -26,8 +26,8 @@ class Reader {
 
   Result<BootInfo> finish() {
     if (info_.ram.empty()) return fail(Error::NotFound);
-    normalise(info_.ram);
-    normalise(info_.reserved);
+    sort_and_join(info_.ram);
+    sort_and_join(info_.reserved);
     return info_;
   }
 
@@ -46,7 +46,7 @@ class Reader {
   template <usize N>
   void add(StaticVector<HpaRange, N>& ranges, HpaRange range) {
     if (range.empty()) return;
-    if (ranges.full()) normalise(ranges);
+    if (ranges.full()) sort_and_join(ranges);
     if (!ranges.push_back(range)) info_.incomplete = true;
   }
 
@@ -88,8 +88,7 @@ class Reader {
   BootInfo info_;
 };
 
-// ---- Multiboot 1 (3.3)
-// ------------------------------------------------------------------------------------------------
+// ---- Multiboot 1 (3.3) -----------------------------------------------------------------------------------------------
 
 Result<void> Reader::multiboot1(Hpa address) {
   constexpr u32 kHasCommandLine = 1 << 2, kHasModules = 1 << 3, kHasMemoryMap = 1 << 6;
@@ -119,8 +118,7 @@ Result<void> Reader::multiboot1(Hpa address) {
   return {};
 }
 
-// ---- Multiboot 2 (3.6)
-// ------------------------------------------------------------------------------------------------
+// ---- Multiboot 2 (3.6) -----------------------------------------------------------------------------------------------
 
 enum class Multiboot2Tag : u32 { End = 0, CommandLine = 1, Module = 3, MemoryMap = 6, OldRsdp = 14, NewRsdp = 15 };
 
@@ -169,8 +167,7 @@ Result<void> Reader::multiboot2(Hpa address) {
   return {};
 }
 
-// ---- PVH (Xen public/arch-x86/hvm/start_info.h)
-// -----------------------------------------------------------------------
+// ---- PVH (Xen public/arch-x86/hvm/start_info.h) ----------------------------------------------------------------------
 
 Result<void> Reader::pvh(Hpa address) {
   constexpr u64 kInfoSize = 56, kModuleSize = 32, kEntrySize = 24;

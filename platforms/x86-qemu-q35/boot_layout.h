@@ -2,7 +2,7 @@
 // its own definitions.
 #pragma once
 
-// ---- boot protocols ---------------------------------------------------------------------------------------------------
+// ---- boot protocols -------------------------------------------------------------------------------------------------
 
 // Multiboot 1 (3.1.1): modules page-aligned, memory information wanted, addresses given in the header.
 #define MULTIBOOT1_HEADER_MAGIC 0x1badb002
@@ -18,7 +18,7 @@
 #define PVH_NOTE_TYPE 18
 #define PVH_MAGIC 0x336ec578
 
-// ---- control registers (SDM vol. 3 2.5) -------------------------------------------------------------------------------
+// ---- control registers (SDM vol. 3 2.5) -----------------------------------------------------------------------------
 
 #define CR0_PE (1 << 0)
 #define CR0_MP (1 << 1)
@@ -36,7 +36,15 @@
 #define CPUID_EXTENDED_FEATURES 0x80000001
 #define CPUID_NX_AND_LM ((1 << 20) | (1 << 29))
 
-// ---- segments ---------------------------------------------------------------------------------------------------------
+// ---- COM1 -----------------------------------------------------------------------------------------------------------
+
+#define UART_PORT 0x3f8
+#define UART_LINE_STATUS 5
+#define UART_TRANSMITTER_EMPTY (1 << 5)
+// Polls for the whole message: a device that never gets ready does not keep the CPU.
+#define UART_PATIENCE 0x1000000
+
+// ---- segments -------------------------------------------------------------------------------------------------------
 
 #define CODE_SELECTOR 0x08
 #define DATA_SELECTOR 0x10
@@ -49,7 +57,7 @@
 #define IST_EMERGENCY 1
 #define IST_NMI 2
 
-// ---- early page tables ------------------------------------------------------------------------------------------------
+// ---- early page tables ----------------------------------------------------------------------------------------------
 
 #define TABLE_SIZE 4096
 // Present, writable; and 2 MiB leaf.
@@ -62,18 +70,18 @@
 // Page frames for the final tables.
 #define TABLE_POOL_FRAMES 64
 
-// ---- stacks -----------------------------------------------------------------------------------------------------------
+// ---- stacks ---------------------------------------------------------------------------------------------------------
 
 #define GUARD_SIZE 4096
 #define BOOT_STACK_SIZE 16384
 #define EMERGENCY_STACK_SIZE 8192
 #define NMI_STACK_SIZE 4096
 
-// ---- per-CPU block ----------------------------------------------------------------------------------------------------
+// ---- per-CPU block --------------------------------------------------------------------------------------------------
 
 #define PER_CPU_STACK_TOP 16
 
-// ---- vectors ----------------------------------------------------------------------------------------------------------
+// ---- vectors --------------------------------------------------------------------------------------------------------
 
 #define NMI_VECTOR 2
 #define FIRST_INTERRUPT_VECTOR 32

@@ -8,6 +8,8 @@
 namespace ax::app::testing {
 namespace {
 
+constexpr int kEnvironment = 4;  // exit status: something outside the tree is missing
+
 fs::path examples() { return source_folder() / "configs/apps"; }
 
 std::vector<std::string> example_names() {
@@ -17,9 +19,10 @@ std::vector<std::string> example_names() {
   return names;
 }
 
-Finished app(const std::string& command, const std::string& name, const TemporaryFolder& build) {
-  return run("AXVISOR_ROOT=" + source_folder().string() + " " XTASK_PROGRAM " app " + command + " " +
-             (examples() / name).string() + " --build-dir " + (build / name).string());
+/// In a copy: what is fetched stays out of the source tree.
+Finished app(const std::string& command, const std::string& name, const TemporaryFolder& copy) {
+  if (!fs::exists(copy / name)) fs::copy(examples() / name, copy / name, fs::copy_options::recursive);
+  return run("AXVISOR_ROOT=" + source_folder().string() + " " XTASK_PROGRAM " app " + command + " " + (copy / name).string());
 }
 
 class Examples : public ::testing::TestWithParam<std::string> {};
@@ -27,6 +30,9 @@ class Examples : public ::testing::TestWithParam<std::string> {};
 TEST_P(Examples, PassTheirTests) {
   const TemporaryFolder build;
   const Finished result = app("test", GetParam(), build);
+  if (result.status == kEnvironment && result.errors.find("fetch") != std::string::npos) {
+    GTEST_SKIP() << GetParam() << " needs sources that cannot be fetched here: " << result.errors;
+  }
   EXPECT_EQ(result.status, 0) << result.errors;
   EXPECT_THAT(result.output, HasSubstr(" passed, 0 failed\n"));
   EXPECT_THAT(result.errors, Not(HasSubstr("warning")));
@@ -55,7 +61,7 @@ TEST(ExamplesTogether, TheClientReadsTheServersPage) {
   const TemporaryFolder build;
   for (const char* name : {"httpserver", "httpclient"}) EXPECT_EQ(app("build", name, build).status, 0);
   const std::string port = std::to_string(free_port());
-  const auto program = [&](const std::string& name) { return (build / (name + "/host-release/bin/" + name)).string(); };
+  const auto program = [&](const std::string& name) { return (build / (name + "/app_build/host-release/bin/" + name)).string(); };
   // The server says when it listens, and ends after one connection.
   const Finished talk = run("timeout 20 " + program("httpserver") + " " + port + " 1 | { read line; timeout 20 " +
                             program("httpclient") + " 127.0.0.1 " + port + " /; }");

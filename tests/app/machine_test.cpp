@@ -145,7 +145,7 @@ TEST(OsBuildTest, ShowsWhatStandsForRuxgosToolsAndEveryCommand) {
       "[build]\ncompiler = \"gcc\"\n[os]\nservices = [\"alloc\"]\nulib = \"ruxlibc\"\n[os.platform]\nlog = \"info\"\n"
       "[[targets]]\nname = \"p\"\nsrc = \"./\"\ntype = \"exe\"\ncflags = \"-DX\"\nlinker = \"rust-lld -flavor gnu\"\n");
   ASSERT_TRUE(app.diagnostics.ok()) << app.messages();
-  const OsBuild plan = plan_os_build(app.application, {"/b", "/u"});
+  const OsBuild plan = plan_os_build(app.application, unikernel_provider(app.application, "/u"), "/b");
   ASSERT_EQ(plan.stand_ins.size(), 2U);
   EXPECT_EQ(plan.stand_ins[0].named, "x86_64-linux-musl-gcc");
   EXPECT_EQ(plan.stand_ins[0].used, "clang-19 --target=x86_64-linux-musl --sysroot=/u/sysroot");
@@ -168,7 +168,7 @@ TEST(OsBuildTest, ShowsWhatStandsForRuxgosToolsAndEveryCommand) {
 TEST(OsBuildTest, HasTheOptionsOfEachArchitecture) {
   const auto compile = [](std::string_view platform, std::string_view services) {
     const Described app(description(platform, "", services));
-    return join_words(plan_os_build(app.application, {"/b", "/u"}).steps.at(0).command);
+    return join_words(plan_os_build(app.application, unikernel_provider(app.application, "/u"), "/b").steps.at(0).command);
   };
   EXPECT_THAT(compile(kRiscv, ""), HasSubstr("-march=rv64gc -mabi=lp64d -mcmodel=medany"));
   EXPECT_THAT(compile(kArm, ""), HasSubstr("-mgeneral-regs-only"));

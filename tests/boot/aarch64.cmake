@@ -32,6 +32,9 @@ axvisor_boot_test(guest-crashes IMAGE boot_crash RUN crash.toml LABELS guest)
 axvisor_boot_test(runner-times-out IMAGE boot_tiny RUN times_out.toml)
 axvisor_boot_test(runner-sees-failure IMAGE boot_tiny RUN sees_failure.toml)
 
+axvisor_add_image(boot_restarts RESTARTS VMS ${vms}/tiny.toml)
+axvisor_boot_test(restarts IMAGE boot_restarts RUN restarts.toml LABELS guest)
+
 # ---- Debian Linux ----
 
 axvisor_add_image(boot_linux VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-aarch64-qemu-smp1.toml)
@@ -47,3 +50,19 @@ axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux.toml VARIABLES cpus=2
 # The build guide's own pair of files: both want the same memory, CPU and devices.
 axvisor_add_image(boot_guide VMS ${vms}/guide_first.toml ${vms}/guide_second.toml)
 axvisor_boot_test(guide-pair IMAGE boot_guide RUN guide_pair.toml LABELS linux)
+
+# ---- life cycle ----
+
+axvisor_add_image(boot_hearts VMS ${vms}/heart_first.toml ${vms}/heart_second.toml)
+axvisor_boot_test(life-cycle IMAGE boot_hearts RUN life_cycle.toml LABELS guest)
+axvisor_boot_test(thousand-restarts IMAGE boot_hearts RUN thousand_restarts.toml LABELS guest)
+
+# ---- devices of the machine ----
+
+axvisor_add_image(boot_virtio VMS ${vms}/virtio.toml)
+axvisor_disk_boot_test(virtio-gicv3 IMAGE boot_virtio RUN virtio.toml LABELS linux)
+axvisor_disk_boot_test(virtio-gicv2 IMAGE boot_virtio RUN virtio.toml SET gic_version=2 LABELS linux)
+axvisor_add_image(boot_virtio_direct VMS ${vms}/virtio_direct.toml)
+axvisor_add_image(boot_masked VMS ${vms}/masked.toml ${vms}/crash_second.toml)
+axvisor_boot_test(masked IMAGE boot_masked RUN masked.toml LABELS guest)
+axvisor_disk_boot_test(virtio-direct IMAGE boot_virtio_direct RUN virtio.toml LABELS linux)

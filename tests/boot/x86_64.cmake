@@ -85,9 +85,25 @@ axvisor_boot_test(no-ept IMAGE boot_tiny RUN cannot_run_guests_bochs.toml
 axvisor_boot_test(no-unrestricted-guests IMAGE boot_tiny RUN cannot_run_guests_bochs.toml SET cpu="corei5_lynnfield_750"
   VARIABLES "missing=Intel VMX without unrestricted guests" LABELS bochs)
 
+axvisor_boot_test(no-long-mode IMAGE boot_tiny RUN no_long_mode.toml)
+axvisor_boot_test(useless-cpu IMAGE boot_tiny RUN useless_cpu_pc.toml LABELS guest)
+
 # Whatever a guest does to registers, ports and addresses that are not its own, the host and the neighbour go on.
 axvisor_add_image(boot_hostile VMS ${vms}/pc_hostile.toml ${vms}/pc_second.toml)
 axvisor_boot_test(guest-is-hostile IMAGE boot_hostile RUN hostile_pc.toml LABELS hostile)
+axvisor_boot_test(guest-is-hostile-epyc IMAGE boot_hostile RUN hostile_pc.toml SET cpu="EPYC" LABELS hostile)
+
+# ---- devices of the machine ----
+
+axvisor_add_image(boot_lines VMS ${vms}/pc_lines.toml)
+axvisor_boot_test(lines IMAGE boot_lines RUN lines_pc.toml LABELS guest)
+axvisor_add_image(boot_lines_of_the_host VMS ${vms}/pc_lines_of_the_host.toml)
+axvisor_boot_test(lines-of-the-host IMAGE boot_lines_of_the_host RUN lines_of_the_host_pc.toml LABELS guest)
+
+# ---- the end ----
+
+axvisor_add_image(boot_restarts RESTARTS VMS ${vms}/pc_tiny.toml)
+axvisor_boot_test(restarts IMAGE boot_restarts RUN restarts_pc.toml LABELS guest)
 
 # ---- Debian Linux ----
 
@@ -109,3 +125,14 @@ axvisor_kernel_test(debian-amd64)
 # Two of them side by side, and the keyboard for either.
 axvisor_add_image(boot_two_linux VMS ${vms}/pc_linux_first.toml ${vms}/pc_linux_second.toml)
 axvisor_boot_test(two-linux IMAGE boot_two_linux RUN two_linux_pc.toml LABELS linux)
+
+# ---- life cycle ----
+
+axvisor_add_image(boot_hearts VMS ${vms}/pc_heart_first.toml ${vms}/pc_heart_second.toml)
+axvisor_boot_test(life-cycle IMAGE boot_hearts RUN life_cycle_pc.toml LABELS guest)
+axvisor_boot_test(thousand-restarts IMAGE boot_hearts RUN thousand_restarts_pc.toml LABELS guest)
+
+# ---- devices of the machine ----
+
+axvisor_add_image(boot_virtio VMS ${vms}/pc_virtio.toml)
+axvisor_disk_boot_test(virtio IMAGE boot_virtio RUN virtio_pc.toml LABELS linux)

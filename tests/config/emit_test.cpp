@@ -23,7 +23,13 @@ cpu_num = 2
 phys_cpu_ids = [0x100, 0x201]
 phys_cpu_sets = [1, 6]
 exclusive = true
+priority = 6
+time_slice_us = 2500
+budget_us = 4000
+period_us = 10_000
 on_crash = "restart"
+start = "manual"
+start_after = ["v"]
 
 [kernel]
 kernel_path = "ker nel\"$.bin"
@@ -143,6 +149,8 @@ TEST_P(Compiled, HeadersHoldTheValues) {
     static_assert(generated::kVms.size() == 2 && vm.id == 5 && vm.name == "gu\"est\\ 客" &&
                   vm.source == "configs/vms/full.toml");
     static_assert(vm.cpu_count == 2 && vm.phys_cpu_ids[1] == 0x201 && vm.phys_cpu_sets[1] == 6 && vm.exclusive_cpus);
+    static_assert(vm.start == StartPolicy::Manual && vm.start_after.size() == 1 && vm.start_after[0] == "v");
+    static_assert(vm.priority == 6 && vm.time_slice_us == 2500 && vm.budget_us == 4000 && vm.period_us == 10'000);
     static_assert(vm.on_crash == CrashPolicy::Restart && vm.strict_addresses && vm.entry_point == Gpa(0x8020'0000));
     static_assert(vm.command_line == "root=/dev/vda \"quoted\" $HOME \\");
     static_assert(vm.kernel.begin == vm_image_0_begin && vm.dtb.begin == vm_image_1_begin &&
@@ -230,6 +238,8 @@ TEST_F(Emitted, ReportSaysWhoOwnsWhat) {
   for (const std::string_view line :
        {"CPU 0x100: gu\"est\\ 客 vCPU 0 (exclusive)", "0xa000_0000 - 0xa000_0fff", "/soc/uart@1000",
         "   40 timer (host)", "/c                                  hidden from", "any CPU: all vCPUs of v",
+        "gu\"est\\ 客: priority 6, slices of 2500 us, each vCPU 4000 us of every 10000 us (40.0%)",
+        "v: priority 3, slices of 1000 us, no budget",
         "16 MiB  rwx  alloc"}) {
     EXPECT_THAT(text, HasSubstr(std::string(line)));
   }

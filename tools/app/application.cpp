@@ -40,6 +40,7 @@ class Loader {
 
   Application load() {
     check_top();
+    load_packages();
     load_os();
     load_targets();
     load_build();
@@ -52,6 +53,41 @@ class Loader {
  private:
   Position file_position() const { return {&file_}; }
 
+  // ---- [[packages]]
+
+  static bool is_sha256(const std::string& text) {
+    constexpr usize kDigits = 64;
+    return text.size() == kDigits && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+  }
+
+  /// Below the description's folder, and not that folder itself.
+  bool is_inside(const fs::path& folder) const {
+    const std::string relative = folder.lexically_relative(app_.folder).string();
+    return !relative.empty() && relative != "." && !relative.starts_with("..");
+  }
+
+ public:
+  std::vector<Package> load_packages() {
+    std::vector<Package> packages;
+    for (const Value* table : tables_of("packages")) {
+      const Section s(table_named("packages"), table, table->where, diagnostics_);
+      Package package{s.text("debian"), s.text("version"), s.text("sha256"), {}, (app_.folder / s.text("folder")).lexically_normal(),
+                      s.header()};
+      for (const Located& file : s.list("files")) package.files.push_back(file.text);
+      const bool complete = s.usable("debian") && s.usable("version") && s.usable("files");
+      if (s.usable("sha256") && !is_sha256(package.sha256)) {
+        diagnostics_.error(s.where("sha256"), "'sha256' must have 64 lower-case hexadecimal digits")
+            .fix("sha256sum FILE prints it");
+      } else if (s.usable("folder") && !is_inside(package.folder)) {
+        diagnostics_.error(s.where("folder"), "'folder' must be below the folder of this file").fix("name a folder of its own");
+      } else if (complete && s.usable("sha256") && s.usable("folder")) {
+        packages.push_back(std::move(package));
+      }
+    }
+    return packages;
+  }
+
+ private:
   // ---- structure
 
   void check_top() {
@@ -490,6 +526,13 @@ std::expected<fs::path, std::string> find_description(const fs::path& folder) {
   if (found.empty()) return std::unexpected(fmt::format("no config_linux.toml or app.toml in {}", folder.string()));
   return std::unexpected(
       fmt::format("both config_linux.toml and app.toml are in {}: say which with --file", folder.string()));
+}
+
+std::vector<Package> load_packages(const config::SourceFile& file) {
+  Diagnostics ignored;
+  const PkgConfig none;
+  const std::optional<Value> root = config::parse_toml(file, ignored);
+  return root ? Loader(file, *root, none, ignored).load_packages() : std::vector<Package>();
 }
 
 Application load_application(const config::SourceFile& file, const PkgConfig& pkg_config, Diagnostics& diagnostics) {

@@ -50,6 +50,7 @@ struct Qemu {
 
 struct Os {
   std::string name;
+  std::vector<std::string> named_services;  ///< as the description has them
   std::vector<std::string> services;  ///< with what they need, in the order of the services' table
   bool musl = false;                  ///< ulib is ruxmusl, else ruxlibc
   bool develop = false;
@@ -71,6 +72,16 @@ struct Test {
   std::vector<std::string> fail_regex;
   int status = 0;
   unsigned timeout_seconds = 0;
+};
+
+/// Sources of others that are fetched.
+struct Package {
+  std::string debian;
+  std::string version;
+  std::string sha256;
+  std::vector<std::string> files;
+  std::filesystem::path folder;  ///< absolute
+  Position where;
 };
 
 struct Application {
@@ -95,6 +106,10 @@ struct Application {
 
 /// The description in `folder`: config_linux.toml or app.toml. Error: a sentence for the user.
 std::expected<std::filesystem::path, std::string> find_description(const std::filesystem::path& folder);
+
+/// What must be fetched before the description can be checked: its [[packages]], as far as they are right. Mistakes are
+/// left to load_application().
+std::vector<Package> load_packages(const config::SourceFile& file);
 
 /// Reads and checks everything, reporting every mistake; usable only when there was none.
 Application load_application(const config::SourceFile& file, const PkgConfig& pkg_config, Diagnostics& diagnostics);

@@ -38,7 +38,7 @@ std::vector<CompileCommand> host_compile_commands(const Application& app, const 
 std::vector<CompileCommand> os_compile_commands(const Application& app, const OsBuild& plan) {
   std::vector<CompileCommand> out;
   for (const OsStep& step : plan.steps) {
-    if (step.kind == OsStep::Kind::Compile) out.push_back({app.folder, step.command, step.input, step.output});
+    if (step.kind == OsStep::Kind::Compile) out.push_back({app.folder, step.command, step.inputs.front(), step.output});
   }
   return out;
 }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "tools/app/project.hpp"
 #include "tools/app/qemu.hpp"
@@ -12,35 +11,33 @@ namespace ax::app {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view kLinker = "ld.lld-19";
-constexpr std::string_view kObjcopy = "llvm-objcopy-19";
-constexpr std::string_view kArchiver = "llvm-ar-19";
 constexpr std::string_view kLoaderName = "loader";  // the program that starts a ready-made one
+constexpr std::string_view kRustLld = "rust-lld -flavor gnu";
 
 class Planner {
  public:
-  Planner(const Application& app, const OsFolders& folders) : app_(app), os_(*app.os), folders_(folders) {}
+  Planner(const Application& app, const OsProvider& provider, const fs::path& folder)
+      : app_(app), os_(*app.os), provider_(provider), folder_(folder) {}
 
   OsBuild plan() {
     const Target* program = app_.program();
     const std::string name = program != nullptr ? program->name : std::string(kLoaderName);
-    out_.elf = folders_.build / "bin" / (name + ".elf");
-    out_.bin = folders_.build / "bin" / (name + ".bin");
+    out_.elf = folder_ / "bin" / (name + ".elf");
+    out_.bin = folder_ / "bin" / (name + ".bin");
     settings();
-    compilers();
+    if (provider_.other_tools) compilers();
+    out_.steps = provider_.system;
     for (const usize index : app_.order) target(app_.targets[index]);
-    if (program == nullptr) link(Words(), {folders_.unikernel / "lib/loader.o"}, {});
+    if (program == nullptr) link(Words(), {provider_.loader}, {});
     return std::move(out_);
   }
 
  private:
-  std::string arch() const { return std::string(arch_name(os_.arch)); }
-  bool offers(std::string_view service) const { return std::ranges::find(os_.services, service) != os_.services.end(); }
-
   void settings() {
     std::string services;
     for (const std::string& service : os_.services) services += (services.empty() ? "" : ",") + service;
-    out_.settings = {{"platform", os_.platform},
+    out_.settings = {{"system", provider_.name},
+                     {"platform", os_.platform},
                      {"ulib", os_.musl ? "ruxmusl" : "ruxlibc"},
                      {"services", services},
                      {"smp", std::to_string(os_.smp)},
@@ -53,39 +50,14 @@ class Planner {
   }
 
   void compilers() {
+    const std::string prefix = fmt::format("{}-linux-musl-", arch_name(os_.arch));
     for (const std::string& named : {app_.compiler.c, app_.compiler.cxx}) {
       const std::string file = fs::path(named).filename().string();
-      const std::string prefix = arch() + "-linux-musl-";
       const bool cxx = named == app_.compiler.cxx && named != app_.compiler.c;
       out_.stand_ins.push_back(
-          {file.starts_with(prefix) ? file : prefix + file, join_words(compiler(cxx ? Language::Cxx : Language::C))});
+          {file.starts_with(prefix) ? file : prefix + file, join_words(cxx ? provider_.cxx : provider_.c)});
       if (!std::ranges::any_of(app_.targets, [&](const Target& t) { return app_.uses_cxx(t); })) break;
     }
-  }
-
-  Words compiler(Language language) const {
-    return {language == Language::Cxx ? "clang++-19" : "clang-19", fmt::format("--target={}-linux-musl", arch()),
-            fmt::format("--sysroot={}", (folders_.unikernel / "sysroot").string())};
-  }
-
-  /// Options of every source, before those of its target.
-  Words system_options() const {
-    Words words{"-nostdinc", "-fno-builtin", "-ffreestanding",
-                "-Wall",     "-isystem",     (folders_.unikernel / "include").string()};
-    if (!os_.musl) {
-      for (const std::string& service : os_.services) words.push_back("-DRUX_CONFIG_" + upper(service));
-      words.push_back("-DRUX_CONFIG_" + upper(os_.log));
-    }
-    if (os_.release) words.push_back("-O3");
-    if (os_.arch == Arch::Riscv64) words.insert(words.end(), {"-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany"});
-    if (!offers("fp_simd") && os_.arch == Arch::X86_64) words.push_back("-mno-sse");
-    if (!offers("fp_simd") && os_.arch == Arch::Aarch64) words.push_back("-mgeneral-regs-only");
-    return words;
-  }
-
-  static std::string upper(std::string text) {
-    for (char& c : text) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    return text;
   }
 
   /// Two sources never share an object: its name has the whole path in it.
@@ -93,25 +65,25 @@ class Planner {
     std::string relative = source.path.lexically_relative(app_.folder).string();
     for (usize at = relative.find("../"); at != std::string::npos; at = relative.find("../"))
       relative.replace(at, 3, "__/");
-    return folders_.build / "objects" / target.name / (relative + ".o");
+    return folder_ / "objects" / target.name / (relative + ".o");
   }
 
   std::vector<fs::path> compile(const Target& target) {
     std::vector<fs::path> objects;
     for (const Source& source : target.sources) {
-      Words command = compiler(source.language);
-      for (const Words& words : {system_options(), app_.compiler.options, target.cflags}) {
+      Words command = source.language == Language::Cxx ? provider_.cxx : provider_.c;
+      for (const Words& words : {provider_.options, app_.compiler.options, target.cflags}) {
         command.insert(command.end(), words.begin(), words.end());
       }
       for (const fs::path& folder : include_folders(app_, target)) command.push_back("-I" + folder.string());
       objects.push_back(object_of(target, source));
       command.insert(command.end(), {"-o", objects.back().string(), "-c", source.path.string()});
-      out_.steps.push_back({OsStep::Kind::Compile, std::move(command), source.path, objects.back()});
+      out_.steps.push_back({OsStep::Kind::Compile, std::move(command), {source.path}, objects.back()});
     }
     return objects;
   }
 
-  fs::path product(const Target& target) const { return folders_.build / "bin" / product_name(target); }
+  fs::path product(const Target& target) const { return folder_ / "bin" / product_name(target); }
 
   void target(const Target& target) {
     const std::vector<fs::path> objects = compile(target);
@@ -130,62 +102,135 @@ class Planner {
 
   void archive(const Target& target, const std::vector<fs::path>& objects) {
     Words command = target.archiver;
-    stand_in(command.front(), kArchiver);
-    command.front() = kArchiver;
+    if (!provider_.archiver.empty()) {
+      stand_in(command.front(), provider_.archiver);
+      command.erase(command.begin());
+      command.insert(command.begin(), provider_.archiver.begin(), provider_.archiver.end());
+    }
     command.push_back(product(target).string());
     for (const fs::path& object : objects) command.push_back(object.string());
-    out_.steps.push_back({OsStep::Kind::Archive, std::move(command), {}, product(target)});
+    out_.steps.push_back({OsStep::Kind::Archive, std::move(command), objects, product(target)});
+  }
+
+  Words linker_of(const Target* target) const {
+    const bool own = !provider_.other_tools && target != nullptr && !target->linker.empty();
+    return own ? target->linker : provider_.linker;
   }
 
   void link_object(const Target& target, const std::vector<fs::path>& objects) {
     note_linker(target);
-    Words command{std::string(kLinker), "-r"};
+    Words command = linker_of(&target);
+    command.emplace_back("-r");
     command.insert(command.end(), target.ldflags.begin(), target.ldflags.end());
     command.insert(command.end(), {"-o", product(target).string()});
     for (const fs::path& object : objects) command.push_back(object.string());
-    out_.steps.push_back({OsStep::Kind::LinkObject, std::move(command), {}, product(target)});
+    out_.steps.push_back({OsStep::Kind::LinkObject, std::move(command), objects, product(target)});
   }
 
   void link(const Words& ldflags, const std::vector<fs::path>& objects, const std::vector<fs::path>& libraries) {
-    Words command{std::string(kLinker),
-                  "-nostdlib",
-                  "-static",
-                  "-no-pie",
-                  "--gc-sections",
-                  "-T" + (folders_.unikernel / "linker.lds").string()};
+    Words command = linker_of(app_.program());
+    command.insert(command.end(), {"-nostdlib", "-static", "-no-pie", "--gc-sections", "-T" + provider_.linker_script.string()});
     if (os_.arch == Arch::X86_64) command.push_back("--no-relax");
     command.insert(command.end(), ldflags.begin(), ldflags.end());
-    command.push_back((folders_.unikernel / "lib/libc.a").string());
-    command.push_back((folders_.unikernel / (os_.musl ? "lib/libruxmusl.a" : "lib/libruxlibc.a")).string());
-    for (const auto* list : {&objects, &libraries}) {
-      for (const fs::path& file : *list) command.push_back(file.string());
-    }
+    std::vector<fs::path> inputs;
+    for (const auto* list : {&provider_.libraries, &objects, &libraries}) inputs.insert(inputs.end(), list->begin(), list->end());
+    for (const fs::path& file : inputs) command.push_back(file.string());
     command.insert(command.end(), {"-o", out_.elf.string()});
-    out_.steps.push_back({OsStep::Kind::Link, std::move(command), {}, out_.elf});
-    out_.steps.push_back({OsStep::Kind::Strip,
-                          {std::string(kObjcopy), "--strip-all", "-O", "binary", out_.elf.string(), out_.bin.string()},
-                          {},
-                          out_.bin});
+    inputs.push_back(provider_.linker_script);
+    out_.steps.push_back({OsStep::Kind::Link, std::move(command), std::move(inputs), out_.elf});
+    Words strip = provider_.objcopy;
+    strip.push_back(out_.elf.string());
+    strip.insert(strip.end(), provider_.objcopy_options.begin(), provider_.objcopy_options.end());
+    strip.push_back(out_.bin.string());
+    out_.steps.push_back({OsStep::Kind::Strip, std::move(strip), {out_.elf}, out_.bin});
   }
 
   void note_linker(const Target& target) {
-    stand_in(target.linker.empty() ? "rust-lld -flavor gnu" : join_words(target.linker), kLinker);
+    if (provider_.other_tools)
+      stand_in(target.linker.empty() ? std::string(kRustLld) : join_words(target.linker), provider_.linker);
   }
 
-  void stand_in(const std::string& named, std::string_view used) {
+  void stand_in(const std::string& named, const Words& words) {
+    const std::string used = join_words(words);
     const auto same = [&](const StandIn& s) { return s.named == named; };
-    if (named != used && std::ranges::none_of(out_.stand_ins, same))
-      out_.stand_ins.push_back({named, std::string(used)});
+    if (named != used && std::ranges::none_of(out_.stand_ins, same)) out_.stand_ins.push_back({named, used});
   }
 
   const Application& app_;
   const Os& os_;
-  const OsFolders& folders_;
+  const OsProvider& provider_;
+  const fs::path& folder_;
   OsBuild out_;
 };
 
+/// A path where Ninja reads one.
+std::string ninja_path(const fs::path& path) {
+  std::string out;
+  for (const char c : path.string()) {
+    if (std::string_view("$ :\n").find(c) != std::string_view::npos) out += '$';
+    out += c;
+  }
+  return out;
+}
+
+/// A command where Ninja reads a variable.
+std::string ninja_value(std::string_view text) {
+  std::string out;
+  for (const char c : text) out.append(c == '$' ? 2 : 1, c);
+  return out;
+}
+
+std::string shell_line(const OsStep& step, const Application& app) {
+  const fs::path& folder = step.folder.empty() ? app.folder : step.folder;
+  const bool makes_folder = step.kind == OsStep::Kind::Once;
+  std::string out = makes_folder ? fmt::format("mkdir -p {} && ", join_words({folder.string()})) : "";
+  out += fmt::format("cd {} && ", join_words({folder.string()}));
+  for (const auto& [name, value] : step.environment) out += fmt::format("{}={} ", name, join_words({value}));
+  if (step.kind == OsStep::Kind::Archive) {
+    // An archive that is there would keep the objects of sources that are gone.
+    out += fmt::format("rm -f {} && ", join_words({step.output.string()}));
+  }
+  Words command = step.command;
+  if (step.kind == OsStep::Kind::Compile) command.insert(command.end(), {"-MMD", "-MF", step.output.string() + ".d"});
+  return out + join_words(command);
+}
+
 }  // namespace
 
-OsBuild plan_os_build(const Application& app, const OsFolders& folders) { return Planner(app, folders).plan(); }
+OsBuild plan_os_build(const Application& app, const OsProvider& provider, const fs::path& folder) {
+  return Planner(app, provider, folder).plan();
+}
+
+std::string ninja_file(const OsBuild& plan, const Application& app) {
+  constexpr std::string_view kVerbs[] = {"Building the system:", "Preparing", "Compiling", "Archiving",
+                                         "Linking object",       "Linking",   "Making"};
+  std::string out =
+      "# Made by `xtask app`, which overwrites it.\n"
+      "ninja_required_version = 1.8\n"
+      "rule run\n  command = $line\n  description = $text\n"
+      "rule compile\n  command = $line\n  description = $text\n  depfile = $out.d\n  deps = gcc\n"
+      "rule system\n  command = $line\n  description = $text\n  restat = 1\n  pool = console\n"
+      "build always: phony\n";
+  for (const OsStep& step : plan.steps) {
+    const bool compile = step.kind == OsStep::Kind::Compile;
+    const bool system = step.kind == OsStep::Kind::System;
+    out += "build " + ninja_path(step.output);
+    if (!step.more_outputs.empty()) out += " |";
+    for (const fs::path& output : step.more_outputs) out += " " + ninja_path(output);
+    out += compile ? ": compile" : system ? ": system" : ": run";
+    for (const fs::path& input : step.inputs) out += " " + ninja_path(input);
+    if (system) out += " | always";
+    // Headers and libraries of the system are there before anything is compiled.
+    if (compile) {
+      out += " ||";
+      for (const OsStep& other : plan.steps) {
+        if (other.kind == OsStep::Kind::Once) out += " " + ninja_path(other.output);
+      }
+    }
+    out += fmt::format("\n  line = {}\n  text = {} {}\n", ninja_value(shell_line(step, app)),
+                       kVerbs[static_cast<usize>(step.kind)], ninja_value(step.output.filename().string()));
+  }
+  return out + fmt::format("default {}\n", ninja_path(plan.bin));
+}
 
 }  // namespace ax::app

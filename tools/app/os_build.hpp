@@ -6,28 +6,9 @@
 #include <vector>
 
 #include "tools/app/application.hpp"
+#include "tools/app/os_provider.hpp"
 
 namespace ax::app {
-
-/// Where things are, all absolute.
-struct OsFolders {
-  std::filesystem::path build;      ///< of the application
-  std::filesystem::path unikernel;  ///< what the system provides: include, lib, linker.lds
-};
-
-struct OsStep {
-  enum class Kind : u8 { Compile, Archive, LinkObject, Link, Strip };
-  Kind kind;
-  Words command;
-  std::filesystem::path input;  ///< of a compilation
-  std::filesystem::path output;
-};
-
-/// A name in the description, and the program that does its work here.
-struct StandIn {
-  std::string named;
-  std::string used;
-};
 
 struct OsBuild {
   std::vector<OsStep> steps;  ///< in an order in which they can run
@@ -37,6 +18,10 @@ struct OsBuild {
   std::filesystem::path bin;
 };
 
-OsBuild plan_os_build(const Application& app, const OsFolders& folders);
+/// Everything is made in `folder` (absolute).
+OsBuild plan_os_build(const Application& app, const OsProvider& provider, const std::filesystem::path& folder);
+
+/// The plan as a file for Ninja: commands are compared, headers are found by the compiler.
+std::string ninja_file(const OsBuild& plan, const Application& app);
 
 }  // namespace ax::app

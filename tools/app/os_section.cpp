@@ -186,6 +186,7 @@ class Decoder {
       check_device(*find_service(name.text), name.where);
     }
     os_.services = with_needs(names);
+    os_.named_services = std::move(names);
     const auto offers = [&](std::string_view service) {
       return std::ranges::find(os_.services, service) != os_.services.end();
     };

@@ -208,12 +208,35 @@ constexpr Key kTestKeys[] = {
      .origin = Origin::Ours},
 };
 
+constexpr Key kPackageKeys[] = {
+    {.name = "debian", .doc = "Name of the source package in Debian.", .required = true, .origin = Origin::Ours},
+    {.name = "version",
+     .doc = "The upstream version, without Debian's revision: `3.40.1`.",
+     .required = true,
+     .origin = Origin::Ours},
+    {.name = "sha256",
+     .doc = "SHA-256 of the package's original archive, NAME_VERSION.orig.tar.*.",
+     .required = true,
+     .origin = Origin::Ours},
+    {.name = "files",
+     .form = Form::List,
+     .doc = "What is taken out of it. A file that is not in the archive is made there with ./configure and make.",
+     .required = true,
+     .origin = Origin::Ours},
+    {.name = "folder",
+     .doc = "Where the files go. A folder that is there and was not made of a package is taken as it is.",
+     .required = true,
+     .origin = Origin::Ours},
+};
+
 constexpr Table kTables[] = {
     {"build", "The compiler, or a program that is ready made.", kBuildKeys},
     {"targets", "One thing to be made of sources. There may be many, at most one of type `exe`.", kTargetKeys, true},
     {"os", "The system that the application runs on. Without this table it is a program for this machine.", kOsKeys},
     {"os.platform", "The machine that the system runs on.", kPlatformKeys},
     {"os.platform.qemu", "The emulated machine.", kQemuKeys},
+    {"packages", "Sources of others, fetched before the first build from the mirror that this machine is set up for.", kPackageKeys,
+     true},
     {"tests", "A run of the program on this machine, for `xtask app test`.", kTestKeys, true},
 };
 

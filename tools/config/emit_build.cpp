@@ -81,6 +81,7 @@ std::string_view cpp_name(hv::CrashPolicy policy) {
   constexpr std::string_view names[] = {"Halt", "Restart", "Shutdown"};
   return names[static_cast<usize>(policy)];
 }
+std::string_view cpp_name(hv::StartPolicy policy) { return policy == hv::StartPolicy::Auto ? "Auto" : "Manual"; }
 std::string_view cpp_name(hv::BootProtocol protocol) {
   constexpr std::string_view names[] = {"Direct", "Multiboot"};
   return names[static_cast<usize>(protocol)];
@@ -115,7 +116,11 @@ class VmWriter {
                  });
     out += array("PassthroughRange", "PassthroughRanges", config_.passthrough_ranges, range);
     out += array("PassthroughRange", "PassthroughPorts", config_.passthrough_ports, range);
+    out += array("PciAddress", "PassthroughPci", config_.passthrough_pci, [](const hv::PciAddress& a) {
+      return fmt::format("{{{:#x}, {:#x}, {:#x}, {}}}", a.segment, a.bus, a.device, a.function);
+    });
     out += array("std::string_view", "ExcludedDevices", config_.excluded_devices, cpp_string);
+    out += array("std::string_view", "StartAfter", config_.start_after, cpp_string);
     out += emulated();
     return out;
   }
@@ -132,6 +137,10 @@ class VmWriter {
     list(out, "phys_cpu_ids", "PhysCpuIds", config_.phys_cpu_ids.empty());
     list(out, "phys_cpu_sets", "PhysCpuSets", config_.phys_cpu_sets.empty());
     field("exclusive_cpus", fmt::format("{}", config_.exclusive_cpus));
+    field("priority", fmt::format("{}", config_.priority));
+    field("time_slice_us", fmt::format("{}", config_.time_slice_us));
+    field("budget_us", fmt::format("{}", config_.budget_us));
+    field("period_us", fmt::format("{}", config_.period_us));
     field("entry_point", fmt::format("Gpa({:#x})", config_.entry_point.value()));
     field("boot_protocol", fmt::format("BootProtocol::{}", cpp_name(config_.boot_protocol)));
     field("kernel_places_itself", fmt::format("{}", config_.kernel_places_itself));
@@ -146,9 +155,13 @@ class VmWriter {
     list(out, "passthrough_devices", "PassthroughDevices", config_.passthrough_devices.empty());
     list(out, "passthrough_ranges", "PassthroughRanges", config_.passthrough_ranges.empty());
     list(out, "passthrough_ports", "PassthroughPorts", config_.passthrough_ports.empty());
+    list(out, "passthrough_pci", "PassthroughPci", config_.passthrough_pci.empty());
     list(out, "excluded_devices", "ExcludedDevices", config_.excluded_devices.empty());
+    field("allow_unprotected_dma", fmt::format("{}", config_.allow_unprotected_dma));
     list(out, "emulated_devices", "EmulatedDevices", config_.emulated_devices.empty());
     field("on_crash", fmt::format("CrashPolicy::{}", cpp_name(config_.on_crash)));
+    field("start", fmt::format("StartPolicy::{}", cpp_name(config_.start)));
+    list(out, "start_after", "StartAfter", config_.start_after.empty());
     return out + "    },\n";
   }
 

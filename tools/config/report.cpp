@@ -49,6 +49,7 @@ class ReportWriter {
     memory();
     host_memory();
     cpus();
+    scheduling();
     interrupts();
     devices();
     emulated();
@@ -170,6 +171,20 @@ class ReportWriter {
     if (vms_.empty()) line("none");
   }
 
+  void scheduling() {
+    constexpr u64 kMicrosecondsPerSecond = 1'000'000;
+    title("Scheduling");
+    for (const hv::VmConfig& vm : vms_) {
+      const u64 slice = vm.time_slice_us != 0 ? vm.time_slice_us : kMicrosecondsPerSecond / c_.defconfig().ticks_per_sec;
+      const u32 period = vm.period_us != 0 ? vm.period_us : hv::kDefaultPeriodUs;
+      const std::string budget =
+          vm.budget_us == 0 ? "no budget"
+                            : fmt::format("each vCPU {} us of every {} us ({:.1f}%)", vm.budget_us, period, 100.0 * vm.budget_us / period);
+      line("{}: priority {}, slices of {} us, {}", vm.name, vm.priority, slice, budget);
+    }
+    if (vms_.empty()) line("none");
+  }
+
   void interrupts() {
     constexpr std::string_view modes[] = {"no interrupts", "emulated", "passthrough"};
     title("Interrupts");
@@ -192,7 +207,9 @@ class ReportWriter {
     for (const hv::VmConfig& vm : vms_) {
       for (const hv::PassthroughDevice& d : vm.passthrough_devices) {
         any = true;
-        if (!d.by_path) {
+        if (!d.by_path && d.size == 0) {
+          line("  {:35} {} ({})", fmt::format("interrupt {}", d.irq), vm.name, d.name);
+        } else if (!d.by_path) {
           line("  {:35} {} ({}), guest address {}", span_text(d.hpa.value(), d.size), vm.name, d.name,
                hex(d.gpa.value()));
         } else if (d.name != "/") {
@@ -212,6 +229,11 @@ class ReportWriter {
         any = true;
         line("  {:35} {}", "ports " + span_text(r.gpa.value(), r.size), vm.name);
       }
+      for (const hv::PciAddress& a : vm.passthrough_pci) {
+        any = true;
+        line("  {:35} {}", fmt::format("PCI {:04x}:{:02x}:{:02x}.{}", a.segment, a.bus, a.device, a.function), vm.name);
+      }
+      if (vm.allow_unprotected_dma) line("  {:35} {}", "DMA to all of the machine's memory", vm.name);
       for (const std::string_view path : vm.excluded_devices) line("  {:35} hidden from {}", path, vm.name);
     }
     if (!any) line("all stay with the hypervisor");

@@ -199,8 +199,13 @@ constexpr Choice kVmTypes[] = {
 
 constexpr Choice kCrashPolicies[] = {
     {.text = "halt", .number = 0, .doc = "The VM stays stopped, its state can be looked at."},
-    {.text = "restart", .number = 1, .doc = "The VM starts again."},
+    {.text = "restart", .number = 1, .doc = "The VM starts again, after a delay that grows with every crash in a row."},
     {.text = "shutdown", .number = 2, .doc = "The VM is taken down and its memory freed."},
+};
+
+constexpr Choice kStartPolicies[] = {
+    {.text = "auto", .number = 0, .doc = "The hypervisor, as soon as it runs."},
+    {.text = "manual", .number = 1, .doc = "A command of the shell: `vm start`."},
 };
 
 constexpr Key kBaseKeys[] = {
@@ -229,26 +234,70 @@ constexpr Key kBaseKeys[] = {
      .max = hv::kMaxVcpus},
     {.name = "phys_cpu_ids",
      .type = Type::IntegerList,
-     .doc = "Per vCPU, the physical CPU that it runs on: MPIDR affinity on Arm, APIC id on x86. CPUs may be shared.",
+     .doc = "Per vCPU, the physical CPU that it runs on: MPIDR affinity on Arm, APIC id on x86. CPUs may be shared. With "
+            "phys_cpu_sets: the one that it begins on.",
      .unit = Unit::CpuId,
      .default_value = "[]",
      .default_doc = "any CPU"},
     {.name = "phys_cpu_sets",
      .type = Type::IntegerList,
-     .doc = "Per vCPU, the CPUs that it may run on, as a mask: bit N stands for CPU N in boot order.",
+     .doc = "Per vCPU, the CPUs that it may run on, as a mask: bit N stands for CPU N in boot order. It moves between them "
+            "as they are free.",
      .unit = Unit::CpuMask,
      .default_value = "[]",
      .default_doc = "any CPU"},
     {.name = "exclusive",
      .type = Type::Boolean,
-     .doc = "Whether no other VM may run on the CPUs named by this one.",
+     .doc = "Whether no other VM may run on the CPUs named by this one. VMs that name no CPU keep off them.",
      .default_value = "false",
+     .origin = Origin::Ours},
+    {.name = "priority",
+     .type = Type::Integer,
+     .doc = "How urgent its vCPUs are: one that is ready preempts all with a lower priority at once, and these wait until it "
+            "waits. The host's own work goes before all of them.",
+     .default_value = "3",
+     .max = hv::kMaxPriority,
+     .origin = Origin::Ours},
+    {.name = "time_slice_us",
+     .type = Type::Integer,
+     .doc = "Longest turn of a vCPU, in microseconds, when others of the same priority wait for the CPU.",
+     .default_doc = "1 second / ticks-per-sec",
+     .min = hv::kMinTimeSliceUs,
+     .max = hv::kMaxTimeSliceUs,
+     .origin = Origin::Ours},
+    {.name = "budget_us",
+     .type = Type::Integer,
+     .doc = "How long each vCPU may run in a period (period_us), in microseconds; then it waits for the next one, even if the "
+            "CPU is idle. At most the period.",
+     .default_doc = "no limit",
+     .min = hv::kMinBudgetUs,
+     .max = hv::kMaxPeriodUs,
+     .origin = Origin::Ours},
+    {.name = "period_us",
+     .type = Type::Integer,
+     .doc = "After how many microseconds the budget is full again. Only with budget_us.",
+     .default_doc = "100000 (100 ms)",
+     .min = hv::kMinPeriodUs,
+     .max = hv::kMaxPeriodUs,
      .origin = Origin::Ours},
     {.name = "on_crash",
      .type = Type::String,
      .doc = "What happens when the guest does what no guest may do.",
      .default_value = "halt",
      .choices = kCrashPolicies,
+     .origin = Origin::Ours},
+    {.name = "start",
+     .type = Type::String,
+     .doc = "Who starts the VM the first time.",
+     .default_value = "auto",
+     .choices = kStartPolicies,
+     .origin = Origin::Ours},
+    {.name = "start_after",
+     .type = Type::StringList,
+     .doc = "Names of VMs that must have been started before this one is: their first instruction comes first. One that could not be "
+            "started holds nobody back; one that is started by hand does until then. Without it VMs start in the order in which the "
+            "board lists them.",
+     .default_value = "[]",
      .origin = Origin::Ours},
 };
 
@@ -398,7 +447,10 @@ constexpr Column kPassthroughColumns[] = {
     {.name = "base_gpa", .unit = Unit::Address, .required = false, .doc = "where the guest sees it"},
     {.name = "base_hpa", .unit = Unit::Address, .required = false, .doc = "where the machine has it"},
     {.name = "length", .unit = Unit::Bytes, .required = false, .doc = "bytes"},
-    {.name = "irq", .required = false, .max = 0xffff'ffff, .doc = "interrupt number, 0 = none"},
+    {.name = "irq",
+     .required = false,
+     .max = 0xffff'ffff,
+     .doc = "the machine's interrupt, 0 = none (Arm: INTID; x86: global system interrupt, which is also the guest's)"},
 };
 
 constexpr Column kRangeColumns[] = {
@@ -468,6 +520,18 @@ constexpr Key kDeviceKeys[] = {
      .default_value = "[]",
      .columns = kPortColumns,
      .origin = Origin::AxVisorNewer},
+    {.name = "passthrough_pci",
+     .type = Type::StringList,
+     .doc = "PCI functions of the machine that belong to this VM, as \"0000:00:03.0\". Configuration space and message-signalled "
+            "interrupts are mediated.",
+     .default_value = "[]",
+     .origin = Origin::Ours},
+    {.name = "allow_unprotected_dma",
+     .type = Type::Boolean,
+     .doc = "Whether the VM may have devices that write to memory by themselves although no IOMMU confines them: such a guest can "
+            "overwrite everything. Its memory must be identical or reserved. Without it, \"/\" leaves such devices out.",
+     .default_value = "false",
+     .origin = Origin::Ours},
     {.name = "excluded_devices",
      .type = Type::PathLists,
      .doc = "Device-tree paths that the guest must not see, although a path in passthrough_devices covers them.",

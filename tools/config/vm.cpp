@@ -1,5 +1,7 @@
 #include "tools/config/vm.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace ax::config {
@@ -22,7 +24,7 @@ Vm::Vm(Document document, std::string source, Diagnostics& diagnostics)
   config_.source = source_;
   decode_base();
   decode_kernel(diagnostics);
-  decode_devices();
+  decode_devices(diagnostics);
 }
 
 void Vm::decode_base() {
@@ -37,7 +39,15 @@ void Vm::decode_base() {
   config_.phys_cpu_ids = phys_cpu_ids_;
   config_.phys_cpu_sets = phys_cpu_sets_;
   config_.exclusive_cpus = doc.boolean("base.exclusive");
+  config_.priority = static_cast<u8>(doc.integer("base.priority"));
+  config_.time_slice_us = static_cast<u32>(doc.integer("base.time_slice_us"));
+  config_.budget_us = static_cast<u32>(doc.integer("base.budget_us"));
+  config_.period_us = static_cast<u32>(doc.integer("base.period_us"));
   config_.on_crash = static_cast<hv::CrashPolicy>(doc.choice("base.on_crash").number);
+  config_.start = static_cast<hv::StartPolicy>(doc.choice("base.start").number);
+  start_after_ = doc.strings("base.start_after");
+  start_after_views_.assign(start_after_.begin(), start_after_.end());
+  config_.start_after = start_after_views_;
 }
 
 void Vm::decode_kernel(Diagnostics& diagnostics) {
@@ -107,7 +117,7 @@ hv::Image Vm::image_of(ConfigKey path_key, ConfigKey load_key) {
   return image;
 }
 
-void Vm::decode_devices() {
+void Vm::decode_devices(Diagnostics& diagnostics) {
   const Document& doc = document_;
   config_.interrupt_mode = static_cast<hv::InterruptMode>(doc.choice("devices.interrupt_mode").number);
   doc.choice("devices.address_space_policy");  // only one value is built: the check is what reading it means
@@ -121,6 +131,7 @@ void Vm::decode_devices() {
   }
   passthrough_ranges_ = ranges_of(doc, "devices.passthrough_addresses");
   passthrough_ports_ = ranges_of(doc, "devices.passthrough_ports");
+  decode_pci(diagnostics);
   excluded_ = doc.paths("devices.excluded_devices");
   for (const auto& [path, where] : excluded_) excluded_views_.push_back(path);
 
@@ -139,6 +150,22 @@ void Vm::decode_devices() {
   config_.passthrough_ports = passthrough_ports_;
   config_.excluded_devices = excluded_views_;
   config_.emulated_devices = emulated_;
+}
+
+void Vm::decode_pci(Diagnostics& diagnostics) {
+  constexpr std::string_view kPath = "devices.passthrough_pci";
+  const std::vector<std::string> names = document_.strings(kPath);
+  for (usize i = 0; i < names.size(); ++i) {
+    const auto address = hv::parse_pci_address(names[i]);
+    if (!address) {
+      diagnostics.error(document_.where(kPath, i), fmt::format("'{}' is not a PCI function", names[i]))
+          .fix("write segment, bus, device and function in hexadecimal: \"0000:00:03.0\"");
+    }
+    // What is wrong is equal to nothing else.
+    passthrough_pci_.push_back(address.value_or(hv::PciAddress{.bus = static_cast<u8>(i), .device = 0xff}));
+  }
+  config_.passthrough_pci = passthrough_pci_;
+  config_.allow_unprotected_dma = document_.boolean("devices.allow_unprotected_dma");
 }
 
 const ImageReference* Vm::image(ConfigKey key) const {

@@ -65,7 +65,8 @@ class Vm {
  private:
   void decode_base();
   void decode_kernel(Diagnostics& diagnostics);
-  void decode_devices();
+  void decode_devices(Diagnostics& diagnostics);
+  void decode_pci(Diagnostics& diagnostics);
   void decode_bios(Diagnostics& diagnostics);
   hv::Image image_of(hv::ConfigKey path_key, hv::ConfigKey load_key);
 
@@ -74,6 +75,8 @@ class Vm {
   u64 vm_type_ = 0;
   std::string name_;
   std::string command_line_;
+  std::vector<std::string> start_after_;
+  std::vector<std::string_view> start_after_views_;
   std::vector<u64> phys_cpu_ids_;
   std::vector<u64> phys_cpu_sets_;
   std::vector<hv::MemoryRegion> memory_;
@@ -81,6 +84,7 @@ class Vm {
   std::vector<hv::PassthroughDevice> passthrough_devices_;
   std::vector<hv::PassthroughRange> passthrough_ranges_;
   std::vector<hv::PassthroughRange> passthrough_ports_;
+  std::vector<hv::PciAddress> passthrough_pci_;
   std::vector<std::pair<std::string, Position>> excluded_;
   std::vector<std::string_view> excluded_views_;
   std::vector<std::string> emulated_names_;

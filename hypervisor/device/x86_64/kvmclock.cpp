@@ -35,15 +35,17 @@ struct StealTime {
 };
 static_assert(sizeof(StealTime) == 64);
 
-/// Writes `record`, whose version is the word at `version_offset`. A guest's processors see the stores in this order, because
-/// those of the host do.
+/// Writes `record`, whose version is the word at `version_offset`. A guest's processors see the stores in this order,
+/// because those of the host do.
 template <class Record>
 Result<void> publish(GuestMemory& memory, Gpa address, Record record, usize version_offset) {
   u32 version = 0;
   if (!memory.contains({address, sizeof record})) return fail(Error::OutOfRange);
   TRY(memory.read(address + version_offset, std::as_writable_bytes(std::span(&version, 1))));
   version |= 1;
-  const auto write_version = [&] { return memory.write(address + version_offset, std::as_bytes(std::span(&version, 1))); };
+  const auto write_version = [&] {
+    return memory.write(address + version_offset, std::as_bytes(std::span(&version, 1)));
+  };
   TRY(write_version());
   record.version = version;
   TRY(memory.write(address, std::as_bytes(std::span(&record, 1))));

@@ -1,5 +1,5 @@
-// The paravirtual clock that KVM defined and Linux uses (Linux Documentation/virt/kvm/x86/msr.rst): records in guest memory from
-// which a guest computes the time without an exit.
+// The paravirtual clock that KVM defined and Linux uses (Linux Documentation/virt/kvm/x86/msr.rst): records in guest
+// memory from which a guest computes the time without an exit.
 #pragma once
 
 #include "hypervisor/vm/guest_memory.hpp"
@@ -40,10 +40,11 @@ struct ClockScale {
 constexpr bool clock_enabled(u64 msr) { return (msr & 1) != 0; }
 constexpr Gpa clock_record(u64 msr) { return Gpa(msr & ~u64{1}); }
 
-// Each writes one record for a guest that may read it at the same time: the version is odd meanwhile. Error: OutOfRange (not in
-// RAM; nothing was written). On the CPU of the vCPU whose record it is.
+// Each writes one record for a guest that may read it at the same time: the version is odd meanwhile. Error: OutOfRange
+// (not in RAM; nothing was written). On the CPU of the vCPU whose record it is.
 
-/// KVM_SYSTEM_TIME_NEW: at `tsc` of the guest, its time was `nanoseconds`. All vCPUs' counters run alike, and the record says so.
+/// KVM_SYSTEM_TIME_NEW: at `tsc` of the guest, its time was `nanoseconds`. All vCPUs' counters run alike, and the
+/// record says so.
 Result<void> write_system_time(GuestMemory& memory, Gpa record, u64 tsc, u64 nanoseconds, ClockScale scale);
 /// KVM_WALL_CLOCK_NEW: the time of day when the guest's time was 0, in nanoseconds since 1970.
 Result<void> write_wall_clock(GuestMemory& memory, Gpa record, u64 nanoseconds);

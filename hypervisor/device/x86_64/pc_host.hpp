@@ -14,9 +14,19 @@ inline constexpr u64 kNoDeadline = ~u64{0};
 /// with its interrupts alone. 122 us is the shortest period of the RTC.
 inline constexpr u64 kMinimumTimerPeriodMicroseconds = 100;
 
+/// Who hears that the guest has ended a level-triggered interrupt.
+class LineEndListener {
+ public:
+  /// The EOI for global system interrupt `gsi`: whoever drives its line from a physical interrupt may look at it again.
+  virtual void line_ended(u32 gsi) = 0;
+
+ protected:
+  ~LineEndListener() = default;
+};
+
 /// Called by PcMachine and its devices, under the lock that their caller holds, also for the calling vCPU itself. An
 /// implementation takes a note and returns: it never calls back into the machine.
-class PcHost {
+class PcHost : public LineEndListener {
  public:
   /// Guest TSC: the same for all vCPUs of a VM, starts near 0, stands still while the VM is paused.
   virtual u64 now() = 0;
@@ -41,10 +51,6 @@ class PcHost {
   virtual void reset() = 0;
   /// The isa-debug-exit port was written.
   virtual void debug_exit(u32 code) = 0;
-
-  /// The guest has ended the level-triggered interrupt of this GSI (EOI): whoever drives its line from a physical
-  /// interrupt may look at it again.
-  virtual void line_ended(u32 gsi) = 0;
 
  protected:
   ~PcHost() = default;

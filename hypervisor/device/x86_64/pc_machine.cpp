@@ -58,9 +58,9 @@ Result<void> PcConfig::check() const {
 PcMachine::PcMachine(const PcConfig& config, PcHost& host)
     : host_(host),
       apics_(host, io_apic_, config.vcpus, config.tsc_hz),
-      io_apic_(host, apics_),
+      io_apic_(line_ends_, apics_),
       console_(host),
-      pic_(host, intr_),
+      pic_(line_ends_, intr_),
       pit_(config.tsc_hz, timer_line_),
       rtc_(config.tsc_hz, config.wall_clock, config.ram, config.ram_below_4g, rtc_line_),
       uart_(console_, uart_line_),
@@ -78,6 +78,7 @@ void PcMachine::power_on() {
   uart_.power_on();
   acpi_.power_on();
   keyboard_.power_on();
+  outside_lines_ = 0;
   system_control_ = reset_control_ = 0;
   board_changed();
 }
@@ -125,10 +126,29 @@ void PcMachine::set_irq(u32 irq, bool asserted) {
   io_apic_.set_line(irq == 0 ? kTimerGsi : irq, asserted);
 }
 
+bool PcMachine::is_free_line(u32 gsi) {
+  constexpr u32 kWired = 1 << 0 | 1 << kTimerGsi | 1 << kUartIrq | 1 << kRtcIrq | 1 << VAcpiPm::kSciIrq;  // 0: the 8259
+  return gsi < VIoApic::kPins && (kWired >> gsi & 1) == 0;
+}
+
 void PcMachine::set_line(u32 gsi, bool asserted) {
-  if (gsi == 0 || gsi == kTimerGsi) return;  // wired inside
   if (gsi < kIsaIrqs) pic_.set_line(gsi, asserted);
   io_apic_.set_line(gsi, asserted);
+}
+
+void PcMachine::interrupt(u32 gsi, bool level) {
+  if (!is_free_line(gsi)) return;
+  set_line(gsi, true);
+  level ? static_cast<void>(outside_lines_ |= 1u << gsi) : set_line(gsi, false);
+}
+
+void PcMachine::line_ended(u32 gsi) {
+  const u32 line = 1u << gsi;
+  if ((outside_lines_ & line) != 0) {
+    outside_lines_ &= ~line;
+    set_line(gsi, false);
+  }
+  host_.line_ended(gsi);
 }
 
 // ---- timers ----

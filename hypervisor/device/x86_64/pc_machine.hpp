@@ -79,9 +79,11 @@ class PcMachine {
     if (apics_[vcpu].pending() != 0) return apics_[vcpu].acknowledge();
     pic_.acknowledge();
   }
-  /// The line of a device outside this machine, e.g. of one that is passed through. PcHost::line_ended() tells of the
-  /// end of a level-triggered interrupt.
-  void set_line(u32 gsi, bool asserted);
+  /// Whether a device outside this machine can have the line of `gsi`: it exists, and nothing inside is wired to it.
+  static bool is_free_line(u32 gsi);
+  /// A device outside, whose line is `gsi`, interrupts. PcHost::line_ended() tells that the guest has ended the
+  /// interrupt of a `level`-triggered line, which falls then: who still has a reason to interrupt says so again.
+  void interrupt(u32 gsi, bool level);
   void send(const ApicMessage& message) { apics_.deliver(message); }
 
   // ---- timers ----
@@ -117,6 +119,14 @@ class PcMachine {
    private:
     PcMachine& machine_;
   };
+  class LineEnds final : public LineEndListener {
+   public:
+    explicit LineEnds(PcMachine& machine) : machine_(machine) {}
+    void line_ended(u32 gsi) override { machine_.line_ended(gsi); }
+
+   private:
+    PcMachine& machine_;
+  };
   class Console final : public ConsoleSink {
    public:
     explicit Console(PcHost& host) : host_(host) {}
@@ -133,6 +143,7 @@ class PcMachine {
     u32 (PcMachine::*read)(unsigned offset, u32 size);
     void (PcMachine::*write)(unsigned offset, u32 size, u32 value);
   };
+  static constexpr u32 kUartIrq = 4, kRtcIrq = 8;
   struct Tables;
   [[gnu::noinline]] static const Ports* find(u32 port);
   static bool whole(const Ports* ports, u32 port, u32 size);
@@ -141,6 +152,8 @@ class PcMachine {
   void kick_8259_takers();
   void intr_changed(bool asserted);
   void set_irq(u32 irq, bool asserted);
+  void set_line(u32 gsi, bool asserted);
+  void line_ended(u32 gsi);
   u64 board_deadline() const;
   void board_changed();
 
@@ -175,12 +188,13 @@ class PcMachine {
 
   PcHost& host_;
   LocalApicBus apics_;
+  LineEnds line_ends_{*this};
   VIoApic io_apic_;
   Intr intr_{*this};
   Console console_;
   IsaLine timer_line_{*this, 0};
-  IsaLine uart_line_{*this, 4};
-  IsaLine rtc_line_{*this, 8};
+  IsaLine uart_line_{*this, kUartIrq};
+  IsaLine rtc_line_{*this, kRtcIrq};
   IsaLine sci_line_{*this, VAcpiPm::kSciIrq};
   V8259Pair pic_;
   V8254 pit_;
@@ -189,6 +203,7 @@ class PcMachine {
   VAcpiPm acpi_;
   VI8042 keyboard_;
   u64 board_deadline_ = kNoDeadline;  ///< as the host knows it
+  u32 outside_lines_ = 0;             ///< level-triggered ones, by GSI, that wait for the guest's EOI
   u8 system_control_ = 0;             ///< port 0x92
   u8 reset_control_ = 0;              ///< port 0xcf9
 };

@@ -113,7 +113,7 @@ u8 V8259Pair::acknowledge() {
 /// Tells who drives a level-triggered line.
 void V8259Pair::end(Controller& c, unsigned input) {
   const bool cascade = is_master(c) && input == kCascade;
-  if ((c.level >> input & 1) != 0 && !cascade) host_.line_ended(input + (is_master(c) ? 0 : 8));
+  if ((c.level >> input & 1) != 0 && !cascade) listener_.line_ended(input + (is_master(c) ? 0 : 8));
 }
 
 u8 V8259Pair::poll(Controller& c) {

@@ -17,7 +17,7 @@ class V8259Pair {
   static constexpr u16 kElcrPort = 0x4d0;
 
   /// `output` is INTR. Both outlive the device.
-  V8259Pair(PcHost& host, InterruptLine& output) : host_(host), output_(output) { power_on(); }
+  V8259Pair(LineEndListener& listener, InterruptLine& output) : listener_(listener), output_(output) { power_on(); }
 
   void power_on();
 
@@ -80,7 +80,7 @@ class V8259Pair {
   void end(Controller& c, unsigned input);
   void take(Controller& c, unsigned input);
 
-  PcHost& host_;
+  LineEndListener& listener_;
   InterruptLine& output_;
   std::array<Controller, 2> pair_{};
   bool asserted_ = false;

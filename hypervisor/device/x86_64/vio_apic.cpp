@@ -96,7 +96,7 @@ void VIoApic::end_of_interrupt(u8 vector) {
     u64& entry = entries_[pin];
     if ((entry & kRemoteIrr) == 0 || static_cast<u8>(entry) != vector) continue;
     entry &= ~kRemoteIrr;
-    host_.line_ended(pin);
+    listener_.line_ended(pin);
     retry_level(pin);
   }
 }

@@ -17,7 +17,7 @@ class VIoApic final : public EndOfInterruptListener {
   static constexpr unsigned kPins = 24;
 
   /// Both outlive the device; the bus is used from set_line() on.
-  VIoApic(PcHost& host, LocalApicBus& bus) : host_(host), bus_(bus) { power_on(); }
+  VIoApic(LineEndListener& listener, LocalApicBus& bus) : listener_(listener), bus_(bus) { power_on(); }
 
   void power_on();
 
@@ -38,7 +38,7 @@ class VIoApic final : public EndOfInterruptListener {
   void retry_level(unsigned pin);
   static ApicMessage message(u64 entry);
 
-  PcHost& host_;
+  LineEndListener& listener_;
   LocalApicBus& bus_;
   std::array<u64, kPins> entries_{};
   u32 lines_ = 0;

@@ -13,8 +13,8 @@ struct AddressTag {
   u64 generation = 0;  ///< 0: none yet
 };
 
-/// One CPU's numbers, handed out in turn, each once in a generation; 0 is the host's. When they are used up a new generation
-/// begins with an empty TLB, and every vCPU takes a new one.
+/// One CPU's numbers, handed out in turn, each once in a generation; 0 is the host's. When they are used up a new
+/// generation begins with an empty TLB, and every vCPU takes a new one.
 class AddressTags {
  public:
   constexpr AddressTags() = default;

@@ -22,10 +22,10 @@ class ArchVcpu {
   /// Both outlive it.
   ArchVcpu(Vcpu& owner, ArchVm& vm) : owner_(owner), vm_(vm) {}
 
-  /// Before any other function. `xcr0`: what any guest may enable there; 0 on a CPU without XSAVE. Manager thread, interrupts
-  /// masked. Errors: OutOfMemory.
-  Result<void> create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings,
-                      u64 xcr0);
+  /// Before any other function. `xcr0`, `cr4`: what any guest may enable there; XCR0 is 0 on a CPU without XSAVE.
+  /// Manager thread, interrupts masked. Errors: OutOfMemory.
+  Result<void> create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames,
+                      const VcpuSettings& settings, u64 xcr0, u64 cr4);
 
   /// Takes the state that a start-up IPI or a boot protocol asks for. Not while loaded.
   void reset(const StartState& state);
@@ -34,8 +34,8 @@ class ArchVcpu {
   void load(unsigned cpu);
   void put();
 
-  /// Delivers interrupts, enters the guest and answers the exit, until somebody wants something of the vCPU or its CPU. Loaded. A vCPU that has halted and has nothing to wake up for
-  /// asks its VM to wait instead.
+  /// Delivers interrupts, enters the guest and answers the exit, until somebody wants something of the vCPU or its CPU.
+  /// Loaded. A vCPU that has halted and has nothing to wake up for asks its VM to wait instead.
   void run_guest(Cpu& cpu);
 
   /// Requests of this architecture (VcpuRequest).
@@ -44,11 +44,17 @@ class ArchVcpu {
   /// How long it could not run although it wanted to, in host timer ticks. Loaded.
   void report_wait(u64 ticks);
   void cancel_timers();
+  /// It leaves for another CPU, put away; it has come from one. Its timers go with it.
+  void suspend_timers() { cancel_timers(); }
+  void resume_timers() { serve(kArmTimer); }
+  /// The VM goes on after a pause, with another Vm::time_offset().
+  void resume_time();
 
   /// Whether a halted vCPU has a reason to go on.
   bool has_deliverable();
 
-  /// Something may have become pending at the vCPU's interrupt controller. Any CPU; the vCPU must be notified by the caller.
+  /// Something may have become pending at the vCPU's interrupt controller. Any CPU; the vCPU must be notified by the
+  /// caller.
   void interrupts_changed() { look_for_interrupt_.store(true, std::memory_order_release); }
   /// Non-maskable; several before the vCPU runs count as one. Any CPU; the vCPU must be notified by the caller.
   void post_nmi() { nmi_.store(true, std::memory_order_release); }
@@ -64,6 +70,8 @@ class ArchVcpu {
   u64 xcr0() const { return floating_point_->xcr0(); }
   /// XSETBV. False: #GP.
   bool set_xcr0(u64 value);
+  /// MOV to CR4 by a guest that is in the state `now`. False: #GP.
+  bool set_cr4(u64 value, const PagingState& now);
 
   /// HLT: the next run_guest() waits.
   void halt() { halted_ = true; }
@@ -81,6 +89,7 @@ class ArchVcpu {
   mm::Box<VcpuBackend> backend_;
   std::optional<FloatingPointState> floating_point_;
   u64 supported_xcr0_ = 0;
+  u64 supported_cr4_ = 0;
   u8 physical_address_bits_ = 0;
   std::atomic<bool> look_for_interrupt_{false};
   std::atomic<bool> nmi_{false};

@@ -1,5 +1,5 @@
-// What a guest's registers mean: bits, numbers and vectors of the architecture itself, for code that looks into a guest.
-// The host's own registers are in kernel/arch/x86_64.
+// What a guest's registers mean: bits, numbers and vectors of the architecture itself, for code that looks into a
+// guest. The host's own registers are in kernel/arch/x86_64.
 #pragma once
 
 #include "kernel/base/types.hpp"
@@ -25,7 +25,8 @@ struct Cr0 {
 };
 
 struct Cr4 {
-  static constexpr u64 kPae = detail::bit(5), kVmxe = detail::bit(13), kOsxsave = detail::bit(18);
+  static constexpr u64 kPae = detail::bit(5), kVmxe = detail::bit(13), kPcide = detail::bit(17),
+                       kOsxsave = detail::bit(18);
 };
 
 struct Efer {
@@ -41,14 +42,16 @@ inline constexpr u64 kPatReset = 0x0007'0406'0007'0406;
 /// Exception vectors (SDM vol. 3 table 6-1).
 struct Vector {
   static constexpr u8 kDebug = 1, kNmi = 2, kBreakpoint = 3, kOverflow = 4, kInvalidOpcode = 6, kDoubleFault = 8,
-                      kStackFault = 12, kGeneralProtection = 13, kPageFault = 14, kAlignmentCheck = 17, kMachineCheck = 18;
+                      kStackFault = 12, kGeneralProtection = 13, kPageFault = 14, kAlignmentCheck = 17,
+                      kMachineCheck = 18;
 };
 
 /// Model-specific registers that hold a guest's own state (SDM vol. 4).
 struct Msr {
-  static constexpr u32 kSysenterCs = 0x174, kSysenterEsp = 0x175, kSysenterEip = 0x176, kPat = 0x277, kEfer = 0xc000'0080,
-                       kStar = 0xc000'0081, kLstar = 0xc000'0082, kCstar = 0xc000'0083, kSfmask = 0xc000'0084,
-                       kFsBase = 0xc000'0100, kGsBase = 0xc000'0101, kKernelGsBase = 0xc000'0102, kTscAux = 0xc000'0103;
+  static constexpr u32 kSysenterCs = 0x174, kSysenterEsp = 0x175, kSysenterEip = 0x176, kPat = 0x277,
+                       kEfer = 0xc000'0080, kStar = 0xc000'0081, kLstar = 0xc000'0082, kCstar = 0xc000'0083,
+                       kSfmask = 0xc000'0084, kFsBase = 0xc000'0100, kGsBase = 0xc000'0101, kKernelGsBase = 0xc000'0102,
+                       kTscAux = 0xc000'0103;
 };
 
 /// Whether a 64-bit address has the form that four-level paging demands.

@@ -18,22 +18,49 @@ struct MsrRegister {
   GuestRegister which;
 };
 constexpr MsrRegister kMsrRegisters[] = {
-    {Msr::kSysenterCs, GuestRegister::SysenterCs}, {Msr::kSysenterEsp, GuestRegister::SysenterEsp},
-    {Msr::kSysenterEip, GuestRegister::SysenterEip}, {Msr::kPat, GuestRegister::Pat},
-    {Msr::kEfer, GuestRegister::Efer},             {Msr::kStar, GuestRegister::Star},
-    {Msr::kLstar, GuestRegister::Lstar},           {Msr::kCstar, GuestRegister::Cstar},
-    {Msr::kSfmask, GuestRegister::Sfmask},         {Msr::kFsBase, GuestRegister::FsBase},
-    {Msr::kGsBase, GuestRegister::GsBase},         {Msr::kKernelGsBase, GuestRegister::KernelGsBase},
+    {Msr::kSysenterCs, GuestRegister::SysenterCs},
+    {Msr::kSysenterEsp, GuestRegister::SysenterEsp},
+    {Msr::kSysenterEip, GuestRegister::SysenterEip},
+    {Msr::kPat, GuestRegister::Pat},
+    {Msr::kEfer, GuestRegister::Efer},
+    {Msr::kStar, GuestRegister::Star},
+    {Msr::kLstar, GuestRegister::Lstar},
+    {Msr::kCstar, GuestRegister::Cstar},
+    {Msr::kSfmask, GuestRegister::Sfmask},
+    {Msr::kFsBase, GuestRegister::FsBase},
+    {Msr::kGsBase, GuestRegister::GsBase},
+    {Msr::kKernelGsBase, GuestRegister::KernelGsBase},
     {Msr::kTscAux, GuestRegister::TscAux},
 };
 
 }  // namespace
 
 std::string_view describe(ExitReason reason) {
-  constexpr std::array<std::string_view, kExitReasons> kNames = {
-      "nothing", "an interrupt", "an NMI", "an interrupt window", "an NMI window", "a lost interrupt shadow", "CPUID", "HLT", "a hypercall", "RDMSR", "WRMSR",
-      "a port access", "a nested page fault", "XSETBV", "an access to CR8", "INVD or WBINVD", "PAUSE", "an instruction it was not promised",
-      "RDPMC", "a triple fault", "a hardware task switch", "a state that the hardware refuses", "an unexpected exit"};
+  constexpr std::array<std::string_view, kExitReasons> kNames = {"nothing",
+                                                                 "an interrupt",
+                                                                 "an NMI",
+                                                                 "an interrupt window",
+                                                                 "an NMI window",
+                                                                 "a lost interrupt shadow",
+                                                                 "CPUID",
+                                                                 "HLT",
+                                                                 "a hypercall",
+                                                                 "RDMSR",
+                                                                 "WRMSR",
+                                                                 "a port access",
+                                                                 "a nested page fault",
+                                                                 "XSETBV",
+                                                                 "an access to CR8",
+                                                                 "a write to CR4",
+                                                                 "INVD or WBINVD",
+                                                                 "PAUSE",
+                                                                 "an instruction it was not promised",
+                                                                 "RDPMC",
+                                                                 "a triple fault",
+                                                                 "a hardware task switch",
+                                                                 "a machine check",
+                                                                 "a state that the hardware refuses",
+                                                                 "an unexpected exit"};
   return kNames[static_cast<usize>(reason)];
 }
 
@@ -65,7 +92,8 @@ Result<PortPermissions> PortPermissions::create(VmFrames& frames) {
   return PortPermissions(map, frames);
 }
 
-PortPermissions::PortPermissions(PortPermissions&& other) noexcept : map_(std::exchange(other.map_, {})), frames_(other.frames_) {}
+PortPermissions::PortPermissions(PortPermissions&& other) noexcept
+    : map_(std::exchange(other.map_, {})), frames_(other.frames_) {}
 
 PortPermissions::~PortPermissions() {
   if (!map_.empty()) frames_.free(map_);

@@ -16,28 +16,30 @@ namespace hv {
 
 /// Why a guest was left. What only concerns the backend itself is Handled.
 enum class ExitReason : u8 {
-  Handled,               ///< enter again
-  Interrupt,             ///< a physical interrupt is pending, or the preemption timer ticked
-  Nmi,                   ///< a physical NMI: the host has taken it when enter() returns
-  InterruptWindow,       ///< the guest can take an interrupt now
-  NmiWindow,             ///< the guest can take an NMI now
-  LostShadow,            ///< an InterruptWindow in front of an instruction that still has an interrupt shadow
+  Handled,          ///< enter again
+  Interrupt,        ///< a physical interrupt is pending, or the preemption timer ticked
+  Nmi,              ///< a physical NMI: the host has taken it when enter() returns
+  InterruptWindow,  ///< the guest can take an interrupt now
+  NmiWindow,        ///< the guest can take an NMI now
+  LostShadow,       ///< an InterruptWindow in front of an instruction that still has an interrupt shadow
   Cpuid,
   Hlt,
-  Hypercall,             ///< VMMCALL, VMCALL
+  Hypercall,  ///< VMMCALL, VMCALL
   MsrRead,
   MsrWrite,
   PortIo,
   NestedFault,
   Xsetbv,
   TaskPriority,          ///< MOV to or from CR8
+  Cr4Write,              ///< MOV to CR4
   CacheInvalidation,     ///< INVD, WBINVD
   Pause,                 ///< spinning for long
   UndefinedInstruction,  ///< SVM, VMX and MONITOR instructions, and others that the guest was not promised
   ProtectedInstruction,  ///< one that raises #GP on the CPU that the guest was promised (RDPMC)
   Shutdown,              ///< triple fault
   TaskSwitch,
-  InvalidState,          ///< the hardware refused to enter the guest
+  MachineCheck,  ///< the hardware reports an error of its own
+  InvalidState,  ///< the hardware refused to enter the guest
   Unexpected,
 };
 inline constexpr usize kExitReasons = static_cast<usize>(ExitReason::Unexpected) + 1;
@@ -60,8 +62,8 @@ struct NestedFault {
   bool on_walk = false;  ///< the access was the CPU's own, to a page table of the guest
 };
 
-/// TaskPriority: a move between CR8 and a general-purpose register.
-struct TaskPriorityAccess {
+/// TaskPriority, Cr4Write: a move between a control register and a general-purpose one.
+struct ControlMove {
   bool write = false;
   std::optional<Gpr> which{};  ///< nothing: the CPU does not say
 };
@@ -71,11 +73,11 @@ struct VmExit {
   ExitReason reason = ExitReason::Handled;
   u8 instruction_length = 0;     ///< of the instruction that caused it; 0: unknown
   bool during_delivery = false;  ///< an event was being delivered to the guest: it will be delivered again
-  /// The guest has set another task priority class than at the entry, and the hardware has let it: the local APIC's model must
-  /// know before anything asks it.
+  /// The guest has set another task priority class than at the entry, and the hardware has let it: the local APIC's
+  /// model must know before anything asks it.
   std::optional<u8> new_task_priority{};
   PortAccess port{};
-  TaskPriorityAccess task_priority{};
+  ControlMove control_move{};
   NestedFault fault{};
   u64 code = 0;  ///< the hardware's own reason, for reports
 };
@@ -95,8 +97,9 @@ struct CodeState {
 
 /// One vCPU's control block and the hardware state around it.
 ///
-/// load() puts its state on the calling CPU, put() takes it off; a vCPU is only ever loaded on one CPU. enter(), and everything
-/// that reads or changes guest state, is for that CPU, interrupts masked; before the first load() anybody may set state.
+/// load() puts its state on the calling CPU, put() takes it off; a vCPU is only ever loaded on one CPU. enter(), and
+/// everything that reads or changes guest state, is for that CPU, interrupts masked; before the first load() anybody
+/// may set state.
 class VcpuBackend {
  public:
   virtual ~VcpuBackend() = default;
@@ -106,11 +109,13 @@ class VcpuBackend {
   virtual void load(unsigned cpu) = 0;
   virtual void put() = 0;
 
-  /// Runs the guest until it is left. The answer is valid until the next call. FP registers are the guest's, before and after.
+  /// Runs the guest until it is left. The answer is valid until the next call. FP registers are the guest's, before and
+  /// after.
   virtual const VmExit& enter(GuestRegisters& registers) = 0;
   const VmExit& last_exit() const { return exit_; }
 
-  /// Steps over an emulated instruction of `length` bytes: its interrupt shadow ends, and a guest that single-steps traps.
+  /// Steps over an emulated instruction of `length` bytes: its interrupt shadow ends, and a guest that single-steps
+  /// traps.
   virtual void complete_instruction(GuestRegisters& registers, unsigned length) = 0;
 
   virtual u64 read(GuestRegister which) const = 0;
@@ -122,8 +127,9 @@ class VcpuBackend {
   virtual unsigned privilege() const = 0;
   virtual void set_privilege(unsigned level) = 0;
 
-  /// At the next entry the guest takes this event. An exception replaces an event that was to be delivered again; two faults
-  /// in a row become what the architecture says (SDM vol. 3 table 6-5), down to the triple fault, for which they return false.
+  /// At the next entry the guest takes this event. An exception replaces an event that was to be delivered again; two
+  /// faults in a row become what the architecture says (SDM vol. 3 table 6-5), down to the triple fault, for which they
+  /// return false.
   [[nodiscard]] virtual bool inject_exception(u8 vector, std::optional<u32> error_code) = 0;
   virtual void inject_interrupt(u8 vector) = 0;  ///< can_take_interrupt()
   virtual void inject_nmi() = 0;                 ///< can_take_nmi()
@@ -140,8 +146,8 @@ class VcpuBackend {
 
   virtual void set_tsc_offset(u64 offset) = 0;
 
-  /// Whether the hardware keeps the task priority for CR8. Then TaskPriority exits do not happen, and whoever changes the
-  /// priority in the local APIC's model says so here.
+  /// Whether the hardware keeps the task priority for CR8. Then TaskPriority exits do not happen, and whoever changes
+  /// the priority in the local APIC's model says so here.
   bool shadows_task_priority() const { return shadows_task_priority_; }
   virtual void set_task_priority(u8) {}
 
@@ -162,15 +168,16 @@ class Virtualization {
 
   virtual std::string_view name() const = 0;
   virtual mm::NestedCapabilities nested() const = 0;
-  /// Turns the extension on. Each CPU, for itself, before it enters a guest; interrupts masked. Errors: NotSupported (this CPU
-  /// lacks what the boot CPU has, or its firmware has locked it off; the reason was logged), OutOfMemory.
+  /// Turns the extension on. Each CPU, for itself, before it enters a guest; interrupts masked. Errors: NotSupported
+  /// (this CPU lacks what the boot CPU has, or its firmware has locked it off; the reason was logged), OutOfMemory.
   virtual Result<void> init_cpu(unsigned cpu) = 0;
   /// Errors: OutOfMemory. `frames` outlives the vCPU.
-  virtual Result<mm::Box<VcpuBackend>> create_vcpu(mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings) = 0;
+  virtual Result<mm::Box<VcpuBackend>> create_vcpu(mm::ObjectAllocator& heap, VmFrames& frames,
+                                                   const VcpuSettings& settings) = 0;
 };
 
-/// What the boot CPU offers. `frames`: the host's own. Errors: NotSupported (neither extension, or without what a guest needs, or
-/// locked off by the firmware: the reason was logged), OutOfMemory.
+/// What the boot CPU offers. `frames`: the host's own. Errors: NotSupported (neither extension, or without what a guest
+/// needs, or locked off by the firmware: the reason was logged), OutOfMemory.
 Result<mm::Box<Virtualization>> create_virtualization(mm::ObjectAllocator& heap, VmFrames& frames);
 
 /// Where a model-specific register that is part of a guest's state is kept; nothing for all others.

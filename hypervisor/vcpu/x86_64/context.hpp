@@ -13,8 +13,8 @@ using namespace ax;
 /// General-purpose registers by the number that instructions encode.
 enum class Gpr : u8 { Rax, Rcx, Rdx, Rbx, Rsp, Rbp, Rsi, Rdi, R8, R9, R10, R11, R12, R13, R14, R15 };
 
-/// What every exit brings up to date and every entry puts into force. The rest of a vCPU's state is in its control block and,
-/// while it is loaded on a CPU, in the hardware.
+/// What every exit brings up to date and every entry puts into force. The rest of a vCPU's state is in its control
+/// block and, while it is loaded on a CPU, in the hardware.
 struct GuestRegisters {
   std::array<u64, 16> gpr{};
   u64 rip = 0;
@@ -23,7 +23,8 @@ struct GuestRegisters {
   u64& operator[](Gpr which) { return gpr[static_cast<usize>(which)]; }
   u64 operator[](Gpr which) const { return gpr[static_cast<usize>(which)]; }
 };
-static_assert(offsetof(GuestRegisters, gpr) == 0 && offsetof(GuestRegisters, rip) == 128, "entry.S knows these offsets");
+static_assert(offsetof(GuestRegisters, gpr) == 0 && offsetof(GuestRegisters, rip) == 128,
+              "entry.S knows these offsets");
 
 /// Segment registers by the number that instructions encode, then the two of the system.
 enum class SegmentRegister : u8 { Es, Cs, Ss, Ds, Fs, Gs, Ldtr, Tr };
@@ -31,7 +32,8 @@ enum class SegmentRegister : u8 { Es, Cs, Ss, Ds, Fs, Gs, Ldtr, Tr };
 /// A segment register with its hidden part.
 struct SegmentState {
   // Attributes are bits 55:52 and 47:40 of a descriptor, next to each other (APM vol. 2 15.5.1).
-  static constexpr u16 kCode = 1 << 3, kUser = 1 << 4, kPresent = 1 << 7, kLong = 1 << 9, kBig = 1 << 10, kGranular = 1 << 11;
+  static constexpr u16 kCode = 1 << 3, kUser = 1 << 4, kPresent = 1 << 7, kLong = 1 << 9, kBig = 1 << 10,
+                       kGranular = 1 << 11;
 
   u16 selector = 0;
   u16 attributes = 0;
@@ -52,7 +54,24 @@ struct TableState {
 
 /// The other registers that belong to a guest; the backend keeps each where its hardware wants it.
 enum class GuestRegister : u8 {
-  Cr0, Cr2, Cr3, Cr4, Efer, Dr6, Dr7, Pat, FsBase, GsBase, KernelGsBase, Star, Lstar, Cstar, Sfmask, SysenterCs, SysenterEsp, SysenterEip,
+  Cr0,
+  Cr2,
+  Cr3,
+  Cr4,
+  Efer,
+  Dr6,
+  Dr7,
+  Pat,
+  FsBase,
+  GsBase,
+  KernelGsBase,
+  Star,
+  Lstar,
+  Cstar,
+  Sfmask,
+  SysenterCs,
+  SysenterEsp,
+  SysenterEip,
   TscAux,
 };
 inline constexpr usize kGuestRegisters = 19;

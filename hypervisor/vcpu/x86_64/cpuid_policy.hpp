@@ -1,4 +1,5 @@
-// What a guest reads from CPUID: the host's answer, passed through an allow-list. SDM vol. 2A CPUID, APM vol. 3 appendix E.
+// What a guest reads from CPUID: the host's answer, passed through an allow-list. SDM vol. 2A CPUID, APM vol. 3
+// appendix E.
 #pragma once
 
 #include "kernel/base/types.hpp"
@@ -24,8 +25,8 @@ class CpuidSource {
   ~CpuidSource() = default;
 };
 
-/// What CPUID says about the asking vCPU and its VM. The package has `cpu_count` cores of one thread each, with APIC ids from 0
-/// on.
+/// What CPUID says about the asking vCPU and its VM. The package has `cpu_count` cores of one thread each, with APIC
+/// ids from 0 on.
 struct CpuidGuest {
   u32 apic_id = 0;
   u32 cpu_count = 1;
@@ -39,14 +40,16 @@ struct CpuidGuest {
 
 /// The range that belongs to hypervisors by convention: our own leaves, and 0x100 above them those that KVM defines.
 inline constexpr u32 kHypervisorLeaves = 0x4000'0000;
-/// Exits of the asking vCPU with this one, low half in EAX, high half in EBX: what a benchmark compares its own count with.
+/// Exits of the asking vCPU with this one, low half in EAX, high half in EBX: what a benchmark compares its own count
+/// with.
 inline constexpr u32 kHypervisorExitsLeaf = kHypervisorLeaves + 1;
 inline constexpr u32 kHypervisorFrequencyLeaf = kHypervisorLeaves + 0x10;
 inline constexpr u32 kKvmLeaves = 0x4000'0100;
 
-/// The answer of `leaf` and `subleaf`. A feature is only there if its state is switched and its registers are in the MSR
-/// allow-list; whatever the table does not name reads as zero, also leaves that do not exist yet. Never more than the host has,
-/// except for what is emulated (x2APIC, TSC-deadline timer) or follows from running under a hypervisor. Pure; any context.
+/// The answer of `leaf` and `subleaf`. A feature is only there if its state is switched and its registers are in the
+/// MSR allow-list; whatever the table does not name reads as zero, also leaves that do not exist yet. Never more than
+/// the host has, except for what is emulated (x2APIC, TSC-deadline timer) or follows from running under a hypervisor.
+/// Pure; any context.
 CpuidResult guest_cpuid(const CpuidSource& host, const CpuidGuest& guest, u32 leaf, u32 subleaf);
 
 /// Facts that other policies need, from the guest's own view.
@@ -55,6 +58,7 @@ struct CpuidFacts {
   bool tsc_aux = false;            ///< RDTSCP or RDPID
   bool arch_capabilities = false;  ///< IA32_ARCH_CAPABILITIES exists
   u8 physical_address_bits = 36;
+  u64 cr4 = 0;  ///< bits of CR4 that a guest may set: those of features that it sees
 };
 CpuidFacts cpuid_facts(const CpuidSource& host);
 

@@ -6,7 +6,7 @@
 namespace hv {
 namespace {
 
-// ---- opcode tables ----------------------------------------------------------------------------------------------------
+// ---- opcode tables ---------------------------------------------------------------------------------------------------
 
 enum RowFlag : u8 {
   kWidthBit = 1 << 0,      ///< bit 0 of the opcode: 0 is a byte, 1 the operand size
@@ -14,9 +14,9 @@ enum RowFlag : u8 {
   kGroup = 1 << 2,         ///< ModRM.reg selects the operation: `operation` is a Group
   kImmediate = 1 << 3,     ///< of the operand size, at most four bytes
   kImmediate8 = 1 << 4,
-  kOffset = 1 << 5,        ///< no ModRM: a plain address follows
-  kLong = 1 << 6,          ///< exists in 64-bit mode only
-  kDouble = 1 << 7,        ///< operands of four bytes, or eight with REX.W
+  kOffset = 1 << 5,  ///< no ModRM: a plain address follows
+  kLong = 1 << 6,    ///< exists in 64-bit mode only
+  kDouble = 1 << 7,  ///< operands of four bytes, or eight with REX.W
 };
 
 enum Group : u8 { kGroup1, kGroup3, kGroup4, kGroup8, kGroup11 };
@@ -43,10 +43,17 @@ constexpr Row port(u8 first, Operation op, Operands operands) {
 
 /// One-byte opcodes, sorted.
 constexpr Row kOneByte[] = {
-    two_way(0x00, Operation::Add), two_way(0x08, Operation::Or), two_way(0x10, Operation::Adc), two_way(0x18, Operation::Sbb),
-    two_way(0x20, Operation::And), two_way(0x28, Operation::Sub), two_way(0x30, Operation::Xor), two_way(0x38, Operation::Cmp),
+    two_way(0x00, Operation::Add),
+    two_way(0x08, Operation::Or),
+    two_way(0x10, Operation::Adc),
+    two_way(0x18, Operation::Sbb),
+    two_way(0x20, Operation::And),
+    two_way(0x28, Operation::Sub),
+    two_way(0x30, Operation::Xor),
+    two_way(0x38, Operation::Cmp),
     {0x63, 0x63, code(Operation::MovSignExtend), Operands::RegisterMemory, kLong},
-    string(0x6c, Operation::Ins), string(0x6e, Operation::Outs),
+    string(0x6c, Operation::Ins),
+    string(0x6e, Operation::Outs),
     {0x80, 0x81, kGroup1, Operands::MemoryImmediate, kGroup | kWidthBit | kImmediate},
     {0x83, 0x83, kGroup1, Operands::MemoryImmediate, kGroup | kImmediate8},
     {0x84, 0x85, code(Operation::Test), Operands::MemoryRegister, kWidthBit},
@@ -54,11 +61,16 @@ constexpr Row kOneByte[] = {
     two_way(0x88, Operation::Mov),
     {0xa0, 0xa1, code(Operation::Mov), Operands::RegisterMemory, kWidthBit | kOffset},
     {0xa2, 0xa3, code(Operation::Mov), Operands::MemoryRegister, kWidthBit | kOffset},
-    string(0xa4, Operation::Movs), string(0xa6, Operation::Cmps),
-    string(0xaa, Operation::Stos), string(0xac, Operation::Lods), string(0xae, Operation::Scas),
+    string(0xa4, Operation::Movs),
+    string(0xa6, Operation::Cmps),
+    string(0xaa, Operation::Stos),
+    string(0xac, Operation::Lods),
+    string(0xae, Operation::Scas),
     {0xc6, 0xc7, kGroup11, Operands::MemoryImmediate, kGroup | kWidthBit | kImmediate},
-    port(0xe4, Operation::In, Operands::PortImmediate), port(0xe6, Operation::Out, Operands::PortImmediate),
-    port(0xec, Operation::In, Operands::PortDx), port(0xee, Operation::Out, Operands::PortDx),
+    port(0xe4, Operation::In, Operands::PortImmediate),
+    port(0xe6, Operation::Out, Operands::PortImmediate),
+    port(0xec, Operation::In, Operands::PortDx),
+    port(0xee, Operation::Out, Operands::PortDx),
     {0xf6, 0xf7, kGroup3, Operands::Memory, kGroup | kWidthBit},
     {0xfe, 0xff, kGroup4, Operands::Memory, kGroup | kWidthBit},
 };
@@ -118,7 +130,7 @@ constexpr u64 kLockable = bit(Operation::Add) | bit(Operation::Or) | bit(Operati
                           bit(Operation::Xadd) | bit(Operation::Cmpxchg) | bit(Operation::Bts) | bit(Operation::Btr) |
                           bit(Operation::Btc);
 
-// ---- one instruction --------------------------------------------------------------------------------------------------
+// ---- one instruction -------------------------------------------------------------------------------------------------
 
 enum Rex : u8 { kRexB = 1 << 0, kRexX = 1 << 1, kRexR = 1 << 2, kRexW = 1 << 3 };
 constexpr u8 kRsp = 4, kRbp = 5, kRbx = 3, kRsi = 6, kRdi = 7;
@@ -196,11 +208,15 @@ class Decoder {
       const u8 byte = next();
       if (!is_prefix(byte)) return byte;
       switch (byte) {
-        case 0x26: case 0x2e: case 0x36: case 0x3e:
+        case 0x26:
+        case 0x2e:
+        case 0x36:
+        case 0x3e:
           // 64-bit mode ignores them.
           if (mode_ != CpuMode::Code64) override_segment(static_cast<Segment>(byte >> 3 & 3));
           break;
-        case 0x64: case 0x65: override_segment(static_cast<Segment>(byte & 7)); break;
+        case 0x64:
+        case 0x65: override_segment(static_cast<Segment>(byte & 7)); break;
         case 0x66: operand_prefix_ = true; break;
         case 0x67: address_prefix_ = true; break;
         case 0xf0: out_.lock = true; break;
@@ -220,8 +236,8 @@ class Decoder {
 
   bool is_prefix(u8 byte) const {
     // One bit for each opcode, in words of 64; the second word's first 16 are REX.
-    constexpr u64 kBits[] = {u64{1} << 0x26 | u64{1} << 0x2e | u64{1} << 0x36 | u64{1} << 0x3e, 0xffff | u64{0xf} << 0x24, 0,
-                             u64{1} << 0x30 | u64{1} << 0x32 | u64{1} << 0x33};
+    constexpr u64 kBits[] = {u64{1} << 0x26 | u64{1} << 0x2e | u64{1} << 0x36 | u64{1} << 0x3e,
+                             0xffff | u64{0xf} << 0x24, 0, u64{1} << 0x30 | u64{1} << 0x32 | u64{1} << 0x33};
     if ((byte & 0xf0) == kRexPrefix && mode_ != CpuMode::Code64) return false;
     return (kBits[byte >> 6] >> (byte & 63) & 1) != 0;
   }
@@ -254,7 +270,9 @@ class Decoder {
 
   bool read_operands(const Row& row) {
     switch (row.operands) {
-      case Operands::String: case Operands::PortDx: case Operands::None: return true;
+      case Operands::String:
+      case Operands::PortDx:
+      case Operands::None: return true;
       case Operands::PortImmediate: out_.immediate = next(); return true;
       case Operands::Control: read_control(); return true;
       default: break;
@@ -267,8 +285,10 @@ class Decoder {
     const u8 reg = modrm >> 3 & 7;
     if (modrm >> 6 == kRegisterForm) return false;
     if (!read_register(row, reg)) return false;
-    if (out_.memory.address_size == 2) read_address16(modrm);
-    else read_address(modrm);
+    if (out_.memory.address_size == 2)
+      read_address16(modrm);
+    else
+      read_address(modrm);
     read_immediate(row);
     return true;
   }
@@ -296,7 +316,8 @@ class Decoder {
   }
 
   void read_immediate(const Row& row) {
-    if ((row.flags & kImmediate8) != 0) out_.immediate = static_cast<u64>(sign_extended(1));
+    if ((row.flags & kImmediate8) != 0)
+      out_.immediate = static_cast<u64>(sign_extended(1));
     else if (out_.operands == Operands::MemoryImmediate)
       out_.immediate = static_cast<u64>(sign_extended(std::min<u8>(out_.operand_size, 4)));
   }
@@ -339,8 +360,10 @@ class Decoder {
       use_stack_segment(kRsp);
       use_stack_segment(kRbp);
     }
-    if (mod == 1) out_.memory.displacement = sign_extended(1);
-    else if (mod == 2 || no_base) out_.memory.displacement = sign_extended(4);
+    if (mod == 1)
+      out_.memory.displacement = sign_extended(1);
+    else if (mod == 2 || no_base)
+      out_.memory.displacement = sign_extended(4);
   }
 
   void use_stack_segment(u8 base) {
@@ -361,7 +384,9 @@ class Decoder {
 
 }  // namespace
 
-std::expected<Instruction, DecodeError> decode(std::span<const u8> bytes, CpuMode mode) { return Decoder(bytes, mode).run(); }
+std::expected<Instruction, DecodeError> decode(std::span<const u8> bytes, CpuMode mode) {
+  return Decoder(bytes, mode).run();
+}
 
 std::expected<Instruction, DecodeError> DecodeCache::decode(u64 address, std::span<const u8> bytes, CpuMode mode) {
   if (bytes.size() != kMaxInstructionLength) return hv::decode(bytes, mode);

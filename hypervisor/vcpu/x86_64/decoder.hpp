@@ -20,13 +20,43 @@ enum class CpuMode : u8 { Code16, Code32, Code64 };
 
 /// In the order of their encoding where opcodes number them.
 enum class Operation : u8 {
-  Add, Or, Adc, Sbb, And, Sub, Xor, Cmp,
-  Test, Not, Neg, Inc, Dec,
-  Mov, MovZeroExtend, MovSignExtend, Xchg, Xadd, Cmpxchg,
-  Bt, Bts, Btr, Btc,
-  Movs, Cmps, Stos, Lods, Scas,
-  Ins, Outs, In, Out,
-  MovFromControl, MovFromDebug, MovToControl, MovToDebug, Clts,
+  Add,
+  Or,
+  Adc,
+  Sbb,
+  And,
+  Sub,
+  Xor,
+  Cmp,
+  Test,
+  Not,
+  Neg,
+  Inc,
+  Dec,
+  Mov,
+  MovZeroExtend,
+  MovSignExtend,
+  Xchg,
+  Xadd,
+  Cmpxchg,
+  Bt,
+  Bts,
+  Btr,
+  Btc,
+  Movs,
+  Cmps,
+  Stos,
+  Lods,
+  Scas,
+  Ins,
+  Outs,
+  In,
+  Out,
+  MovFromControl,
+  MovFromDebug,
+  MovToControl,
+  MovToDebug,
+  Clts,
   Unsupported,
 };
 
@@ -67,14 +97,14 @@ struct Instruction {
   Operation operation = Operation::Unsupported;
   Operands operands = Operands::None;
   u8 length = 0;
-  u8 operand_size = 0;     ///< of the access to memory or port
-  u8 register_size = 0;    ///< of the register operand; differs for MOVZX and MOVSX
+  u8 operand_size = 0;   ///< of the access to memory or port
+  u8 register_size = 0;  ///< of the register operand; differs for MOVZX and MOVSX
   u8 reg = 0;
   bool high_byte = false;  ///< `reg` (0 to 3) means AH, CH, DH or BH
   bool lock = false;
   Repeat repeat = Repeat::None;
   MemoryOperand memory{};
-  u64 immediate = 0;       ///< sign-extended
+  u64 immediate = 0;  ///< sign-extended
   friend constexpr bool operator==(const Instruction&, const Instruction&) = default;
 };
 
@@ -88,8 +118,8 @@ enum class DecodeError : u8 {
 /// Decodes the instruction at the start of `bytes`; what follows it is not looked at. Pure; any context.
 std::expected<Instruction, DecodeError> decode(std::span<const u8> bytes, CpuMode mode);
 
-/// Remembers what bytes mean: a driver's few accesses to its device are decoded once. An answer depends on nothing but the bytes
-/// and the mode, so that it can never be out of date. One per vCPU.
+/// Remembers what bytes mean: a driver's few accesses to its device are decoded once. An answer depends on nothing but
+/// the bytes and the mode, so that it can never be out of date. One per vCPU.
 class DecodeCache {
  public:
   /// As decode(); `address` only says where to look. Other than full-size `bytes` are decoded each time.

@@ -18,7 +18,7 @@ constexpr u64 sign_extend(u64 value, unsigned size) {
   return static_cast<u64>(static_cast<i64>(value << unused) >> unused);
 }
 
-// ---- arithmetic ---------------------------------------------------------------------------------------------------------
+// ---- arithmetic ------------------------------------------------------------------------------------------------------
 
 /// A result and the flags that come with it.
 struct Outcome {
@@ -26,8 +26,8 @@ struct Outcome {
   u64 flags;
 };
 
-/// What every arithmetic result says about itself. `carries` has a bit set where one was carried (or borrowed) out of that
-/// position.
+/// What every arithmetic result says about itself. `carries` has a bit set where one was carried (or borrowed) out of
+/// that position.
 [[gnu::noinline]] Outcome with_flags(u64 value, u64 carries, u64 overflow, unsigned size) {
   const u64 sign = sign_of(size);
   value &= mask_of(size);
@@ -56,16 +56,20 @@ Outcome subtract(u64 a, u64 b, u64 borrow, unsigned size) {
 [[gnu::noinline]] Outcome compute(Operation op, u64 a, u64 b, unsigned size, u64 flags) {
   const u64 carry = flags & kCarry;
   switch (op) {
-    case Operation::Add: case Operation::Xadd: return add(a, b, 0, size);
+    case Operation::Add:
+    case Operation::Xadd: return add(a, b, 0, size);
     case Operation::Adc: return add(a, b, carry, size);
     case Operation::Sbb: return subtract(a, b, carry, size);
-    case Operation::Sub: case Operation::Cmp: return subtract(a, b, 0, size);
+    case Operation::Sub:
+    case Operation::Cmp: return subtract(a, b, 0, size);
     case Operation::Or: return with_flags(a | b, 0, 0, size);
-    case Operation::And: case Operation::Test: return with_flags(a & b, 0, 0, size);
+    case Operation::And:
+    case Operation::Test: return with_flags(a & b, 0, 0, size);
     case Operation::Xor: return with_flags(a ^ b, 0, 0, size);
     case Operation::Neg: return subtract(0, a, 0, size);
     case Operation::Not: return {~a & mask_of(size), flags};
-    case Operation::Inc: case Operation::Dec: {
+    case Operation::Inc:
+    case Operation::Dec: {
       const Outcome result = op == Operation::Inc ? add(a, 1, 0, size) : subtract(a, 1, 0, size);
       return {result.value, (result.flags & ~kCarry) | carry};
     }
@@ -92,7 +96,7 @@ bool only_compares(Operation op) { return op == Operation::Cmp || op == Operatio
 /// Whether the old value of the memory operand matters.
 bool reads_destination(Operation op) { return op != Operation::Mov; }
 
-// ---- one instruction ----------------------------------------------------------------------------------------------------
+// ---- one instruction -------------------------------------------------------------------------------------------------
 
 /// Steps return false after they have put the reason into `fault_`.
 class Execution {
@@ -158,15 +162,18 @@ class Execution {
   u64 effective_address() const {
     const MemoryOperand& m = i_.memory;
     u64 address = static_cast<u64>(m.displacement);
-    if (m.base == MemoryOperand::kInstructionPointer) address += r_.rip + i_.length;
-    else if (m.base != MemoryOperand::kNoRegister) address += r_.gpr[m.base];
+    if (m.base == MemoryOperand::kInstructionPointer)
+      address += r_.rip + i_.length;
+    else if (m.base != MemoryOperand::kNoRegister)
+      address += r_.gpr[m.base];
     if (m.index != MemoryOperand::kNoRegister) address += r_.gpr[m.index] << m.scale;
     return address & mask_of(m.address_size);
   }
 
   /// The linear address of the operand at `offset` in a segment. SDM vol. 3 5.3, vol. 1 3.3.7.1.
   [[gnu::noinline]] bool linear(Segment segment, u64 offset, u64& address) {
-    const EmulationFault fault{segment == Segment::Ss ? x86::Vector::kStackFault : x86::Vector::kGeneralProtection, 0, 0};
+    const EmulationFault fault{segment == Segment::Ss ? x86::Vector::kStackFault : x86::Vector::kGeneralProtection, 0,
+                               0};
     const unsigned size = i_.operand_size;
     if (mode_ == CpuMode::Code64) {
       address = offset + (segment >= Segment::Fs ? host_.segment(static_cast<SegmentRegister>(segment)).base : 0);
@@ -208,10 +215,12 @@ class Execution {
       if (!read(address, old)) return false;
     }
     const u64 other = second_operand();
-    const Outcome result = is_bit_operation(i_.operation) ? compute_bit(i_.operation, old, other & (8 * size - 1), flags())
-                                                          : compute(i_.operation, old, other, size, flags());
+    const Outcome result = is_bit_operation(i_.operation)
+                               ? compute_bit(i_.operation, old, other & (8 * size - 1), flags())
+                               : compute(i_.operation, old, other, size, flags());
     if (writes && !write(address, result.value)) return false;
-    if (i_.operation == Operation::Xchg || i_.operation == Operation::Xadd) write_register(i_.reg, size, old, i_.high_byte);
+    if (i_.operation == Operation::Xchg || i_.operation == Operation::Xadd)
+      write_register(i_.reg, size, old, i_.high_byte);
     set_flags(result.flags);
     return true;
   }
@@ -247,8 +256,10 @@ class Execution {
 
   void access_port() {
     const unsigned size = i_.operand_size;
-    if (i_.operation == Operation::In) write_register(kAccumulator, size, host_.port_in(port(), size));
-    else host_.port_out(port(), size, static_cast<u32>(read_register(kAccumulator, size)));
+    if (i_.operation == Operation::In)
+      write_register(kAccumulator, size, host_.port_in(port(), size));
+    else
+      host_.port_out(port(), size, static_cast<u32>(read_register(kAccumulator, size)));
   }
 
   // ---- strings ----
@@ -321,8 +332,8 @@ class Execution {
 
 }  // namespace
 
-std::expected<EmulationProgress, EmulationFault> emulate(const Instruction& instruction, CpuMode mode, GuestRegisters& registers,
-                                                         EmulationHost& host) {
+std::expected<EmulationProgress, EmulationFault> emulate(const Instruction& instruction, CpuMode mode,
+                                                         GuestRegisters& registers, EmulationHost& host) {
   return Execution(instruction, mode, registers, host).run();
 }
 

@@ -1,4 +1,5 @@
-// Executing a decoded instruction in the guest's place: on its registers, with its memory and devices behind an interface.
+// Executing a decoded instruction in the guest's place: on its registers, with its memory and devices behind an
+// interface.
 #pragma once
 
 #include <expected>
@@ -17,8 +18,8 @@ struct EmulationFault {
   friend constexpr bool operator==(const EmulationFault&, const EmulationFault&) = default;
 };
 
-/// What an instruction can reach. Linear addresses are canonical, or 32 bits; an access may cross pages. Sizes are in bytes: 1,
-/// 2, 4 or 8; values have zeros above them.
+/// What an instruction can reach. Linear addresses are canonical, or 32 bits; an access may cross pages. Sizes are in
+/// bytes: 1, 2, 4 or 8; values have zeros above them.
 class EmulationHost {
  public:
   using Value = std::expected<u64, EmulationFault>;
@@ -44,10 +45,10 @@ enum class EmulationProgress : u8 {
 /// A REP does at most this many steps in one call.
 inline constexpr unsigned kMaxRepeatSteps = 64;
 
-/// Executes `instruction`, which stands at `registers.rip`. Changes the general-purpose registers and the flags, never rip. After
-/// a fault they are as the architecture wants: as before, or after the steps of a REP that are done. Moves to and from control
-/// registers are the backend's: #UD here.
-std::expected<EmulationProgress, EmulationFault> emulate(const Instruction& instruction, CpuMode mode, GuestRegisters& registers,
-                                                         EmulationHost& host);
+/// Executes `instruction`, which stands at `registers.rip`. Changes the general-purpose registers and the flags, never
+/// rip. After a fault they are as the architecture wants: as before, or after the steps of a REP that are done. Moves
+/// to and from control registers are the backend's: #UD here.
+std::expected<EmulationProgress, EmulationFault> emulate(const Instruction& instruction, CpuMode mode,
+                                                         GuestRegisters& registers, EmulationHost& host);
 
 }  // namespace hv

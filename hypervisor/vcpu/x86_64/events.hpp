@@ -9,10 +9,18 @@ namespace hv {
 
 using namespace ax;
 
-/// An interrupt or exception as SVM and VMX both encode it (APM vol. 2 15.20, SDM vol. 3 25.8.3), the error code above it.
+/// An interrupt or exception as SVM and VMX both encode it (APM vol. 2 15.20, SDM vol. 3 25.8.3), the error code above
+/// it.
 class Event {
  public:
-  enum class Type : u8 { Interrupt = 0, Nmi = 2, Exception = 3, SoftwareInterrupt = 4, PrivilegedException = 5, SoftwareException = 6 };
+  enum class Type : u8 {
+    Interrupt = 0,
+    Nmi = 2,
+    Exception = 3,
+    SoftwareInterrupt = 4,
+    PrivilegedException = 5,
+    SoftwareException = 6
+  };
 
   constexpr Event() = default;
   explicit constexpr Event(u64 encoded) : encoded_(encoded) {}
@@ -28,10 +36,12 @@ class Event {
   constexpr u32 error_code() const { return static_cast<u32>(encoded_ >> kErrorCodeShift); }
   constexpr u64 encoded() const { return encoded_; }
 
-  /// Of an event whose delivery was cut short: whether it is lost unless it is injected again. One that an instruction causes
-  /// comes again by itself, because RIP is still at the instruction.
+  /// Of an event whose delivery was cut short: whether it is lost unless it is injected again. One that an instruction
+  /// causes comes again by itself, because RIP is still at the instruction.
   constexpr bool must_be_repeated() const {
-    if (!valid() || type() == Type::SoftwareInterrupt || type() == Type::SoftwareException || type() == Type::PrivilegedException) return false;
+    if (!valid() || type() == Type::SoftwareInterrupt || type() == Type::SoftwareException ||
+        type() == Type::PrivilegedException)
+      return false;
     return type() != Type::Exception || (vector() != x86::Vector::kBreakpoint && vector() != x86::Vector::kOverflow);
   }
 
@@ -44,7 +54,8 @@ class Event {
   u64 encoded_ = 0;
 };
 
-/// The exception that `second` becomes when it arises in the delivery of `first` (SDM vol. 3 table 6-5). Nothing: shutdown.
+/// The exception that `second` becomes when it arises in the delivery of `first` (SDM vol. 3 table 6-5). Nothing:
+/// shutdown.
 constexpr std::optional<Event> combine(Event first, Event second) {
   constexpr u32 kContributory = 1 << 0 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13;  // #DE #TS #NP #SS #GP
   const auto is_contributory = [](Event e) { return e.vector() < 32 && (kContributory >> e.vector() & 1) != 0; };

@@ -17,7 +17,7 @@ namespace {
 
 u32 low(u64 value) { return static_cast<u32>(value); }
 
-// ---- instructions -----------------------------------------------------------------------------------------------------
+// ---- instructions ----------------------------------------------------------------------------------------------------
 
 void handle_cpuid(ArchVcpu& vcpu, const VmExit& exit) {
   GuestRegisters& r = vcpu.registers;
@@ -65,7 +65,8 @@ void handle_xsetbv(ArchVcpu& vcpu, const VmExit& exit) {
   vcpu.complete(exit.instruction_length);
 }
 
-// The guest's memory is coherent with whatever its devices do: there is nothing to write back, and nothing may be thrown away.
+// The guest's memory is coherent with whatever its devices do: there is nothing to write back, and nothing may be
+// thrown away.
 void handle_cache_invalidation(ArchVcpu& vcpu, const VmExit& exit) { vcpu.complete(exit.instruction_length); }
 
 void handle_pause(ArchVcpu& vcpu, const VmExit& exit) {
@@ -76,7 +77,7 @@ void handle_pause(ArchVcpu& vcpu, const VmExit& exit) {
 void handle_undefined(ArchVcpu& vcpu, const VmExit&) { vcpu.inject(Vector::kInvalidOpcode); }
 void handle_protected(ArchVcpu& vcpu, const VmExit&) { vcpu.inject(Vector::kGeneralProtection, 0); }
 
-// ---- devices ----------------------------------------------------------------------------------------------------------
+// ---- devices ---------------------------------------------------------------------------------------------------------
 
 void handle_port(ArchVcpu& vcpu, const VmExit& exit) {
   const PortAccess& access = exit.port;
@@ -94,13 +95,14 @@ void handle_port(ArchVcpu& vcpu, const VmExit& exit) {
 }
 
 void handle_nested_fault(ArchVcpu& vcpu, const VmExit& exit) {
-  if (exit.during_delivery) return crash(vcpu, "an event could not be delivered: its tables or its stack are not in its memory");
+  if (exit.during_delivery)
+    return crash(vcpu, "an event could not be delivered: its tables or its stack are not in its memory");
   if (exit.fault.on_walk) return crash(vcpu, "its page tables are not in its memory");
   emulate_instruction(vcpu, exit);
 }
 
 void handle_task_priority(ArchVcpu& vcpu, const VmExit& exit) {
-  const auto access = task_priority_move(vcpu, exit);
+  const auto access = control_move(vcpu, exit);
   if (!access) return;  // another CPU of the guest changed the code: it runs again
   GuestRegisters& r = vcpu.registers;
   constexpr u64 kMaxPriority = 15;
@@ -114,13 +116,22 @@ void handle_task_priority(ArchVcpu& vcpu, const VmExit& exit) {
   vcpu.complete(access->length);
 }
 
-// ---- the rest ---------------------------------------------------------------------------------------------------------
+void handle_cr4_write(ArchVcpu& vcpu, const VmExit& exit) {
+  const auto move = control_move(vcpu, exit);
+  if (!move) return;
+  const CodeState code = vcpu.backend().code();
+  const u64 value = vcpu.registers[move->which];
+  if (!vcpu.set_cr4(code.is_64bit ? value : low(value), code.paging)) return vcpu.inject(Vector::kGeneralProtection, 0);
+  vcpu.complete(move->length);
+}
+
+// ---- the rest --------------------------------------------------------------------------------------------------------
 
 void handle_nothing(ArchVcpu&, const VmExit&) {}
 void handle_window(ArchVcpu& vcpu, const VmExit&) { vcpu.interrupts_changed(); }
 
-// STI and HLT are a pair: an interrupt between them would leave the guest waiting for the next one. Any other instruction does
-// as well behind the interrupt as before it.
+// STI and HLT are a pair: an interrupt between them would leave the guest waiting for the next one. Any other
+// instruction does as well behind the interrupt as before it.
 void handle_lost_shadow(ArchVcpu& vcpu, const VmExit& exit) {
   if (stands_at_halt(vcpu)) {
     constexpr unsigned kHaltLength = 1;
@@ -130,15 +141,9 @@ void handle_lost_shadow(ArchVcpu& vcpu, const VmExit& exit) {
   handle_window(vcpu, exit);
 }
 
-// QEMU leaves the guest with this code where a CPU raises #GP: for a MOV to CR4 with reserved bits.
-void handle_invalid_state(ArchVcpu& vcpu, const VmExit& exit) {
-  if (stands_at_cr4_write(vcpu)) return handle_protected(vcpu, exit);
-  crash(vcpu, describe(exit.reason));
-}
-
 void handle_fatal(ArchVcpu& vcpu, const VmExit& exit) { crash(vcpu, describe(exit.reason)); }
 
-// ---- dispatch ---------------------------------------------------------------------------------------------------------
+// ---- dispatch --------------------------------------------------------------------------------------------------------
 
 using Handler = void (*)(ArchVcpu&, const VmExit&);
 
@@ -160,9 +165,9 @@ constexpr auto kHandlers = [] {
   set(ExitReason::NestedFault, &handle_nested_fault);
   set(ExitReason::Xsetbv, &handle_xsetbv);
   set(ExitReason::TaskPriority, &handle_task_priority);
+  set(ExitReason::Cr4Write, &handle_cr4_write);
   set(ExitReason::CacheInvalidation, &handle_cache_invalidation);
   set(ExitReason::Pause, &handle_pause);
-  set(ExitReason::InvalidState, &handle_invalid_state);
   set(ExitReason::UndefinedInstruction, &handle_undefined);
   set(ExitReason::ProtectedInstruction, &handle_protected);
   return table;
@@ -170,7 +175,8 @@ constexpr auto kHandlers = [] {
 
 void print_segment(const VcpuBackend& cpu, std::string_view name, SegmentRegister which) {
   const SegmentState s = cpu.segment(which);
-  log::print_line("  {} {:#x}  base {:#x}  limit {:#x}  attributes {:#x}", name, s.selector, s.base, s.limit, s.attributes);
+  log::print_line("  {} {:#x}  base {:#x}  limit {:#x}  attributes {:#x}", name, s.selector, s.base, s.limit,
+                  s.attributes);
 }
 
 }  // namespace
@@ -181,16 +187,16 @@ void crash(ArchVcpu& vcpu, std::string_view why) {
   const GuestRegisters& r = vcpu.registers;
   const VcpuBackend& cpu = vcpu.backend();
   const VmExit& exit = vcpu.backend().last_exit();
-  log::print_line("axvisor: VM {}, vCPU {}: {} (exit {:#x}, guest-physical {:#x})", vcpu.owner().vm.name(), vcpu.owner().index, why,
-                  exit.code, exit.fault.address.value());
+  log::print_line("axvisor: VM {}, vCPU {}: {} (exit {:#x}, guest-physical {:#x})", vcpu.owner().vm.name(),
+                  vcpu.owner().index, why, exit.code, exit.fault.address.value());
   log::print_line("  rip {:#x}  rflags {:#x}  cr0 {:#x}  cr2 {:#x}  cr3 {:#x}  cr4 {:#x}  efer {:#x}", r.rip, r.rflags,
                   cpu.read(GuestRegister::Cr0), cpu.read(GuestRegister::Cr2), cpu.read(GuestRegister::Cr3),
                   cpu.read(GuestRegister::Cr4), cpu.read(GuestRegister::Efer));
   constexpr std::string_view kNames[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
   for (usize i = 0; i < r.gpr.size(); i += 4) {
-    log::print_line("  {} {:#x}  {} {:#x}  {} {:#x}  {} {:#x}", kNames[i], r.gpr[i], kNames[i + 1], r.gpr[i + 1], kNames[i + 2],
-                    r.gpr[i + 2], kNames[i + 3], r.gpr[i + 3]);
+    log::print_line("  {} {:#x}  {} {:#x}  {} {:#x}  {} {:#x}", kNames[i], r.gpr[i], kNames[i + 1], r.gpr[i + 1],
+                    kNames[i + 2], r.gpr[i + 2], kNames[i + 3], r.gpr[i + 3]);
   }
   print_segment(cpu, "cs", SegmentRegister::Cs);
   print_segment(cpu, "ss", SegmentRegister::Ss);

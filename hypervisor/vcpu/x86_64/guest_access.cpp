@@ -20,11 +20,13 @@ constexpr u64 kAddresses32 = 0xffff'ffff;
   if (operand_ && covered && (operand_->value() & kOffsetMask) == offset) {
     const Gpa address = *operand_;
     known = {page, address.align_down(kPageSize)};
-    if (operand_writable_) known_[static_cast<usize>(PageAccess::Read)] = known_[static_cast<usize>(PageAccess::Write)] = known;
+    if (operand_writable_)
+      known_[static_cast<usize>(PageAccess::Read)] = known_[static_cast<usize>(PageAccess::Write)] = known;
     operand_.reset();
     return address;
   }
-  const auto physical = walk_guest_pages(memory_, state_, linear, access, access == PageAccess::Fetch ? &fetched_ : nullptr);
+  const auto physical =
+      walk_guest_pages(memory_, state_, linear, access, access == PageAccess::Fetch ? &fetched_ : nullptr);
   if (!physical) return std::unexpected(EmulationFault{x86::Vector::kPageFault, physical.error(), linear});
   known = {page, physical->align_down(kPageSize)};
   return *physical;
@@ -69,7 +71,9 @@ EmulationHost::Value GuestAccess::read(u64 linear, u32 size) {
   return value;
 }
 
-EmulationHost::Status GuestAccess::write(u64 linear, u32 size, u64 value) { return access(linear, size, Action::Write, value); }
+EmulationHost::Status GuestAccess::write(u64 linear, u32 size, u64 value) {
+  return access(linear, size, Action::Write, value);
+}
 
 EmulationHost::Status GuestAccess::check_write(u64 linear, u32 size) {
   u64 nothing = 0;
@@ -81,7 +85,8 @@ std::expected<usize, EmulationFault> GuestAccess::fetch(u64 linear, std::span<u8
   if (bytes.size() >= kMaxInstructionLength && (linear & kOffsetMask) <= kPageSize - kMaxInstructionLength) {
     const auto physical = translate(linear, PageAccess::Fetch);
     if (!physical) return std::unexpected(physical.error());
-    if (memory_.read_fast(*physical, std::as_writable_bytes(bytes.first<kMaxInstructionLength>()))) return kMaxInstructionLength;
+    if (memory_.read_fast(*physical, std::as_writable_bytes(bytes.first<kMaxInstructionLength>())))
+      return kMaxInstructionLength;
   }
   while (done < bytes.size()) {
     const u64 at = linear + done;

@@ -9,8 +9,8 @@
 
 namespace hv {
 
-/// What lies behind guest-physical addresses that are not RAM. Sizes 1, 2, 4 and 8, never across a page: an access that crosses
-/// one comes byte by byte.
+/// What lies behind guest-physical addresses that are not RAM. Sizes 1, 2, 4 and 8, never across a page: an access that
+/// crosses one comes byte by byte.
 class GuestBus {
  public:
   virtual u64 mmio_read(Gpa address, u32 size) = 0;
@@ -23,10 +23,11 @@ class GuestBus {
 /// Lives for one instruction, on the CPU of its vCPU.
 class GuestAccess {
  public:
-  GuestAccess(GuestMemory& memory, GuestBus& bus, const PagingState& state) : memory_(memory), bus_(bus), state_(state) {}
+  GuestAccess(GuestMemory& memory, GuestBus& bus, const PagingState& state)
+      : memory_(memory), bus_(bus), state_(state) {}
 
-  /// Saves the walk for an instruction with one memory operand: `fault` is the guest-physical address of the access to it that
-  /// the processor has translated, and that led here; `write`: it was a write.
+  /// Saves the walk for an instruction with one memory operand: `fault` is the guest-physical address of the access to
+  /// it that the processor has translated, and that led here; `write`: it was a write.
   void know_operand(Gpa fault, bool write) {
     operand_ = fault;
     operand_writable_ = write;
@@ -37,8 +38,8 @@ class GuestAccess {
   EmulationHost::Status write(u64 linear, u32 size, u64 value);
   EmulationHost::Status check_write(u64 linear, u32 size);
 
-  /// The bytes of the instruction at `linear`, at most bytes.size(); fewer if the next page cannot be fetched. Error: the fault
-  /// of the first page.
+  /// The bytes of the instruction at `linear`, at most bytes.size(); fewer if the next page cannot be fetched. Error:
+  /// the fault of the first page.
   std::expected<usize, EmulationFault> fetch(u64 linear, std::span<u8> bytes);
   /// How the last instruction was fetched that lies in one page.
   const PageWalk& fetched() const { return fetched_; }

@@ -13,8 +13,8 @@ const CpuidSource& host_cpuid();
 
 class GuestExecution {
  public:
-  /// Boot CPU, once, before any other function. `heap` outlives the object. Errors: NotSupported (neither extension, or locked
-  /// off; the reason was logged), OutOfMemory.
+  /// Boot CPU, once, before any other function. `heap` outlives the object. Errors: NotSupported (neither extension, or
+  /// locked off; the reason was logged), OutOfMemory.
   Result<void> init(mm::ObjectAllocator& heap);
   /// Each CPU, interrupts masked. Errors: those of Virtualization::init_cpu().
   Result<void> init_cpu(unsigned cpu);

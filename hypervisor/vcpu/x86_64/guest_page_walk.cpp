@@ -6,12 +6,13 @@ namespace hv {
 namespace {
 
 constexpr u64 kCr0WriteProtect = 1 << 16, kCr0Paging = u64{1} << 31;
-constexpr u64 kCr4PageSizeExtension = 1 << 4, kCr4Pae = 1 << 5, kCr4FiveLevels = 1 << 12, kCr4Smep = 1 << 20, kCr4Smap = 1 << 21;
+constexpr u64 kCr4PageSizeExtension = 1 << 4, kCr4Pae = 1 << 5, kCr4FiveLevels = 1 << 12, kCr4Smep = 1 << 20,
+              kCr4Smap = 1 << 21;
 constexpr u64 kEferLongModeActive = 1 << 10, kEferNoExecute = 1 << 11;
 constexpr u64 kRflagsAc = 1 << 18;
 
-constexpr u64 kEntryPresent = 1 << 0, kEntryWrite = 1 << 1, kEntryUser = 1 << 2, kEntryAccessed = 1 << 5, kEntryDirty = 1 << 6,
-              kEntryLarge = 1 << 7, kEntryNoExecute = u64{1} << 63;
+constexpr u64 kEntryPresent = 1 << 0, kEntryWrite = 1 << 1, kEntryUser = 1 << 2, kEntryAccessed = 1 << 5,
+              kEntryDirty = 1 << 6, kEntryLarge = 1 << 7, kEntryNoExecute = u64{1} << 63;
 
 constexpr u64 mask(unsigned bits) { return (u64{1} << bits) - 1; }
 /// Bits [low, high).
@@ -35,7 +36,8 @@ class Walk {
   Walk(GuestMemory& memory, const PagingState& state, u64 linear, PageAccess access)
       : memory_(memory), state_(state), linear_(linear), access_(access), format_(format_of(state)) {}
 
-  /// The walk of four levels in which nothing is out of the ordinary: no fault, and nothing to be marked. Empty: run() decides.
+  /// The walk of four levels in which nothing is out of the ordinary: no fault, and nothing to be marked. Empty: run()
+  /// decides.
   std::optional<Gpa> run_fast(PageWalk* record) const {
     if (format_.levels != kFourLevels.levels) return std::nullopt;
     u64 table = state_.cr3, entry, all = ~u64{0}, any = 0;
@@ -70,7 +72,9 @@ class Walk {
 
   /// Empty: an entry changed under our eyes, so that the walk begins again.
   std::optional<std::expected<Gpa, u32>> run() {
-    u64 table = state_.cr3 & (format_.entry_size == 4 ? field(12, 32) : is_pae() ? field(5, 32) : field(12, kAddressEnd));
+    u64 table = state_.cr3 & (format_.entry_size == 4 ? field(12, 32)
+                              : is_pae()              ? field(5, 32)
+                                                      : field(12, kAddressEnd));
     u64 allowed = kEntryWrite | kEntryUser;
     bool no_execute = false;
     for (unsigned level = format_.levels;; --level) {

@@ -29,8 +29,8 @@ namespace page_fault {
 inline constexpr u32 kPresent = 1 << 0, kWrite = 1 << 1, kUser = 1 << 2, kReserved = 1 << 3, kFetch = 1 << 4;
 }
 
-/// Which entries of the tables led to an address, and what they were. Only walks without anything out of the ordinary are
-/// recorded: all others leave `count` 0.
+/// Which entries of the tables led to an address, and what they were. Only walks without anything out of the ordinary
+/// are recorded: all others leave `count` 0.
 struct PageWalk {
   static constexpr usize kMaxEntries = 4;
   std::array<Gpa, kMaxEntries> at{};
@@ -39,9 +39,9 @@ struct PageWalk {
   Gpa address{};  ///< the result
 };
 
-/// The guest-physical address behind `linear`, or the error code of the page fault that the access raises. Sets accessed and
-/// dirty bits as a processor does. Tables outside the RAM read as not present, and so does everything under five-level paging.
-/// `linear` is canonical. Any context.
+/// The guest-physical address behind `linear`, or the error code of the page fault that the access raises. Sets
+/// accessed and dirty bits as a processor does. Tables outside the RAM read as not present, and so does everything
+/// under five-level paging. `linear` is canonical. Any context.
 std::expected<Gpa, u32> walk_guest_pages(GuestMemory& memory, const PagingState& state, u64 linear, PageAccess access,
                                          PageWalk* record = nullptr);
 

@@ -43,10 +43,13 @@ void fxrstor(u64 area) { asm volatile("fxrstor64 (%0)" : : "r"(area) : "memory")
 }  // namespace
 
 void load_breakpoints(const BreakpointAddresses& a) {
-  asm volatile("movq %0, %%dr0; movq %1, %%dr1; movq %2, %%dr2; movq %3, %%dr3" : : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]));
+  asm volatile("movq %0, %%dr0; movq %1, %%dr1; movq %2, %%dr2; movq %3, %%dr3"
+               :
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]));
 }
 void save_breakpoints(BreakpointAddresses& a) {
-  asm volatile("movq %%dr0, %0; movq %%dr1, %1; movq %%dr2, %2; movq %%dr3, %3" : "=r"(a[0]), "=r"(a[1]), "=r"(a[2]), "=r"(a[3]));
+  asm volatile("movq %%dr0, %0; movq %%dr1, %1; movq %%dr2, %2; movq %%dr3, %3"
+               : "=r"(a[0]), "=r"(a[1]), "=r"(a[2]), "=r"(a[3]));
 }
 
 u64 read_guest_msr(u32 index) { return read_msr(index); }
@@ -69,7 +72,7 @@ void write_hardware(GuestRegister which, u64 value) {
   }
 }
 
-// ---- the host ---------------------------------------------------------------------------------------------------------
+// ---- the host --------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -87,7 +90,8 @@ u64 system_segment_base(u64 gdt, u16 selector) {
 }  // namespace
 
 HostState host_state() {
-  HostState h{.cr0 = CR0::read(), .cr3 = CR3::read(), .cr4 = CR4::read(), .efer = IA32_EFER::read(), .pat = IA32_PAT::read()};
+  HostState h{
+      .cr0 = CR0::read(), .cr3 = CR3::read(), .cr4 = CR4::read(), .efer = IA32_EFER::read(), .pat = IA32_PAT::read()};
   asm("movw %%es, %0" : "=rm"(h.es));
   asm("movw %%cs, %0" : "=rm"(h.cs));
   asm("movw %%ss, %0" : "=rm"(h.ss));
@@ -117,7 +121,7 @@ bool has_tsc_aux() {
   return (cpuid(kExtendedFeatures).edx & kRdtscp) != 0;
 }
 
-// ---- floating point ---------------------------------------------------------------------------------------------------
+// ---- floating point --------------------------------------------------------------------------------------------------
 
 void init_floating_point(u64 components) {
   CR0::write((CR0::read() & ~(CR0::EM | CR0::TS)) | CR0::MP);
@@ -140,7 +144,11 @@ Result<FloatingPointState> FloatingPointState::create(u64 components, VmFrames& 
 }
 
 FloatingPointState::FloatingPointState(FloatingPointState&& other) noexcept
-    : components_(other.components_), area_(std::exchange(other.area_, {})), frames_(other.frames_), xcr0_(other.xcr0_), loaded_(other.loaded_) {}
+    : components_(other.components_),
+      area_(std::exchange(other.area_, {})),
+      frames_(other.frames_),
+      xcr0_(other.xcr0_),
+      loaded_(other.loaded_) {}
 
 FloatingPointState::~FloatingPointState() {
   if (!area_.empty()) frames_.free(area_);

@@ -4,8 +4,8 @@
 #include <array>
 
 #include "hypervisor/vcpu/x86_64/context.hpp"
-#include "kernel/base/result.hpp"
 #include "hypervisor/vm/vm_frames.hpp"
+#include "kernel/base/result.hpp"
 
 namespace hv {
 
@@ -30,7 +30,8 @@ struct HostState {
 };
 HostState host_state();
 
-/// Does what the CPU does for a physical interrupt that a VM exit has acknowledged already, or for an NMI that caused it.
+/// Does what the CPU does for a physical interrupt that a VM exit has acknowledged already, or for an NMI that caused
+/// it.
 void take_host_interrupt(u8 vector);
 void take_host_nmi();
 
@@ -40,7 +41,8 @@ bool has_tsc_aux();
 /// x87, SSE and extended registers. Host code never uses them: they are the guest's from load() to put().
 class FloatingPointState {
  public:
-  /// `components`: what any guest may enable in XCR0; 0 on a CPU without XSAVE. `frames` outlives the object. Error: OutOfMemory.
+  /// `components`: what any guest may enable in XCR0; 0 on a CPU without XSAVE. `frames` outlives the object. Error:
+  /// OutOfMemory.
   static Result<FloatingPointState> create(u64 components, VmFrames& frames);
   FloatingPointState(FloatingPointState&& other) noexcept;
   FloatingPointState& operator=(FloatingPointState&&) = delete;
@@ -56,7 +58,8 @@ class FloatingPointState {
   void set_xcr0(u64 value);
 
  private:
-  FloatingPointState(u64 components, HpaRange area, VmFrames& frames) : components_(components), area_(area), frames_(frames) {}
+  FloatingPointState(u64 components, HpaRange area, VmFrames& frames)
+      : components_(components), area_(area), frames_(frames) {}
 
   u64 components_;
   HpaRange area_;  ///< empty: moved from

@@ -59,7 +59,9 @@ class Emulation final : public EmulationHost, private GuestBus {
     constexpr u64 kAllOnes = ~u64{0};
     return vcpu_.vm().mmio_read(vcpu_.owner(), address, size).value_or(kAllOnes >> (8 * (sizeof(u64) - size)));
   }
-  void mmio_write(Gpa address, u32 size, u64 value) override { vcpu_.vm().mmio_write(vcpu_.owner(), address, size, value); }
+  void mmio_write(Gpa address, u32 size, u64 value) override {
+    vcpu_.vm().mmio_write(vcpu_.owner(), address, size, value);
+  }
 
   ArchVcpu& vcpu_;
   const SegmentState code_;
@@ -68,8 +70,9 @@ class Emulation final : public EmulationHost, private GuestBus {
 };
 
 void raise(ArchVcpu& vcpu, const EmulationFault& fault) {
-  constexpr u32 kWithErrorCode = 1 << Vector::kDoubleFault | 1 << 10 | 1 << 11 | 1 << 12 | 1 << Vector::kGeneralProtection |
-                                 1 << Vector::kPageFault | 1 << Vector::kAlignmentCheck;
+  constexpr u32 kWithErrorCode = 1 << Vector::kDoubleFault | 1 << 10 | 1 << 11 | 1 << 12 |
+                                 1 << Vector::kGeneralProtection | 1 << Vector::kPageFault |
+                                 1 << Vector::kAlignmentCheck;
   if (fault.vector == Vector::kPageFault) vcpu.backend().write(GuestRegister::Cr2, fault.address);
   const bool coded = (kWithErrorCode >> fault.vector & 1) != 0;
   vcpu.inject(fault.vector, coded ? std::optional(fault.error_code) : std::nullopt);
@@ -108,21 +111,24 @@ std::optional<Instruction> Emulation::decode_next() {
   return std::nullopt;
 }
 
-// ---- what drivers do most ---------------------------------------------------------------------------------------------
+// ---- what drivers do most --------------------------------------------------------------------------------------------
 
 /// The low bits of the operand's address, which translation does not change; nothing with a segment that has a base.
 std::optional<u64> operand_offset(const Instruction& instruction, const GuestRegisters& r) {
   const MemoryOperand& m = instruction.memory;
   if (m.segment >= Segment::Fs) return std::nullopt;
   u64 address = static_cast<u64>(m.displacement);
-  if (m.base == MemoryOperand::kInstructionPointer) address += r.rip + instruction.length;
-  else if (m.base != MemoryOperand::kNoRegister) address += r.gpr[m.base];
+  if (m.base == MemoryOperand::kInstructionPointer)
+    address += r.rip + instruction.length;
+  else if (m.base != MemoryOperand::kNoRegister)
+    address += r.gpr[m.base];
   if (m.index != MemoryOperand::kNoRegister) address += r.gpr[m.index] << m.scale;
   return address & (kPageSize - 1);
 }
 
-/// A MOV of 4 or 8 bytes between a device and a register or constant, at a place where it was seen before. The processor has
-/// checked the access and translated its address; an access across pages has another offset than the fault.
+/// A MOV of 4 or 8 bytes between a device and a register or constant, at a place where it was seen before. The
+/// processor has checked the access and translated its address; an access across pages has another offset than the
+/// fault.
 bool move_at_known_place(ArchVcpu& vcpu, const NestedFault& fault) {
   const CodeState code = vcpu.backend().code();
   if (!code.is_64bit) return false;
@@ -155,18 +161,6 @@ bool stands_at_halt(ArchVcpu& vcpu) {
   return emulation.access().fetch(emulation.linear_rip(), opcode) && opcode[0] == kHalt;
 }
 
-bool stands_at_cr4_write(ArchVcpu& vcpu) {
-  constexpr u8 kEscape = 0x0f, kMoveToControlRegister = 0x22, kRexMask = 0xf0, kRex = 0x40;
-  constexpr u8 kRegisterMask = 7 << 3, kCr4 = 4 << 3;
-  Emulation emulation(vcpu);
-  std::array<u8, 4> bytes{};
-  const auto fetched = emulation.access().fetch(emulation.linear_rip(), bytes);
-  if (!fetched) return false;
-  const usize first = emulation.mode() == CpuMode::Code64 && (bytes[0] & kRexMask) == kRex ? 1 : 0;
-  return *fetched >= first + 3 && bytes[first] == kEscape && bytes[first + 1] == kMoveToControlRegister &&
-         (bytes[first + 2] & kRegisterMask) == kCr4;
-}
-
 [[gnu::noinline]] void emulate_any_instruction(ArchVcpu& vcpu, const VmExit& exit) {
   Emulation emulation(vcpu);
   const std::optional<Instruction> instruction = emulation.decode_next();
@@ -180,19 +174,22 @@ bool stands_at_cr4_write(ArchVcpu& vcpu) {
 }
 
 void emulate_instruction(ArchVcpu& vcpu, const VmExit& exit) {
-  if (exit.reason != ExitReason::NestedFault || !move_at_known_place(vcpu, exit.fault)) emulate_any_instruction(vcpu, exit);
+  if (exit.reason != ExitReason::NestedFault || !move_at_known_place(vcpu, exit.fault))
+    emulate_any_instruction(vcpu, exit);
 }
 
-std::optional<TaskPriorityMove> task_priority_move(ArchVcpu& vcpu, const VmExit& exit) {
-  const TaskPriorityAccess& known = exit.task_priority;
-  if (known.which && exit.instruction_length != 0) return TaskPriorityMove{known.write, *known.which, exit.instruction_length};
+std::optional<DecodedControlMove> control_move(ArchVcpu& vcpu, const VmExit& exit) {
+  const ControlMove& known = exit.control_move;
+  if (known.which && exit.instruction_length != 0)
+    return DecodedControlMove{known.write, *known.which, exit.instruction_length};
   const std::optional<Instruction> instruction = Emulation(vcpu).decode_next();
   if (!instruction) return std::nullopt;
-  constexpr u64 kTaskPriority = 8;
+  constexpr u64 kCr4 = 4, kTaskPriority = 8;
   const bool write = instruction->operation == Operation::MovToControl;
-  if ((!write && instruction->operation != Operation::MovFromControl) || instruction->immediate != kTaskPriority)
+  const u64 number = exit.reason == ExitReason::Cr4Write ? kCr4 : kTaskPriority;
+  if ((!write && instruction->operation != Operation::MovFromControl) || instruction->immediate != number)
     return std::nullopt;
-  return TaskPriorityMove{write, static_cast<Gpr>(instruction->reg), instruction->length};
+  return DecodedControlMove{write, static_cast<Gpr>(instruction->reg), instruction->length};
 }
 
 }  // namespace hv

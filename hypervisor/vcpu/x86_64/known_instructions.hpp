@@ -8,14 +8,15 @@
 
 namespace hv {
 
-/// 64-bit code only. Nothing here can be out of date: an answer is given only if every page-table entry on the way to the
-/// instruction, and the instruction itself, are still what they were. One per vCPU.
+/// 64-bit code only. Nothing here can be out of date: an answer is given only if every page-table entry on the way to
+/// the instruction, and the instruction itself, are still what they were. One per vCPU.
 class KnownInstructions {
  public:
   /// The instruction at `linear`, or nullptr: to be fetched and decoded. `paging`: rflags does not matter.
   const Instruction* find(const GuestMemory& memory, const PagingState& paging, u64 linear) const;
   /// `walk` and `bytes` are how `instruction` was fetched from `linear`. Near the end of a page it is not kept.
-  void remember(const PagingState& paging, u64 linear, const PageWalk& walk, std::span<const u8> bytes, const Instruction& instruction);
+  void remember(const PagingState& paging, u64 linear, const PageWalk& walk, std::span<const u8> bytes,
+                const Instruction& instruction);
 
  private:
   struct Entry {

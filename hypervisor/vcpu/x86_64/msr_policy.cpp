@@ -22,10 +22,12 @@ constexpr bool is_canonical(u64 address) {
   return static_cast<u64>(static_cast<i64>(address << kUnusedBits) >> kUnusedBits) == address;
 }
 
-// ---- constants --------------------------------------------------------------------------------------------------------
+// ---- constants -------------------------------------------------------------------------------------------------------
 
 template <u64 kValue>
-Value constant(const MsrContext&, u32) { return kValue; }
+Value constant(const MsrContext&, u32) {
+  return kValue;
+}
 bool ignore(const MsrContext&, u32, u64) { return true; }
 
 /// Revision 1 in the high half, as Intel reports it; AMD's is the low half.
@@ -34,7 +36,7 @@ constexpr u64 kFeatureControlLocked = 1;
 constexpr u64 kHwcrTscCountsAtP0 = 1 << 24;
 constexpr u64 kDeCfgLfenceSerializes = 1 << 1;
 
-// ---- registers of the backend -----------------------------------------------------------------------------------------
+// ---- registers of the backend ----------------------------------------------------------------------------------------
 
 Value read_register(const MsrContext& c, u32 index) { return c.host.read_register(index); }
 
@@ -43,11 +45,17 @@ bool write_register(const MsrContext& c, u32 index, u64 value) {
   return true;
 }
 
-bool write_canonical(const MsrContext& c, u32 index, u64 value) { return is_canonical(value) && write_register(c, index, value); }
-bool write_32bit(const MsrContext& c, u32 index, u64 value) { return value >> 32 == 0 && write_register(c, index, value); }
+bool write_canonical(const MsrContext& c, u32 index, u64 value) {
+  return is_canonical(value) && write_register(c, index, value);
+}
+bool write_32bit(const MsrContext& c, u32 index, u64 value) {
+  return value >> 32 == 0 && write_register(c, index, value);
+}
 
 Value read_tsc_aux(const MsrContext& c, u32 index) { return c.facts.tsc_aux ? read_register(c, index) : std::nullopt; }
-bool write_tsc_aux(const MsrContext& c, u32 index, u64 value) { return c.facts.tsc_aux && write_32bit(c, index, value); }
+bool write_tsc_aux(const MsrContext& c, u32 index, u64 value) {
+  return c.facts.tsc_aux && write_32bit(c, index, value);
+}
 
 /// SDM vol. 3 2.2.1: LMA follows LME and paging, LME only changes while paging is off.
 bool write_efer(const MsrContext& c, u32 index, u64 value) {
@@ -72,7 +80,7 @@ bool write_pat(const MsrContext& c, u32 index, u64 value) {
   return all_bytes_have_types(value, kPatTypes) && write_register(c, index, value);
 }
 
-// ---- MTRRs --------------------------------------------------------------------------------------------------------------
+// ---- MTRRs -----------------------------------------------------------------------------------------------------------
 
 constexpr u32 kMtrrVariable = 0x200;
 constexpr u32 kMtrrFixed64K = 0x250, kMtrrFixed16K = 0x258, kMtrrFixed4K = 0x268;
@@ -110,7 +118,7 @@ bool write_default_type(const MsrContext& c, u32, u64 value) {
   return true;
 }
 
-// ---- other stored registers -------------------------------------------------------------------------------------------
+// ---- other stored registers ------------------------------------------------------------------------------------------
 
 constexpr u64 kMiscEnableWritable = 1 << 0;  ///< fast strings
 constexpr u64 kMiscEnableFixed = 1 << 11 /*no branch trace*/ | 1 << 12 /*no PEBS*/;
@@ -131,15 +139,15 @@ bool write_machine_check_status(const MsrContext& c, u32, u64 value) {
 
 /// Immunities, which say what software need not work around; not the controls that come with other MSRs.
 constexpr u64 kImmunities = 1 << 0 /*RDCL_NO*/ | 1 << 3 /*SKIP_L1DFL_VMENTRY*/ | 1 << 4 /*SSB_NO*/ | 1 << 5 /*MDS_NO*/ |
-                            1 << 6 /*PSCHANGE_MC_NO*/ | 1 << 8 /*TAA_NO*/ | 1 << 13 /*SBDR_SSDP_NO*/ | 1 << 14 /*FBSDP_NO*/ |
-                            1 << 15 /*PSDP_NO*/ | 1 << 20 /*BHI_NO*/ | 1 << 24 /*PBRSB_NO*/ | 1 << 26 /*GDS_NO*/ |
-                            1 << 27 /*RFDS_NO*/;
+                            1 << 6 /*PSCHANGE_MC_NO*/ | 1 << 8 /*TAA_NO*/ | 1 << 13 /*SBDR_SSDP_NO*/ |
+                            1 << 14 /*FBSDP_NO*/ | 1 << 15 /*PSDP_NO*/ | 1 << 20 /*BHI_NO*/ | 1 << 24 /*PBRSB_NO*/ |
+                            1 << 26 /*GDS_NO*/ | 1 << 27 /*RFDS_NO*/;
 Value read_arch_capabilities(const MsrContext& c, u32) {
   if (!c.facts.arch_capabilities) return std::nullopt;
   return c.host.host_arch_capabilities() & kImmunities;
 }
 
-// ---- time and interrupts ------------------------------------------------------------------------------------------------
+// ---- time and interrupts ---------------------------------------------------------------------------------------------
 
 Value read_tsc(const MsrContext& c, u32) { return c.host.read_tsc(); }
 bool write_tsc(const MsrContext& c, u32, u64 value) {
@@ -152,11 +160,13 @@ bool write_apic(const MsrContext& c, u32 index, u64 value) { return c.host.write
 
 /// An MSR of the paravirtual clock: bits of the value that must be zero.
 struct ClockMsr {
-  u64 MsrState::*value;
+  u64 MsrState::* value;
   u64 reserved;
 };
 template <ClockMsr kMsr>
-Value read_clock(const MsrContext& c, u32) { return c.state.*kMsr.value; }
+Value read_clock(const MsrContext& c, u32) {
+  return c.state.*kMsr.value;
+}
 template <ClockMsr kMsr>
 bool write_clock(const MsrContext& c, u32 index, u64 value) {
   if ((value & kMsr.reserved) != 0) return false;
@@ -165,35 +175,35 @@ bool write_clock(const MsrContext& c, u32 index, u64 value) {
   return true;
 }
 constexpr ClockMsr kWallClock{&MsrState::kvm_wall_clock, 0b11};
-constexpr ClockMsr kSystemTime{&MsrState::kvm_system_time, 0b10};    // bit 0 enables
+constexpr ClockMsr kSystemTime{&MsrState::kvm_system_time, 0b10};  // bit 0 enables
 constexpr ClockMsr kStealTime{&MsrState::kvm_steal_time, 0b11'1110};
 
-// ---- the table ----------------------------------------------------------------------------------------------------------
+// ---- the table -------------------------------------------------------------------------------------------------------
 
 constexpr Row one(u32 index, Read read, Write write) { return {index, index, read, write}; }
 
 /// Sorted by index.
 constexpr Row kMsrs[] = {
     one(msr::kTsc, read_tsc, write_tsc),
-    one(0x17, constant<0>, nullptr),                                       // IA32_PLATFORM_ID
+    one(0x17, constant<0>, nullptr),  // IA32_PLATFORM_ID
     one(msr::kApicBase, read_apic, write_apic),
-    one(0x3a, constant<kFeatureControlLocked>, nullptr),                   // IA32_FEATURE_CONTROL
-    one(0x8b, constant<kMicrocodeRevision>, ignore),                       // IA32_BIOS_SIGN_ID, PATCH_LEVEL
-    one(0xce, constant<0>, nullptr),                                       // MSR_PLATFORM_INFO
-    one(0xfe, constant<kMtrrCapability>, nullptr),                         // IA32_MTRRCAP
+    one(0x3a, constant<kFeatureControlLocked>, nullptr),  // IA32_FEATURE_CONTROL
+    one(0x8b, constant<kMicrocodeRevision>, ignore),      // IA32_BIOS_SIGN_ID, PATCH_LEVEL
+    one(0xce, constant<0>, nullptr),                      // MSR_PLATFORM_INFO
+    one(0xfe, constant<kMtrrCapability>, nullptr),        // IA32_MTRRCAP
     one(msr::kArchCapabilities, read_arch_capabilities, nullptr),
     one(msr::kSysenterCs, read_register, write_register),
     {msr::kSysenterEsp, msr::kSysenterEip, read_register, write_canonical},
-    one(0x179, constant<0>, nullptr),                                      // IA32_MCG_CAP: no banks
-    one(0x17a, read_machine_check_status, write_machine_check_status),     // IA32_MCG_STATUS
-    one(0x1a0, read_misc_enable, write_misc_enable),                       // IA32_MISC_ENABLE
-    one(0x1d9, constant<0>, ignore),                                       // IA32_DEBUGCTL
+    one(0x179, constant<0>, nullptr),                                   // IA32_MCG_CAP: no banks
+    one(0x17a, read_machine_check_status, write_machine_check_status),  // IA32_MCG_STATUS
+    one(0x1a0, read_misc_enable, write_misc_enable),                    // IA32_MISC_ENABLE
+    one(0x1d9, constant<0>, ignore),                                    // IA32_DEBUGCTL
     {kMtrrVariable, kMtrrVariable + 2 * MtrrState::kVariable - 1, read_variable_range, write_variable_range},
     one(kMtrrFixed64K, read_fixed_range, write_fixed_range),
     {kMtrrFixed16K, kMtrrFixed16K + 1, read_fixed_range, write_fixed_range},
     {kMtrrFixed4K, kMtrrFixed4K + 7, read_fixed_range, write_fixed_range},
     one(msr::kPat, read_register, write_pat),
-    one(0x2ff, read_default_type, write_default_type),                     // IA32_MTRR_DEF_TYPE
+    one(0x2ff, read_default_type, write_default_type),  // IA32_MTRR_DEF_TYPE
     one(msr::kTscDeadline, read_apic, write_apic),
     {msr::kX2ApicFirst, msr::kX2ApicLast, read_apic, write_apic},
     one(msr::kKvmWallClock, read_clock<kWallClock>, write_clock<kWallClock>),
@@ -206,15 +216,16 @@ constexpr Row kMsrs[] = {
     {msr::kFsBase, msr::kKernelGsBase, read_register, write_canonical},
     one(msr::kTscAux, read_tsc_aux, write_tsc_aux),
     // AMD, read at boot by operating systems that do not expect a fault.
-    one(0xc001'0010, constant<0>, ignore),                                 // SYSCFG
-    one(0xc001'0015, constant<kHwcrTscCountsAtP0>, ignore),                // HWCR
-    one(0xc001'001a, constant<0>, nullptr),                                // TOP_MEM
-    one(0xc001'001d, constant<0>, nullptr),                                // TOP_MEM2
-    one(0xc001'001f, constant<0>, ignore),                                 // NB_CFG
-    one(0xc001'0055, constant<0>, ignore),                                 // interrupt pending and C1E
-    one(0xc001'0058, constant<0>, ignore),                                 // MMIO configuration base
-    one(0xc001'0114, constant<1 << 4>, nullptr),                           // VM_CR: SVM disabled
-    one(0xc001'1029, constant<kDeCfgLfenceSerializes>, ignore),            // DE_CFG
+    {0xc001'0000, 0xc001'0007, constant<0>, ignore},             // performance counters: no CPUID bit announces them
+    one(0xc001'0010, constant<0>, ignore),                       // SYSCFG
+    one(0xc001'0015, constant<kHwcrTscCountsAtP0>, ignore),      // HWCR
+    one(0xc001'001a, constant<0>, nullptr),                      // TOP_MEM
+    one(0xc001'001d, constant<0>, nullptr),                      // TOP_MEM2
+    one(0xc001'001f, constant<0>, ignore),                       // NB_CFG
+    one(0xc001'0055, constant<0>, ignore),                       // interrupt pending and C1E
+    one(0xc001'0058, constant<0>, ignore),                       // MMIO configuration base
+    one(0xc001'0114, constant<1 << 4>, nullptr),                 // VM_CR: SVM disabled
+    one(0xc001'1029, constant<kDeCfgLfenceSerializes>, ignore),  // DE_CFG
 };
 static_assert(std::ranges::is_sorted(kMsrs, {}, &Row::first));
 

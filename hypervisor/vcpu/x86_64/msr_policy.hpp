@@ -1,5 +1,5 @@
-// What RDMSR and WRMSR do: one table from MSR to handler. MSRs without a row are #GP(0): machine check banks, performance
-// counters, power management, SVM, VMX and everything that CPUID hides. SDM vol. 4, APM vol. 2 appendix A.
+// What RDMSR and WRMSR do: one table from MSR to handler. MSRs without a row are #GP(0): machine check banks,
+// performance counters, power management, SVM, VMX and everything that CPUID hides. SDM vol. 4, APM vol. 2 appendix A.
 #pragma once
 
 #include <array>
@@ -40,17 +40,19 @@ struct MtrrState {
   static constexpr u64 kFixedWriteBack = 0x0606'0606'0606'0606;
 
   u64 default_type = kEnabledWriteBack;
-  std::array<u64, kFixed> fixed{kFixedWriteBack, kFixedWriteBack, 0, kFixedWriteBack, kFixedWriteBack, kFixedWriteBack,
-                                kFixedWriteBack, kFixedWriteBack, kFixedWriteBack, kFixedWriteBack, kFixedWriteBack};
+  std::array<u64, kFixed> fixed{kFixedWriteBack, kFixedWriteBack, 0,
+                                kFixedWriteBack, kFixedWriteBack, kFixedWriteBack,
+                                kFixedWriteBack, kFixedWriteBack, kFixedWriteBack,
+                                kFixedWriteBack, kFixedWriteBack};
   std::array<u64, 2 * kVariable> variable{};  ///< base and mask by turns
 };
 
 /// MSRs of one vCPU that live nowhere else; as after reset.
 struct MsrState {
   MtrrState mtrr{};
-  u64 misc_enable = 1;       ///< IA32_MISC_ENABLE, the writable bits: fast strings
+  u64 misc_enable = 1;  ///< IA32_MISC_ENABLE, the writable bits: fast strings
   u64 machine_check_status = 0;
-  u64 kvm_wall_clock = 0;    ///< as last written: see kvmclock.hpp
+  u64 kvm_wall_clock = 0;  ///< as last written: see kvmclock.hpp
   u64 kvm_system_time = 0;
   u64 kvm_steal_time = 0;
 };
@@ -58,7 +60,8 @@ struct MsrState {
 /// What emulation asks of the backend and of the VM. The calls are made on the pCPU that runs the vCPU, without a lock.
 class MsrHost {
  public:
-  /// A register that the backend holds or switches: EFER, PAT, STAR..., SYSENTER_*, FS/GS bases, TSC_AUX. The value is valid.
+  /// A register that the backend holds or switches: EFER, PAT, STAR..., SYSENTER_*, FS/GS bases, TSC_AUX. The value is
+  /// valid.
   virtual u64 read_register(u32 index) = 0;
   virtual void write_register(u32 index, u64 value) = 0;
   /// CR0.PG of the guest.
@@ -90,8 +93,8 @@ std::optional<u64> read_msr(const MsrContext& context, u32 index);
 /// WRMSR. False: #GP(0), nothing has changed.
 [[nodiscard]] bool write_msr(const MsrContext& context, u32 index, u64 value);
 
-/// Whether the processor itself checks values of `index` as this policy does, so that a guest may access the register without
-/// an exit while the backend has it loaded: those of MsrHost::read_register() but EFER.
+/// Whether the processor itself checks values of `index` as this policy does, so that a guest may access the register
+/// without an exit while the backend has it loaded: those of MsrHost::read_register() but EFER.
 bool is_direct_msr(u32 index);
 
 }  // namespace hv

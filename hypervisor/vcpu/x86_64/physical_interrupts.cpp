@@ -60,6 +60,7 @@ void PhysicalInterrupts::forward(u32 gsi) {
   const Line& line = lines_[gsi];
   Vm* vm = line.vm.load(std::memory_order_acquire);
   if (vm == nullptr || line.level) set_masked(gsi, true);
+  if (vm != nullptr && gsi >= kFirstMessage) return vm->arch.hardware_message(line.pin);
   if (vm != nullptr) return vm->arch.hardware_interrupt(line.pin, line.level);
   // Nobody asked for it: once is enough.
   log::debug("interrupt {} belongs to nobody and was masked", gsi);
@@ -80,7 +81,7 @@ bool PhysicalInterrupts::route(u32 gsi, unsigned cpu) {
   const acpi::InterruptOverride signal = signal_of(gsi);
   const auto io_apics = io_apics_.lock();
   const auto io_apic = std::ranges::find_if(*io_apics, [&](const drivers::IoApic& a) { return a.owns(gsi); });
-  if (io_apic == io_apics->end() || gsi >= kLines) return false;
+  if (io_apic == io_apics->end() || gsi >= kFirstMessage) return false;
   io_apic->set_route(gsi, {.vector = static_cast<u8>(vector::kFirstLine + gsi),
                            .destination = static_cast<u8>(machine_.cpus[cpu].hardware_id),
                            .active_low = signal.active_low,
@@ -96,7 +97,7 @@ void PhysicalInterrupts::set_masked(u32 gsi, bool masked) {
 }
 
 Result<void> PhysicalInterrupts::give_to_vm(u32 gsi, Vm& vm, u32 pin) {
-  if (gsi >= kLines) return fail(Error::OutOfRange);
+  if (gsi >= kFirstMessage) return fail(Error::OutOfRange);
   if (gsi == console_gsi_) return fail(Error::Busy);
   Line& line = lines_[gsi];
   Vm* nobody = nullptr;
@@ -106,6 +107,21 @@ Result<void> PhysicalInterrupts::give_to_vm(u32 gsi, Vm& vm, u32 pin) {
   if (route(gsi, vm.boot_vcpu()->cpu)) return {};
   line.vm.store(nullptr, std::memory_order_release);
   return fail(Error::OutOfRange);
+}
+
+Result<PciMessage> PhysicalInterrupts::give_message(Vm& vm, u32 number) {
+  constexpr u64 kMessageAddress = 0xfee0'0000, kLastDestination = 0xff;  // SDM vol. 3 11.11.1
+  constexpr unsigned kDestinationShift = 12;
+  const u64 destination = machine_.cpus[vm.boot_vcpu()->cpu].hardware_id;
+  if (destination > kLastDestination) return fail(Error::OutOfRange);
+  for (u32 i = kFirstMessage; i < kLines; ++i) {
+    Vm* nobody = nullptr;
+    if (!lines_[i].vm.compare_exchange_strong(nobody, &vm, std::memory_order_acq_rel)) continue;
+    lines_[i].pin = number;
+    lines_[i].level = false;
+    return PciMessage{kMessageAddress | destination << kDestinationShift, vector::kFirstLine + i};
+  }
+  return fail(Error::OutOfMemory);
 }
 
 void PhysicalInterrupts::line_ended(Vm& vm, u32 pin) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <string_view>
 
+#include "hypervisor/device/pci/vpci_function.hpp"
 #include "kernel/base/result.hpp"
 #include "kernel/base/spinlock.hpp"
 #include "kernel/drivers/io_apic.hpp"
@@ -45,6 +46,9 @@ class PhysicalInterrupts {
   /// From now on host line `gsi` is delivered to `vm` as pin `pin` of its I/O APIC, on the CPU of its first vCPU. A
   /// level-triggered line stays masked from each interrupt to line_ended(). Errors: OutOfRange, Busy (somebody owns it).
   Result<void> give_to_vm(u32 gsi, Vm& vm, u32 pin);
+  /// A message that a PCI function may send from now on; each makes ArchVm::hardware_message(`number`) be called, on the CPU
+  /// of the VM's first vCPU. Errors: OutOfMemory (all are given away), OutOfRange (a CPU whose APIC id messages cannot name).
+  Result<PciMessage> give_message(Vm& vm, u32 number);
   /// The guest has ended the interrupt of one of its lines. Any CPU, interrupts masked.
   void line_ended(Vm& vm, u32 pin);
   /// Takes all of a VM's interrupts back; when it returns no CPU delivers one any more.
@@ -52,10 +56,11 @@ class PhysicalInterrupts {
 
  private:
   static constexpr u32 kLines = drivers::host_vector::kLastLine - drivers::host_vector::kFirstLine + 1;
+  static constexpr u32 kFirstMessage = 128;  ///< of the lines: these are messages, which have no pin
 
   struct Line {
     std::atomic<Vm*> vm{nullptr};
-    u32 pin = 0;
+    u32 pin = 0;  ///< or the number of the message
     bool level = false;
   };
   using IoApics = StaticVector<drivers::IoApic, 8>;

@@ -17,7 +17,8 @@ constexpr u16 kFlat64 = SegmentState::kLong | SegmentState::kGranular;
 constexpr u32 kRealLimit = 0xffff;
 constexpr u32 kFlatLimit = 0xffff'ffff;
 
-constexpr SegmentRegister kDataSegments[] = {SegmentRegister::Es, SegmentRegister::Ss, SegmentRegister::Ds, SegmentRegister::Fs, SegmentRegister::Gs};
+constexpr SegmentRegister kDataSegments[] = {SegmentRegister::Es, SegmentRegister::Ss, SegmentRegister::Ds,
+                                             SegmentRegister::Fs, SegmentRegister::Gs};
 
 struct Registers {
   GuestRegister which;
@@ -25,11 +26,12 @@ struct Registers {
 };
 // What INIT leaves in them (SDM vol. 3 table 10-1).
 constexpr Registers kReset[] = {
-    {GuestRegister::Cr0, Cr0::kReset}, {GuestRegister::Cr2, 0},          {GuestRegister::Cr3, 0},          {GuestRegister::Cr4, 0},
-    {GuestRegister::Efer, 0},          {GuestRegister::Dr6, kDr6Reset},  {GuestRegister::Dr7, kDr7Reset},  {GuestRegister::Pat, kPatReset},
-    {GuestRegister::KernelGsBase, 0},  {GuestRegister::Star, 0},         {GuestRegister::Lstar, 0},        {GuestRegister::Cstar, 0},
-    {GuestRegister::Sfmask, 0},        {GuestRegister::SysenterCs, 0},   {GuestRegister::SysenterEsp, 0},  {GuestRegister::SysenterEip, 0},
-    {GuestRegister::TscAux, 0},
+    {GuestRegister::Cr0, Cr0::kReset}, {GuestRegister::Cr2, 0},         {GuestRegister::Cr3, 0},
+    {GuestRegister::Cr4, 0},           {GuestRegister::Efer, 0},        {GuestRegister::Dr6, kDr6Reset},
+    {GuestRegister::Dr7, kDr7Reset},   {GuestRegister::Pat, kPatReset}, {GuestRegister::KernelGsBase, 0},
+    {GuestRegister::Star, 0},          {GuestRegister::Lstar, 0},       {GuestRegister::Cstar, 0},
+    {GuestRegister::Sfmask, 0},        {GuestRegister::SysenterCs, 0},  {GuestRegister::SysenterEsp, 0},
+    {GuestRegister::SysenterEip, 0},   {GuestRegister::TscAux, 0},
 };
 
 void set_segments(VcpuBackend& cpu, const SegmentState& code, const SegmentState& data) {
@@ -51,14 +53,17 @@ void start(VcpuBackend& cpu, GuestRegisters& registers, const StartState& state)
 
   switch (state.mode) {
     case StartState::Mode::Real16:
-      set_segments(cpu, {state.real_segment, kCodeSegment, kRealLimit, u64{state.real_segment} << 4}, {0, kDataSegment, kRealLimit, 0});
+      set_segments(cpu, {state.real_segment, kCodeSegment, kRealLimit, u64{state.real_segment} << 4},
+                   {0, kDataSegment, kRealLimit, 0});
       break;
     case StartState::Mode::Protected32:
-      set_segments(cpu, {state.code_selector, kCodeSegment | kFlat32, kFlatLimit, 0}, {state.data_selector, kDataSegment | kFlat32, kFlatLimit, 0});
+      set_segments(cpu, {state.code_selector, kCodeSegment | kFlat32, kFlatLimit, 0},
+                   {state.data_selector, kDataSegment | kFlat32, kFlatLimit, 0});
       cpu.write(GuestRegister::Cr0, Cr0::kPe | Cr0::kEt | Cr0::kNe);
       break;
     case StartState::Mode::Long64:
-      set_segments(cpu, {state.code_selector, kCodeSegment | kFlat64, kFlatLimit, 0}, {state.data_selector, kDataSegment | kFlat32, kFlatLimit, 0});
+      set_segments(cpu, {state.code_selector, kCodeSegment | kFlat64, kFlatLimit, 0},
+                   {state.data_selector, kDataSegment | kFlat32, kFlatLimit, 0});
       cpu.write(GuestRegister::Cr3, state.cr3);
       cpu.write(GuestRegister::Cr4, Cr4::kPae);
       cpu.write(GuestRegister::Efer, Efer::kLme | Efer::kLma);

@@ -14,9 +14,10 @@ struct StartState {
 
   Mode mode = Mode::Real16;
   u64 rip = 0;
-  u16 real_segment = 0;      ///< Real16: CS; a start-up IPI's vector is its upper byte
-  u64 cr3 = 0;               ///< Long64: guest-physical address of a four-level table that maps this code and `gdt`
-  TableState gdt{};          ///< not Real16: at guest-linear `base`; base 0: the guest loads its own before it reloads a segment
+  u16 real_segment = 0;  ///< Real16: CS; a start-up IPI's vector is its upper byte
+  u64 cr3 = 0;           ///< Long64: guest-physical address of a four-level table that maps this code and `gdt`
+  TableState
+      gdt{};  ///< not Real16: at guest-linear `base`; base 0: the guest loads its own before it reloads a segment
   u16 code_selector = 0x10;  ///< not Real16
   u16 data_selector = 0x18;
   u64 rax = 0, rbx = 0, rdx = 0, rsi = 0;

@@ -9,24 +9,27 @@ namespace {
 
 using namespace x86;
 
-// ---- what is intercepted ----------------------------------------------------------------------------------------------
+// ---- what is intercepted ---------------------------------------------------------------------------------------------
 
 constexpr u32 intercept_word(u64 code) { return static_cast<u32>((code - ExitCode::kFirstMisc) / 32); }
 constexpr u32 intercept_bit(u64 code) { return u32{1} << (code - ExitCode::kFirstMisc) % 32; }
 
 constexpr u64 kIntercepted[] = {
-    ExitCode::kInterrupt, ExitCode::kNmi,       ExitCode::kInit,   ExitCode::kRdpmc,  ExitCode::kCpuid,   ExitCode::kRsm,
-    ExitCode::kInvd,      ExitCode::kHlt,       ExitCode::kPort,   ExitCode::kMsr,    ExitCode::kInvlpga, ExitCode::kTaskSwitch,
-    ExitCode::kShutdown,  ExitCode::kVmrun,     ExitCode::kVmmcall, ExitCode::kVmload, ExitCode::kVmsave, ExitCode::kStgi,
-    ExitCode::kClgi,      ExitCode::kSkinit,    ExitCode::kWbinvd, ExitCode::kMonitor, ExitCode::kMwait,  ExitCode::kMwaitConditional,
+    ExitCode::kInterrupt, ExitCode::kNmi,     ExitCode::kInit,    ExitCode::kRdpmc,
+    ExitCode::kCpuid,     ExitCode::kRsm,     ExitCode::kInvd,    ExitCode::kHlt,
+    ExitCode::kPort,      ExitCode::kMsr,     ExitCode::kInvlpga, ExitCode::kTaskSwitch,
+    ExitCode::kShutdown,  ExitCode::kVmrun,   ExitCode::kVmmcall, ExitCode::kVmload,
+    ExitCode::kVmsave,    ExitCode::kStgi,    ExitCode::kClgi,    ExitCode::kSkinit,
+    ExitCode::kWbinvd,    ExitCode::kMonitor, ExitCode::kMwait,   ExitCode::kMwaitConditional,
     ExitCode::kXsetbv,    ExitCode::kRdpru,
 };
-constexpr u32 kInterceptedCr = 1 << 8 | 1 << 24;  // reads and writes of CR8
-// A guest whose handlers raise these again for ever would never let the CPU go (APM vol. 2 15.14.4). A machine check is the host's.
+constexpr u32 kInterceptedCr = 1 << 8 | 1 << 20 | 1 << 24;  // reads and writes of CR8, writes of CR4
+// A guest whose handlers raise these again for ever would never let the CPU go (APM vol. 2 15.14.4). A machine check is
+// the host's.
 constexpr u32 kInterceptedExceptions = 1 << Vector::kDebug | 1 << Vector::kAlignmentCheck | 1 << Vector::kMachineCheck;
 constexpr u16 kPausesBeforeExit = 3000;
 
-// ---- what an exit means -----------------------------------------------------------------------------------------------
+// ---- what an exit means ----------------------------------------------------------------------------------------------
 
 struct ExitKind {
   ExitReason reason;
@@ -40,6 +43,7 @@ constexpr auto kExitKinds = [] {
   const auto set = [&](u64 code, ExitReason reason, u8 length) { table[code] = {reason, length}; };
   set(ExitCode::kCr8Read, ExitReason::TaskPriority, 0);
   set(ExitCode::kCr8Write, ExitReason::TaskPriority, 0);
+  set(ExitCode::kCr4Write, ExitReason::Cr4Write, 0);
   set(ExitCode::kInterrupt, ExitReason::Interrupt, 0);
   set(ExitCode::kNmi, ExitReason::Nmi, 0);
   set(ExitCode::kInit, ExitReason::Handled, 0);
@@ -57,15 +61,15 @@ constexpr auto kExitKinds = [] {
   set(ExitCode::kVmmcall, ExitReason::Hypercall, 3);
   set(ExitCode::kWbinvd, ExitReason::CacheInvalidation, 2);
   set(ExitCode::kXsetbv, ExitReason::Xsetbv, 3);
-  for (const u64 code : {ExitCode::kRsm, ExitCode::kInvlpga, ExitCode::kVmrun, ExitCode::kVmload, ExitCode::kVmsave, ExitCode::kStgi,
-                         ExitCode::kClgi, ExitCode::kSkinit, ExitCode::kMonitor, ExitCode::kMwait, ExitCode::kMwaitConditional,
-                         ExitCode::kRdpru}) {
+  for (const u64 code : {ExitCode::kRsm, ExitCode::kInvlpga, ExitCode::kVmrun, ExitCode::kVmload, ExitCode::kVmsave,
+                         ExitCode::kStgi, ExitCode::kClgi, ExitCode::kSkinit, ExitCode::kMonitor, ExitCode::kMwait,
+                         ExitCode::kMwaitConditional, ExitCode::kRdpru}) {
     set(code, ExitReason::UndefinedInstruction, 0);
   }
   return table;
 }();
 
-// ---- where registers are ----------------------------------------------------------------------------------------------
+// ---- where registers are ---------------------------------------------------------------------------------------------
 
 struct Field {
   u16 offset;  // in the save area
@@ -98,19 +102,19 @@ constexpr auto kFields = [] {
   return table;
 }();
 
-constexpr SegmentState SaveArea::*kSegments[] = {&SaveArea::es, &SaveArea::cs, &SaveArea::ss,   &SaveArea::ds,
-                                                 &SaveArea::fs, &SaveArea::gs, &SaveArea::ldtr, &SaveArea::tr};
+constexpr SegmentState SaveArea::* kSegments[] = {&SaveArea::es, &SaveArea::cs, &SaveArea::ss,   &SaveArea::ds,
+                                                  &SaveArea::fs, &SaveArea::gs, &SaveArea::ldtr, &SaveArea::tr};
 
 u64& field(SaveArea& save, Field f) { return *reinterpret_cast<u64*>(reinterpret_cast<std::byte*>(&save) + f.offset); }
 
 }  // namespace
 
-// ---- life -------------------------------------------------------------------------------------------------------------
+// ---- life ------------------------------------------------------------------------------------------------------------
 
 SvmVcpu::SvmVcpu(const SvmMachineState& machine, HpaRange control_block, VmFrames& frames, const VcpuSettings& settings)
     : machine_(machine),
       settings_(settings),
-      vmcb_(*::new (reinterpret_cast<void*>(control_block.base.value())) Vmcb{}),
+      vmcb_(*::new(reinterpret_cast<void*>(control_block.base.value())) Vmcb{}),
       address_(control_block.base),
       frames_(frames) {
   ControlArea& c = vmcb_.control;
@@ -134,6 +138,10 @@ SvmVcpu::~SvmVcpu() { frames_.free({address_, sizeof(Vmcb)}); }
 
 void SvmVcpu::load(unsigned cpu) {
   cpu_ = &machine_.cpus[cpu];
+  // Each CPU has numbers of its own. One that it gave out before tells of translations that may have changed since: what a
+  // guest invalidates on one CPU stays in the TLB of another.
+  if (cpu_ != last_cpu_) asid_ = {};
+  last_cpu_ = cpu_;
   // Another vCPU's values may be cached under this address: it was a different VM's frame once.
   vmcb_.control.clean = 0;
   load_breakpoints(breakpoints_);
@@ -159,12 +167,15 @@ void SvmVcpu::renew_asid() {
   c.clean &= ~Clean::kAsid;
 }
 
-// ---- entry and exit ---------------------------------------------------------------------------------------------------
+// ---- entry and exit --------------------------------------------------------------------------------------------------
 
 const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
   ControlArea& c = vmcb_.control;
   SaveArea& s = vmcb_.save;
-  if (epoch_ != settings_.translation.epoch() || !cpu_->asids.is_current(asid_)) [[unlikely]] renew_asid();
+  if (epoch_ != settings_.translation.epoch() || !cpu_->asids.is_current(asid_)) [[unlikely]]
+    renew_asid();
+  if (nmi_waits_) [[unlikely]]
+    step_over_return(registers);
   s.rax = registers[Gpr::Rax];
   s.rsp = registers[Gpr::Rsp];
   s.rip = registers.rip;
@@ -195,9 +206,9 @@ void SvmVcpu::classify(GuestRegisters& registers) {
   const u64 code = c.exit_code;
   exit_.code = code;
   if (code >= kExitCodes) {
-    exit_.reason = code == ExitCode::kNestedFault                     ? ExitReason::NestedFault
+    exit_.reason = code == ExitCode::kNestedFault                 ? ExitReason::NestedFault
                    : static_cast<u32>(code) == ExitCode::kInvalid ? ExitReason::InvalidState
-                                                                      : ExitReason::Unexpected;
+                                                                  : ExitReason::Unexpected;
     if (exit_.reason == ExitReason::NestedFault) describe_fault();
     return;
   }
@@ -205,7 +216,8 @@ void SvmVcpu::classify(GuestRegisters& registers) {
   exit_.reason = kind.reason;
   exit_.instruction_length = kind.length;
   // Where known lengths end the CPU may know; prefixes it knows better.
-  if (machine_.features.next_rip && c.next_rip != 0) exit_.instruction_length = static_cast<u8>(c.next_rip - registers.rip);
+  if (machine_.features.next_rip && c.next_rip != 0)
+    exit_.instruction_length = static_cast<u8>(c.next_rip - registers.rip);
   switch (kind.reason) {
     case ExitReason::MsrRead:
       if (c.exit_info_1 != 0) exit_.reason = ExitReason::MsrWrite;
@@ -217,9 +229,10 @@ void SvmVcpu::classify(GuestRegisters& registers) {
       shadowed_ = kNothingShadowed;
       break;
     case ExitReason::TaskPriority:
-      exit_.task_priority.write = code == ExitCode::kCr8Write;
-      exit_.task_priority.which.reset();
-      if (machine_.features.decode_assists) exit_.task_priority.which = static_cast<Gpr>(c.exit_info_1 & 15);
+    case ExitReason::Cr4Write:
+      exit_.control_move.write = code != ExitCode::kCr8Read;
+      exit_.control_move.which.reset();
+      if (machine_.features.decode_assists) exit_.control_move.which = static_cast<Gpr>(c.exit_info_1 & 15);
       break;
     case ExitReason::NmiWindow:
       // The IRET runs now; afterwards NMIs are open.
@@ -228,7 +241,7 @@ void SvmVcpu::classify(GuestRegisters& registers) {
       nmi_return_ = registers.rip;
       exit_.reason = ExitReason::Handled;
       break;
-    case ExitReason::Unexpected: return classify_exception();
+    case ExitReason::Unexpected: return classify_exception(registers);
     default: break;
   }
 }
@@ -254,9 +267,11 @@ void SvmVcpu::describe_fault() {
 }
 
 // The guest takes an intercepted exception all the same: it was only to be seen.
-void SvmVcpu::classify_exception() {
+void SvmVcpu::classify_exception(GuestRegisters& registers) {
   const ControlArea& c = vmcb_.control;
   const u64 vector = c.exit_code - ExitCode::kFirstException;
+  if (vector == Vector::kMachineCheck) exit_.reason = ExitReason::MachineCheck;
+  if (vector == Vector::kDebug && stepping_) return end_step(registers);
   if (vector != Vector::kDebug && vector != Vector::kAlignmentCheck) return;
   const std::optional<u32> error_code =
       vector == Vector::kAlignmentCheck ? std::optional(static_cast<u32>(c.exit_info_1)) : std::nullopt;
@@ -279,10 +294,11 @@ std::span<const u8> SvmVcpu::instruction_bytes() const {
   return {c.instruction_bytes, std::min<usize>(c.fetched_bytes, sizeof(c.instruction_bytes))};
 }
 
-// ---- registers --------------------------------------------------------------------------------------------------------
+// ---- registers -------------------------------------------------------------------------------------------------------
 
 u64 SvmVcpu::read(GuestRegister which) const {
-  if (which == GuestRegister::TscAux) return cpu_ != nullptr && machine_.features.tsc_aux ? read_guest_msr(Msr::kTscAux) : tsc_aux_;
+  if (which == GuestRegister::TscAux)
+    return cpu_ != nullptr && machine_.features.tsc_aux ? read_guest_msr(Msr::kTscAux) : tsc_aux_;
   const u64 value = field(vmcb_.save, kFields[static_cast<usize>(which)]);
   // SVME is the host's; a guest that looks sees its own.
   return which == GuestRegister::Efer ? value & ~Efer::kSvme : value;
@@ -296,6 +312,7 @@ void SvmVcpu::write(GuestRegister which, u64 value) {
   }
   const Field f = kFields[static_cast<usize>(which)];
   field(vmcb_.save, f) = which == GuestRegister::Efer ? value | Efer::kSvme : value;
+  if (which == GuestRegister::Cr4) epoch_ = kFlush;  // what it says about pages is also in the TLB (APM vol. 2 15.16.1)
   vmcb_.control.clean &= ~u32{f.clean};
 }
 
@@ -327,7 +344,7 @@ void SvmVcpu::set_tsc_offset(u64 offset) {
   vmcb_.control.clean &= ~Clean::kIntercepts;
 }
 
-// ---- events -----------------------------------------------------------------------------------------------------------
+// ---- events ----------------------------------------------------------------------------------------------------------
 
 void SvmVcpu::set_intercept(u64 exit_code, bool on) {
   u32& word = vmcb_.control.intercept_misc[intercept_word(exit_code)];
@@ -337,7 +354,8 @@ void SvmVcpu::set_intercept(u64 exit_code, bool on) {
 
 bool SvmVcpu::inject_exception(u8 vector, std::optional<u32> error_code) {
   if ((vmcb_.save.cr0 & Cr0::kPe) == 0) error_code.reset();  // real mode knows none
-  const auto event = combine(Event(vmcb_.control.event_injection), Event::of(Event::Type::Exception, vector, error_code));
+  const auto event =
+      combine(Event(vmcb_.control.event_injection), Event::of(Event::Type::Exception, vector, error_code));
   vmcb_.control.event_injection = event ? event->encoded() : 0;
   return event.has_value();
 }
@@ -364,8 +382,40 @@ bool SvmVcpu::can_take_nmi(const GuestRegisters& registers) const {
   return nmi_ == NmiState::Open || (nmi_ == NmiState::Returning && registers.rip != nmi_return_);
 }
 
-// A virtual interrupt that is intercepted the moment it could be taken. An NMI that waits for the end of another one waits for
-// the same moment: the IRET that ends it nearly always opens the window too, and if not, any exit after it will do.
+// While another NMI is handled it is the IRET that opens the window. What else stands in its way is over soon, and
+// nearly always when an interrupt could be taken.
+void SvmVcpu::request_nmi_window() {
+  if (nmi_ == NmiState::Open) return request_interrupt_window();
+  nmi_waits_ = true;
+}
+
+// The IRET is single-stepped: it loads the flag that the guest has saved, and traps behind it all the same.
+void SvmVcpu::step_over_return(GuestRegisters& registers) {
+  if (nmi_ == NmiState::Masked) return;
+  nmi_waits_ = false;
+  if (registers.rip != nmi_return_) {
+    nmi_ = NmiState::Open;
+    return request_interrupt_window();
+  }
+  if ((registers.rflags & Rflags::kTf) != 0) return;  // the guest is left there anyway
+  registers.rflags |= Rflags::kTf;
+  stepping_ = true;
+  step_dr6_ = vmcb_.save.dr6;
+}
+
+// Had the IRET raised an exception, or had an interrupt come before it, the flag would have been saved with the others
+// and be back by now.
+void SvmVcpu::end_step(GuestRegisters& registers) {
+  exit_.reason = ExitReason::Handled;
+  if (registers.rip == nmi_return_) return;
+  exit_.reason = ExitReason::NmiWindow;
+  registers.rflags &= ~Rflags::kTf;
+  stepping_ = false;
+  nmi_ = NmiState::Open;
+  write(GuestRegister::Dr6, step_dr6_);
+}
+
+// A virtual interrupt that is intercepted the moment it could be taken.
 void SvmVcpu::request_interrupt_window() {
   ControlArea& c = vmcb_.control;
   c.virtual_interrupt |= VirtualInterrupt::kPending | VirtualInterrupt::kPriorityMax | VirtualInterrupt::kIgnoreTpr;
@@ -385,6 +435,7 @@ void SvmVcpu::reset_events() {
   vmcb_.control.interrupt_shadow = 0;
   shadowed_ = kNothingShadowed;
   nmi_ = NmiState::Open;
+  nmi_waits_ = stepping_ = false;
   set_intercept(ExitCode::kIret, false);
   close_window();
 }

@@ -12,11 +12,13 @@ using namespace ax::arch;
 
 namespace {
 
-constexpr u32 kMaxExtendedLeaf = 0x8000'0000, kFeatureLeaf = 0x8000'0001, kAddressLeaf = 0x8000'0008, kSvmLeaf = 0x8000'000a;
-constexpr u32 kSvmFeature = 1 << 2;         // Fn8000_0001 ECX
-constexpr u32 kGigabytePages = 1 << 26;     // Fn8000_0001 EDX
+constexpr u32 kMaxExtendedLeaf = 0x8000'0000, kFeatureLeaf = 0x8000'0001, kAddressLeaf = 0x8000'0008,
+              kSvmLeaf = 0x8000'000a;
+constexpr u32 kSvmFeature = 1 << 2;      // Fn8000_0001 ECX
+constexpr u32 kGigabytePages = 1 << 26;  // Fn8000_0001 EDX
 // Fn8000_000A EDX
-constexpr u32 kNestedPaging = 1 << 0, kNextRip = 1 << 3, kFlushByAsid = 1 << 6, kDecodeAssists = 1 << 7, kPauseFilter = 1 << 10;
+constexpr u32 kNestedPaging = 1 << 0, kNextRip = 1 << 3, kFlushByAsid = 1 << 6, kDecodeAssists = 1 << 7,
+              kPauseFilter = 1 << 10;
 
 constexpr u32 kVmCr = 0xc001'0114, kVmHsavePa = 0xc001'0117;
 constexpr u64 kVmCrLock = 1 << 3, kVmCrSvmDisabled = 1 << 4;
@@ -24,8 +26,9 @@ constexpr u64 kVmCrLock = 1 << 3, kVmCrSvmDisabled = 1 << 4;
 constexpr u32 kMinimumAsids = 2;  // the host's and one more
 
 // The registers whose value is in the VMCB or only the guest's: no exit (APM vol. 2 15.11).
-constexpr u32 kDirectMsrs[] = {x86::Msr::kSysenterCs, x86::Msr::kSysenterEsp, x86::Msr::kSysenterEip, x86::Msr::kStar,   x86::Msr::kLstar,
-                               x86::Msr::kCstar,      x86::Msr::kSfmask,      x86::Msr::kFsBase,      x86::Msr::kGsBase, x86::Msr::kKernelGsBase};
+constexpr u32 kDirectMsrs[] = {x86::Msr::kSysenterCs, x86::Msr::kSysenterEsp, x86::Msr::kSysenterEip, x86::Msr::kStar,
+                               x86::Msr::kLstar,      x86::Msr::kCstar,       x86::Msr::kSfmask,      x86::Msr::kFsBase,
+                               x86::Msr::kGsBase,     x86::Msr::kKernelGsBase};
 
 void allow_msr(u8* map, u32 index) {
   // Two bits for each register, in three ranges of 8192.
@@ -41,7 +44,8 @@ Result<void> turn_on(unsigned cpu) {
   const u64 control = read_msr(kVmCr);
   if ((control & kVmCrSvmDisabled) == 0) return {};
   if ((control & kVmCrLock) != 0) {
-    log::error("the firmware has locked AMD SVM off on CPU {} (VM_CR {:#x}): turn it on in the firmware's setup", cpu, control);
+    log::error("the firmware has locked AMD SVM off on CPU {} (VM_CR {:#x}): turn it on in the firmware's setup", cpu,
+               control);
     return fail(Error::NotSupported);
   }
   write_msr(kVmCr, control & ~kVmCrSvmDisabled);
@@ -110,7 +114,8 @@ Result<void> SvmMachine::init_cpu(unsigned cpu) {
   return {};
 }
 
-Result<mm::Box<VcpuBackend>> SvmMachine::create_vcpu(mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings) {
+Result<mm::Box<VcpuBackend>> SvmMachine::create_vcpu(mm::ObjectAllocator& heap, VmFrames& frames,
+                                                     const VcpuSettings& settings) {
   const HpaRange control_block = TRY(frames.allocate(sizeof(Vmcb), kPageSize));
   auto vcpu = mm::make_box<SvmVcpu>(heap, state_, control_block, frames, settings);
   if (!vcpu) {

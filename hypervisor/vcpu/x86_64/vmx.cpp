@@ -14,20 +14,21 @@ namespace {
 
 using namespace x86;
 
-// ---- what belongs to the host -----------------------------------------------------------------------------------------
+// ---- what belongs to the host ----------------------------------------------------------------------------------------
 
-// NE must be 1 in VMX operation, and a guest must not turn off caches that the host shares. What the guest sees is in the shadow.
+// NE must be 1 in VMX operation, and a guest must not turn off caches that the host shares. What the guest sees is in
+// the shadow.
 constexpr u64 kCr0Owned = Cr0::kNe | Cr0::kCd | Cr0::kNw;
-// The features behind every other bit are hidden: a guest that sets one of them gets #GP. Bits 0 to 11, 16 to 18, 20 and 21 are
-// VME to UMIP, FSGSBASE, PCIDE, OSXSAVE, SMEP and SMAP; of those the CPU checks what it has itself.
+// The features behind every other bit are hidden: a guest that sets one of them gets #GP. Bits 0 to 11, 16 to 18, 20
+// and 21 are VME to UMIP, FSGSBASE, PCIDE, OSXSAVE, SMEP and SMAP; of those the CPU checks what it has itself.
 constexpr u64 kCr4Guest = 0x37'0fff;
 constexpr u64 kCr4Owned = ~kCr4Guest;
 // A guest whose handlers raise these again for ever would never let the CPU go. A machine check is the host's.
 constexpr u32 kInterceptedExceptions = 1 << Vector::kDebug | 1 << Vector::kAlignmentCheck | 1 << Vector::kMachineCheck;
-constexpr u64 kPortMapB = 0x1000;  // offset of I/O bitmap B in PortPermissions
+constexpr u64 kPortMapB = 0x1000;            // offset of I/O bitmap B in PortPermissions
 constexpr u64 kVirtualApicPage = kPageSize;  // offset in the vCPU's frames
 
-// ---- what an exit means -----------------------------------------------------------------------------------------------
+// ---- what an exit means ----------------------------------------------------------------------------------------------
 
 struct ExitKind {
   ExitReason reason;
@@ -38,7 +39,9 @@ constexpr usize kReasons = 60;
 constexpr auto kExitKinds = [] {
   std::array<ExitKind, kReasons> table;
   table.fill({ExitReason::Unexpected, false});
-  const auto set = [&](u32 reason, ExitReason meaning, bool instruction = false) { table[reason] = {meaning, instruction}; };
+  const auto set = [&](u32 reason, ExitReason meaning, bool instruction = false) {
+    table[reason] = {meaning, instruction};
+  };
   set(Reason::kInterrupt, ExitReason::Interrupt);
   set(Reason::kPreemptionTimer, ExitReason::Interrupt);
   set(Reason::kTripleFault, ExitReason::Shutdown);
@@ -61,19 +64,19 @@ constexpr auto kExitKinds = [] {
   set(Reason::kEptViolation, ExitReason::NestedFault);
   set(Reason::kInvalidGuestState, ExitReason::InvalidState);
   set(Reason::kMsrLoading, ExitReason::InvalidState);
-  for (const u32 reason : {Reason::kGetsec, Reason::kRsm, Reason::kMwait, Reason::kMonitor, Reason::kInvept, Reason::kRdtscp,
-                           Reason::kInvvpid, Reason::kInvpcid, Reason::kVmfunc}) {
+  for (const u32 reason : {Reason::kGetsec, Reason::kRsm, Reason::kMwait, Reason::kMonitor, Reason::kInvept,
+                           Reason::kRdtscp, Reason::kInvvpid, Reason::kInvpcid, Reason::kVmfunc}) {
     set(reason, ExitReason::UndefinedInstruction);
   }
   for (u32 reason = Reason::kVmclear; reason <= Reason::kVmxon; ++reason) set(reason, ExitReason::UndefinedInstruction);
   return table;
 }();
 
-// ---- where registers are ----------------------------------------------------------------------------------------------
+// ---- where registers are ---------------------------------------------------------------------------------------------
 
-constexpr std::array<GuestRegister, 8> kSwitchedRegisters = {GuestRegister::Cr2,   GuestRegister::Dr6,   GuestRegister::KernelGsBase,
-                                                             GuestRegister::Star,  GuestRegister::Lstar, GuestRegister::Cstar,
-                                                             GuestRegister::Sfmask, GuestRegister::TscAux};
+constexpr std::array<GuestRegister, 8> kSwitchedRegisters = {
+    GuestRegister::Cr2,   GuestRegister::Dr6,   GuestRegister::KernelGsBase, GuestRegister::Star,
+    GuestRegister::Lstar, GuestRegister::Cstar, GuestRegister::Sfmask,       GuestRegister::TscAux};
 
 // 0: not a field of its own.
 constexpr auto kFields = [] {
@@ -136,10 +139,14 @@ class VmxVcpu::Current {
   u64 interrupts_ = 0;
 };
 
-// ---- life -------------------------------------------------------------------------------------------------------------
+// ---- life ------------------------------------------------------------------------------------------------------------
 
 VmxVcpu::VmxVcpu(const VmxMachineState& machine, HpaRange region, VmFrames& frames, const VcpuSettings& settings)
-    : machine_(machine), settings_(settings), region_(region.base), frames_(frames), primary_(machine.controls.primary) {
+    : machine_(machine),
+      settings_(settings),
+      region_(region.base),
+      frames_(frames),
+      primary_(machine.controls.primary) {
   auto* words = reinterpret_cast<u32*>(region.base.value());
   __builtin_memset(words, 0, region.size);
   words[0] = machine.revision;
@@ -201,24 +208,33 @@ void VmxVcpu::write_constant_fields() {
 
 void VmxVcpu::write_host_state() {
   const HostState h = host_state();
-  const std::pair<u32, u64> kFieldsOfHost[] = {
-      {Field::kHostCr0, h.cr0},         {Field::kHostCr3, h.cr3},         {Field::kHostCr4, h.cr4},         {Field::kHostEfer, h.efer},
-      {Field::kHostPat, h.pat},         {Field::kHostEsSelector, h.es},   {Field::kHostCsSelector, h.cs},   {Field::kHostSsSelector, h.ss},
-      {Field::kHostDsSelector, h.ds},   {Field::kHostFsSelector, h.fs},   {Field::kHostGsSelector, h.gs},   {Field::kHostTrSelector, h.tr},
-      {Field::kHostFsBase, h.fs_base},  {Field::kHostGsBase, h.gs_base},  {Field::kHostTrBase, h.tr_base},  {Field::kHostGdtrBase, h.gdtr_base},
-      {Field::kHostIdtrBase, h.idtr_base}};
+  const std::pair<u32, u64> kFieldsOfHost[] = {{Field::kHostCr0, h.cr0},           {Field::kHostCr3, h.cr3},
+                                               {Field::kHostCr4, h.cr4},           {Field::kHostEfer, h.efer},
+                                               {Field::kHostPat, h.pat},           {Field::kHostEsSelector, h.es},
+                                               {Field::kHostCsSelector, h.cs},     {Field::kHostSsSelector, h.ss},
+                                               {Field::kHostDsSelector, h.ds},     {Field::kHostFsSelector, h.fs},
+                                               {Field::kHostGsSelector, h.gs},     {Field::kHostTrSelector, h.tr},
+                                               {Field::kHostFsBase, h.fs_base},    {Field::kHostGsBase, h.gs_base},
+                                               {Field::kHostTrBase, h.tr_base},    {Field::kHostGdtrBase, h.gdtr_base},
+                                               {Field::kHostIdtrBase, h.idtr_base}};
   for (const auto& [field, value] : kFieldsOfHost) Vmx::write(field, value);
-  host_state_written_ = true;
 }
 
 void VmxVcpu::load(unsigned cpu) {
   cpu_ = &machine_.cpus[cpu];
   Vmx::load(region_.value());
   launched_ = false;
-  if (!host_state_written_) write_host_state();
+  if (cpu_ != last_cpu_) {
+    // Tables, stacks and VPIDs are each CPU's own, and what a guest invalidates on one CPU stays in the TLB of another.
+    write_host_state();
+    vpid_ = {};
+    epoch_ = 0;
+    last_cpu_ = cpu_;
+  }
   load_breakpoints(breakpoints_);
   for (usize i = 0; i < kSwitched; ++i) {
-    if (kSwitchedRegisters[i] != GuestRegister::TscAux || machine_.tsc_aux) write_hardware(kSwitchedRegisters[i], switched_[i]);
+    if (kSwitchedRegisters[i] != GuestRegister::TscAux || machine_.tsc_aux)
+      write_hardware(kSwitchedRegisters[i], switched_[i]);
   }
 }
 
@@ -241,10 +257,11 @@ void VmxVcpu::renew_translation() {
   Vmx::write(Field::kVpid, vpid_.number);
 }
 
-// ---- entry and exit ---------------------------------------------------------------------------------------------------
+// ---- entry and exit --------------------------------------------------------------------------------------------------
 
 const VmExit& VmxVcpu::enter(GuestRegisters& registers) {
-  if (epoch_ != settings_.translation.epoch() || !cpu_->vpids.is_current(vpid_)) [[unlikely]] renew_translation();
+  if (epoch_ != settings_.translation.epoch() || !cpu_->vpids.is_current(vpid_)) [[unlikely]]
+    renew_translation();
   write_registers(registers);
   if (event_.valid()) {
     Vmx::write(Field::kEntryInterruption, static_cast<u32>(event_.encoded()));
@@ -276,7 +293,7 @@ void VmxVcpu::read_registers(GuestRegisters& registers) {
   registers.rflags = rflags_ = Vmx::read(Field::kGuestRflags);
 }
 
-// ---- task priority ----------------------------------------------------------------------------------------------------
+// ---- task priority ---------------------------------------------------------------------------------------------------
 
 u32& VmxVcpu::virtual_task_priority() {
   constexpr u64 kTaskPriority = 0x80;  // as in an APIC's registers (SDM vol. 3 30.1.1)
@@ -292,8 +309,8 @@ void VmxVcpu::observe_task_priority() {
   set_task_priority(now);
 }
 
-// The guest is left when it goes below the priority that the model knows: something may have waited for that. What it does above
-// does not matter until somebody looks.
+// The guest is left when it goes below the priority that the model knows: something may have waited for that. What it
+// does above does not matter until somebody looks.
 void VmxVcpu::set_task_priority(u8 priority) {
   if (!shadows_task_priority_ || priority == task_priority_) return;
   task_priority_ = priority;
@@ -385,13 +402,14 @@ void VmxVcpu::classify_exception(GuestRegisters& registers) {
   } else if (event.vector() == Vector::kAlignmentCheck) {
     error_code = static_cast<u32>(Vmx::read(Field::kExitErrorCode));
   } else {
+    if (event.vector() == Vector::kMachineCheck) exit_.reason = ExitReason::MachineCheck;
     return;
   }
   exit_.reason = inject_exception(event.vector(), error_code) ? ExitReason::Handled : ExitReason::Shutdown;
 }
 
-// A guest that changes its view of a bit that is the host's repeats the instruction: with the shadow as it wants it there is no
-// exit, and the CPU does the rest with all its checks.
+// A guest that changes its view of a bit that is the host's repeats the instruction: with the shadow as it wants it
+// there is no exit, and the CPU does the rest with all its checks.
 void VmxVcpu::classify_control_register(const GuestRegisters& registers) {
   const u64 q = Vmx::read(Field::kExitQualification);
   const u64 number = q & ControlQualification::kRegisterMask;
@@ -400,13 +418,14 @@ void VmxVcpu::classify_control_register(const GuestRegisters& registers) {
   constexpr u64 kTaskPriority = 8;
   if (number == kTaskPriority) {
     exit_.reason = ExitReason::TaskPriority;
-    exit_.task_priority = {.write = type == ControlQualification::kMoveTo, .which = gpr};
+    exit_.control_move = {.write = type == ControlQualification::kMoveTo, .which = gpr};
     exit_.instruction_length = static_cast<u8>(Vmx::read(Field::kExitInstructionLength));
     return;
   }
   exit_.reason = ExitReason::Handled;
   const u64 value = registers[gpr];
-  const bool allowed = number == 0 && type == ControlQualification::kMoveTo && ((value & Cr0::kNw) == 0 || (value & Cr0::kCd) != 0);
+  const bool allowed =
+      number == 0 && type == ControlQualification::kMoveTo && ((value & Cr0::kNw) == 0 || (value & Cr0::kCd) != 0);
   if (allowed) {
     Vmx::write(Field::kCr0Shadow, value);
   } else if (!inject_exception(Vector::kGeneralProtection, 0)) {
@@ -425,7 +444,7 @@ void VmxVcpu::complete_instruction(GuestRegisters& registers, unsigned length) {
   }
 }
 
-// ---- registers --------------------------------------------------------------------------------------------------------
+// ---- registers -------------------------------------------------------------------------------------------------------
 
 u64 VmxVcpu::read_switched(GuestRegister which) const {
   const u64 saved = switched_[switched_index(which)];
@@ -437,8 +456,10 @@ u64 VmxVcpu::read(GuestRegister which) const {
   if (switched_index(which) < kSwitched) return read_switched(which);
   const Current current(*this);
   switch (which) {
-    case GuestRegister::Cr0: return (Vmx::read(Field::kGuestCr0) & ~kCr0Owned) | (Vmx::read(Field::kCr0Shadow) & kCr0Owned);
-    case GuestRegister::Cr4: return (Vmx::read(Field::kGuestCr4) & ~kCr4Owned) | (Vmx::read(Field::kCr4Shadow) & kCr4Owned);
+    case GuestRegister::Cr0:
+      return (Vmx::read(Field::kGuestCr0) & ~kCr0Owned) | (Vmx::read(Field::kCr0Shadow) & kCr0Owned);
+    case GuestRegister::Cr4:
+      return (Vmx::read(Field::kGuestCr4) & ~kCr4Owned) | (Vmx::read(Field::kCr4Shadow) & kCr4Owned);
     default: return Vmx::read(kFields[static_cast<usize>(which)]);
   }
 }
@@ -461,7 +482,8 @@ void VmxVcpu::write(GuestRegister which, u64 value) {
       break;
     case GuestRegister::Efer:
       // The CPU keeps this control up to date when the guest itself goes in and out of long mode (SDM vol. 3 28.3.1).
-      Vmx::write(Field::kEntryControls, (machine_.controls.entry & ~Entry::kLongMode) | ((value & Efer::kLma) != 0 ? Entry::kLongMode : 0));
+      Vmx::write(Field::kEntryControls,
+                 (machine_.controls.entry & ~Entry::kLongMode) | ((value & Efer::kLma) != 0 ? Entry::kLongMode : 0));
       Vmx::write(Field::kGuestEfer, value);
       break;
     default: Vmx::write(kFields[static_cast<usize>(which)], value);
@@ -515,7 +537,7 @@ void VmxVcpu::set_tsc_offset(u64 offset) {
   Vmx::write(Field::kTscOffset, offset);
 }
 
-// ---- events -----------------------------------------------------------------------------------------------------------
+// ---- events ----------------------------------------------------------------------------------------------------------
 
 void VmxVcpu::set_primary(u32 bits, bool on) {
   const u32 wanted = on ? primary_ | bits : primary_ & ~bits;

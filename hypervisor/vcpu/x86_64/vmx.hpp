@@ -27,8 +27,9 @@ struct VmxCpu {
 /// Shared by all vCPUs of the machine.
 struct VmxMachineState {
   Controls controls{};
-  u32 revision = 0;          ///< of a VMCS: IA32_VMX_BASIC[30:0]
-  u32 preemption_ticks = 0;  ///< longest uninterrupted time in a guest, in ticks of the preemption timer; 0: the CPU has none
+  u32 revision = 0;  ///< of a VMCS: IA32_VMX_BASIC[30:0]
+  u32 preemption_ticks =
+      0;  ///< longest uninterrupted time in a guest, in ticks of the preemption timer; 0: the CPU has none
   bool tsc_aux = false;
   Hpa msr_permissions{};
   std::span<VmxCpu> cpus{};
@@ -97,20 +98,20 @@ class VmxVcpu final : public VcpuBackend {
   const Hpa region_;
   VmFrames& frames_;
   VmxCpu* cpu_ = nullptr;  ///< nullptr: not loaded
+  VmxCpu* last_cpu_ = nullptr;  ///< whose state the VMCS has as the host's
   bool launched_ = false;
-  bool host_state_written_ = false;
-  u32 primary_;            ///< the primary controls as they are in the VMCS
-  u64 epoch_ = 0;          ///< of the translation, at the last entry
+  u32 primary_;    ///< the primary controls as they are in the VMCS
+  u64 epoch_ = 0;  ///< of the translation, at the last entry
   AddressTag vpid_{};
-  u8 task_priority_ = 0;   ///< the class that model, virtual-APIC page and threshold agreed on at the last entry
+  u8 task_priority_ = 0;  ///< the class that model, virtual-APIC page and threshold agreed on at the last entry
   Event event_{};
   u64 rsp_ = 0, rip_ = 0, rflags_ = 0;  ///< as they are in the VMCS
   BreakpointAddresses breakpoints_{};
   std::array<u64, kSwitched> switched_{};  ///< while not loaded
 };
 
-/// Enters the guest of the current VMCS and comes back at the next exit. RSP, RIP and RFLAGS are in the VMCS. Interrupts masked.
-/// False: the CPU refused at once, and the VMCS says why.
+/// Enters the guest of the current VMCS and comes back at the next exit. RSP, RIP and RFLAGS are in the VMCS.
+/// Interrupts masked. False: the CPU refused at once, and the VMCS says why.
 extern "C" bool ax_vmx_enter(GuestRegisters* registers, bool launched);
 /// Where exits continue: the VMCS's host RIP.
 extern "C" void ax_vmx_exit();

@@ -18,15 +18,16 @@ constexpr u32 kFeatureLeaf = 1, kAddressLeaf = 0x8000'0008;
 constexpr u32 kVmxFeature = 1 << 5;  // CPUID.1 ECX
 
 // SDM vol. 4 table 2-2.
-constexpr u32 kFeatureControl = 0x3a, kBasic = 0x480, kMisc = 0x485, kCr0Fixed0 = 0x486, kCr4Fixed0 = 0x488, kSecondaryControls = 0x48b,
-              kEptVpid = 0x48c, kTruePin = 0x48d, kTruePrimary = 0x48e, kTrueExit = 0x48f, kTrueEntry = 0x490;
+constexpr u32 kFeatureControl = 0x3a, kBasic = 0x480, kMisc = 0x485, kCr0Fixed0 = 0x486, kCr4Fixed0 = 0x488,
+              kSecondaryControls = 0x48b, kEptVpid = 0x48c, kTruePin = 0x48d, kTruePrimary = 0x48e, kTrueExit = 0x48f,
+              kTrueEntry = 0x490;
 constexpr u64 kLocked = 1 << 0, kOutsideSmx = 1 << 2;
 constexpr u64 kBasicTrueControls = u64{1} << 55;
 constexpr u64 kBasicRevision = 0x7fff'ffff;
 constexpr u64 kMiscTimerShift = 0x1f;
 // IA32_VMX_EPT_VPID_CAP
-constexpr u64 kWalkOfFour = 1 << 6, kWriteBack = 1 << 14, kLarge = 1 << 16, kGigabyte = 1 << 17, kInvept = 1 << 20, kAccessedDirty = 1 << 21,
-              kInveptSingle = 1 << 25, kInvvpid = u64{1} << 32, kInvvpidAll = u64{1} << 42;
+constexpr u64 kWalkOfFour = 1 << 6, kWriteBack = 1 << 14, kLarge = 1 << 16, kGigabyte = 1 << 17, kInvept = 1 << 20,
+              kAccessedDirty = 1 << 21, kInveptSingle = 1 << 25, kInvvpid = u64{1} << 32, kInvvpidAll = u64{1} << 42;
 constexpr u64 kEptNeeded = kWalkOfFour | kWriteBack | kLarge | kInvept | kInveptSingle | kInvvpid | kInvvpidAll;
 
 constexpr u32 kVpids = 0x1'0000;
@@ -36,20 +37,24 @@ constexpr u64 kFrequencyIfUnknown = 1'000'000'000;
 struct ControlNeed {
   std::string_view name;
   u32 msr;
-  u32 Controls::*where;
+  u32 Controls::* where;
   u32 needed;
   u32 welcome;
 };
 constexpr ControlNeed kNeeds[] = {
-    {"pin-based", kTruePin, &Controls::pin, Pin::kExternalInterrupts | Pin::kNmis | Pin::kVirtualNmis, Pin::kPreemptionTimer},
+    {"pin-based", kTruePin, &Controls::pin, Pin::kExternalInterrupts | Pin::kNmis | Pin::kVirtualNmis,
+     Pin::kPreemptionTimer},
     {"processor-based", kTruePrimary, &Controls::primary,
-     Primary::kTscOffset | Primary::kHlt | Primary::kMwait | Primary::kRdpmc | Primary::kCr8Load | Primary::kCr8Store | Primary::kIoBitmaps |
-         Primary::kMsrBitmaps | Primary::kMonitor | Primary::kSecondary,
+     Primary::kTscOffset | Primary::kHlt | Primary::kMwait | Primary::kRdpmc | Primary::kCr8Load | Primary::kCr8Store |
+         Primary::kIoBitmaps | Primary::kMsrBitmaps | Primary::kMonitor | Primary::kSecondary,
      Primary::kTprShadow},
     {"secondary processor-based", kSecondaryControls, &Controls::secondary,
-     Secondary::kEpt | Secondary::kVpid | Secondary::kWbinvd | Secondary::kUnrestricted, Secondary::kRdtscp | Secondary::kInvpcid},
+     Secondary::kEpt | Secondary::kVpid | Secondary::kWbinvd | Secondary::kUnrestricted,
+     Secondary::kRdtscp | Secondary::kInvpcid},
     {"VM-exit", kTrueExit, &Controls::exit,
-     Exit::kSaveDebug | Exit::kHost64 | Exit::kAcknowledge | Exit::kSavePat | Exit::kLoadPat | Exit::kSaveEfer | Exit::kLoadEfer, 0},
+     Exit::kSaveDebug | Exit::kHost64 | Exit::kAcknowledge | Exit::kSavePat | Exit::kLoadPat | Exit::kSaveEfer |
+         Exit::kLoadEfer,
+     0},
     {"VM-entry", kTrueEntry, &Controls::entry, Entry::kLoadDebug | Entry::kLoadPat | Entry::kLoadEfer, 0},
 };
 // Must be 0, or guests would exit for what is theirs.
@@ -86,9 +91,9 @@ Result<Controls> choose_controls(unsigned cpu) {
 }
 
 // The registers whose value is in the VMCS or only the guest's: no exit (SDM vol. 3 25.6.9).
-constexpr u32 kDirectMsrs[] = {x86::Msr::kSysenterCs, x86::Msr::kSysenterEsp, x86::Msr::kSysenterEip, x86::Msr::kPat,   x86::Msr::kStar,
-                               x86::Msr::kLstar,      x86::Msr::kCstar,       x86::Msr::kSfmask,      x86::Msr::kFsBase, x86::Msr::kGsBase,
-                               x86::Msr::kKernelGsBase};
+constexpr u32 kDirectMsrs[] = {x86::Msr::kSysenterCs, x86::Msr::kSysenterEsp, x86::Msr::kSysenterEip, x86::Msr::kPat,
+                               x86::Msr::kStar,       x86::Msr::kLstar,       x86::Msr::kCstar,       x86::Msr::kSfmask,
+                               x86::Msr::kFsBase,     x86::Msr::kGsBase,      x86::Msr::kKernelGsBase};
 
 void allow_msr(u8* map, u32 index) {
   // A bit for each register: reads of the low range, reads of the high one, then writes.
@@ -104,7 +109,10 @@ Result<void> unlock_feature(unsigned cpu) {
   if ((control & kLocked) == 0) {
     write_msr(kFeatureControl, control | kLocked | kOutsideSmx);
   } else if ((control & kOutsideSmx) == 0) {
-    log::error("the firmware has locked Intel VMX off on CPU {} (IA32_FEATURE_CONTROL {:#x}): turn it on in the firmware's setup", cpu, control);
+    log::error(
+        "the firmware has locked Intel VMX off on CPU {} (IA32_FEATURE_CONTROL {:#x}): turn it on in the firmware's "
+        "setup",
+        cpu, control);
     return fail(Error::NotSupported);
   }
   return {};
@@ -140,7 +148,8 @@ Result<void> VmxMachine::detect() {
              .accessed_dirty = (ept & kAccessedDirty) != 0};
   if ((state_.controls.pin & Pin::kPreemptionTimer) != 0) {
     const u64 frequency = ax::drivers::host_timer::frequency();
-    const u64 ticks = (frequency != 0 ? frequency : kFrequencyIfUnknown) / kPreemptionsPerSecond >> (read_msr(kMisc) & kMiscTimerShift);
+    const u64 ticks = (frequency != 0 ? frequency : kFrequencyIfUnknown) / kPreemptionsPerSecond >>
+                      (read_msr(kMisc) & kMiscTimerShift);
     state_.preemption_ticks = static_cast<u32>(ticks) | 1;
   }
   // Without the control RDTSCP is undefined, and the register is of no use.
@@ -187,7 +196,8 @@ Result<void> VmxMachine::init_cpu(unsigned cpu) {
   return {};
 }
 
-Result<mm::Box<VcpuBackend>> VmxMachine::create_vcpu(mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings) {
+Result<mm::Box<VcpuBackend>> VmxMachine::create_vcpu(mm::ObjectAllocator& heap, VmFrames& frames,
+                                                     const VcpuSettings& settings) {
   const HpaRange region = TRY(frames.allocate(VmxVcpu::kRegionSize, kPageSize));
   auto vcpu = mm::make_box<VmxVcpu>(heap, state_, region, frames, settings);
   if (!vcpu) {

@@ -20,7 +20,8 @@ class VmxMachine final : public Virtualization {
   std::string_view name() const override { return "Intel VMX with extended page tables"; }
   mm::NestedCapabilities nested() const override { return nested_; }
   Result<void> init_cpu(unsigned cpu) override;
-  Result<mm::Box<VcpuBackend>> create_vcpu(mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings) override;
+  Result<mm::Box<VcpuBackend>> create_vcpu(mm::ObjectAllocator& heap, VmFrames& frames,
+                                           const VcpuSettings& settings) override;
 
  private:
   Result<void> detect();

@@ -51,7 +51,8 @@ u32 xsave_compacted_size(const CpuidSource& host, u64 components) {
 CpuidResult guest_xstate_leaf(const CpuidSource& host, u64 current, u32 subleaf) {
   const u64 supported = supported_xcr0(host);
   if (supported == 0) return {};
-  if (subleaf == 0) return {static_cast<u32>(supported), xsave_size(host, current & supported), xsave_size(host, supported), 0};
+  if (subleaf == 0)
+    return {static_cast<u32>(supported), xsave_size(host, current & supported), xsave_size(host, supported), 0};
   if (subleaf == 1) {
     const u32 features = host.read(kXstateLeaf, 1).eax & (kXsaveOpt | kXsaveC | kXgetbv1);
     return {features, (features & kXsaveC) != 0 ? xsave_compacted_size(host, current & supported) : 0, 0, 0};

@@ -10,6 +10,7 @@
 #include "hypervisor/vcpu/aarch64/virtual_interrupts.hpp"
 #include "hypervisor/vm/boot_layout.hpp"
 #include "hypervisor/vm/stage2.hpp"
+#include "hypervisor/vm/tlb_residents.hpp"
 #include "kernel/base/static_vector.hpp"
 #include "kernel/drivers/gic.hpp"
 #include "kernel/fdt/reader.hpp"
@@ -47,14 +48,16 @@ class ArchVm {
   Gpa entry() const { return start_state().entry; }
   /// The guest's time begins; vCPUs take it from Vm::time_offset() when they are loaded.
   void begin_time() {}
+  /// Devices of the machine do no DMA any more; nothing runs any more.
+  void quiesce_devices() {}
   /// Address space and tables go; nothing runs any more.
   void destroy_translation() { stage2_.reset(); }
 
   /// Part of the host's own interrupt controller.
   static bool belongs_to_host(const MachineInfo& machine, HpaRange range);
 
-  /// Points the calling CPU's stage 2 at this VM.
-  void load_translation();
+  /// Points stage 2 of the calling CPU, number `cpu`, at this VM, of which `vcpu` is about to run.
+  void load_translation(unsigned cpu, unsigned vcpu);
   VirtualInterrupts& interrupts() { return *interrupts_; }
   u8 gic_version() const;
 
@@ -88,9 +91,13 @@ class ArchVm {
    public:
     explicit UartInterrupt(ArchVm& owner) : vm_(owner) {}
     void set(bool asserted) override;
+    /// After an access to the UART. A line that the machine's controller only knows as pending has to be told again that it is
+    /// still asserted.
+    void refresh();
 
    private:
     ArchVm& vm_;
+    bool asserted_ = false;
   };
 
   /// A guest that polls its UART this often without sending anything waits for input.
@@ -113,11 +120,13 @@ class ArchVm {
   Result<void> select(const fdt::Fdt& host, std::span<NodeRecord> scratch, DeviceSelection& selection);
   Result<void> map_resources(const PassthroughResources& resources);
   Result<void> map_configured_ranges();
+  Result<void> choose_delivery();
   Result<void> give_interrupt(u32 intid, drivers::Trigger trigger);
   Result<void> write_device_tree(const DeviceSelection& selection);
 
   Vm& vm_;
   std::optional<Stage2> stage2_;
+  TlbResidents tlb_residents_;
   std::optional<VirtualInterrupts> interrupts_;
   StaticVector<MmioRegion, 8> mmio_{};
   StaticVector<ConstantRegister, 4> constants_{};

@@ -27,7 +27,8 @@ template <class Action>
 auto ArchVm::with_machine(Action action) {
   const auto machine = machine_->lock();
   const auto result = action(*machine);
-  if (changed_timers_ != 0) [[unlikely]] set_changed_timers(*machine);
+  if (changed_timers_ != 0) [[unlikely]]
+    set_changed_timers(*machine);
   return result;
 }
 
@@ -42,7 +43,7 @@ class ArchVm::Msrs final : public MsrHost {
   u64 read_tsc() override { return vm_.now() + adjust(); }
   void write_tsc(u64 value) override {
     adjust() = value - vm_.now();
-    backend().set_tsc_offset(adjust() - vm_.vm_.time_offset());
+    vm_.adjust_counter(vcpu_);
     vm_.update_clock(vcpu_, msr::kKvmSystemTime);
   }
   std::optional<u64> read_apic(u32 index) override {
@@ -72,8 +73,7 @@ class ArchVm::Msrs final : public MsrHost {
   Vcpu& vcpu_;
 };
 
-// ---- what vCPUs ask ---------------------------------------------------------------------------------------------------
-
+// ---- what vCPUs ask --------------------------------------------------------------------------------------------------
 
 CpuidResult ArchVm::cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) {
   const u64 xcr0 = vcpu.arch.xcr0();
@@ -108,9 +108,16 @@ bool ArchVm::msr_write(Vcpu& vcpu, u32 index, u64 value) {
   return write_msr({host, msrs_[vcpu.index], vm_.hypervisor().guest_execution().facts()}, index, value);
 }
 
+// The reset control register is a byte between the PCI ports.
+bool ArchVm::is_pci_port(u16 port, u32 size) const {
+  constexpr u16 kResetControl = 0xcf9;
+  return pci_ && port - VPciBus::kPort < VPciBus::kPortCount && port >= VPciBus::kPort && !(port == kResetControl && size == 1);
+}
+
 u32 ArchVm::port_in(Vcpu& vcpu, u16 port, u32 size) {
   return with_machine([&](PcMachine& machine) {
-    const u32 value = machine.port_read(vcpu.index, port, size);
+    const u32 value = is_pci_port(port, size) ? pci_->bus().port_read(port - VPciBus::kPort, size)
+                                              : machine.port_read(vcpu.index, port, size);
     if (!typed_.empty()) feed(machine);
     if (++port_reads_ == kReadsThatMeanWaiting) vm_.output().flush();
     return value;
@@ -119,16 +126,22 @@ u32 ArchVm::port_in(Vcpu& vcpu, u16 port, u32 size) {
 void ArchVm::port_out(Vcpu& vcpu, u16 port, u32 size, u32 value) {
   with_machine([&](PcMachine& machine) {
     port_reads_ = 0;
-    machine.port_write(vcpu.index, port, size, value);
+    if (is_pci_port(port, size)) pci_->bus().port_write(port - VPciBus::kPort, size, value);
+    else machine.port_write(vcpu.index, port, size, value);
     return true;
   });
 }
 
 std::optional<u64> ArchVm::mmio_read(Vcpu& vcpu, Gpa address, u32 size) {
-  return with_machine([&](PcMachine& machine) { return machine.mmio_read(vcpu.index, address, size); });
+  return with_machine([&](PcMachine& machine) {
+    const std::optional<u64> value = machine.mmio_read(vcpu.index, address, size);
+    return !value && pci_ ? pci_->mmio_read(address, size) : value;
+  });
 }
 bool ArchVm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
-  return with_machine([&](PcMachine& machine) { return machine.mmio_write(vcpu.index, address, size, value); });
+  return with_machine([&](PcMachine& machine) {
+    return machine.mmio_write(vcpu.index, address, size, value) || (pci_ && pci_->mmio_write(address, size, value));
+  });
 }
 
 u8 ArchVm::task_priority(Vcpu& vcpu) { return machine_->lock()->cr8(vcpu.index); }
@@ -142,12 +155,13 @@ std::optional<u8> ArchVm::take_interrupt(Vcpu& vcpu) {
   });
 }
 
-
-// ---- from outside -----------------------------------------------------------------------------------------------------
+// ---- from outside ----------------------------------------------------------------------------------------------------
 
 void ArchVm::begin_time() {
-  for (unsigned i = 0; i < vm_.vcpu_count(); ++i) vm_.vcpu(i)->arch.backend().set_tsc_offset(-vm_.time_offset());
+  for (unsigned i = 0; i < vm_.vcpu_count(); ++i) adjust_counter(*vm_.vcpu(i));
 }
+
+void ArchVm::adjust_counter(Vcpu& vcpu) { vcpu.arch.backend().set_tsc_offset(tsc_adjust_[vcpu.index] - vm_.time_offset()); }
 
 void ArchVm::console_input(char c) {
   with_machine([&](PcMachine& machine) {
@@ -165,13 +179,32 @@ void ArchVm::feed(PcMachine& machine) {
   }
 }
 
-// An edge is over at once; a level lasts until the guest has ended the interrupt, when the host looks at the line again.
-void ArchVm::hardware_interrupt(u32 pin, bool level) {
+void ArchVm::hardware_interrupt(u32 gsi, bool level) {
   with_machine([&](PcMachine& machine) {
-    machine.set_line(pin, true);
-    if (!level) machine.set_line(pin, false);
+    machine.interrupt(gsi, level);
     return true;
   });
+}
+
+void ArchVm::hardware_message(u32 number) {
+  with_machine([&](PcMachine&) {
+    pci_->hardware_message(number);
+    return true;
+  });
+}
+
+// A message as a local APIC understands it (SDM vol. 3 11.11): what a guest writes reaches its own APICs only.
+void ArchVm::send(const PciMessage& message) {
+  constexpr u64 kApics = 0xfee, kLogical = 1 << 2;
+  constexpr unsigned kApicsShift = 20, kDestinationShift = 12, kDeliveryShift = 8;
+  constexpr u32 kPhysicalBroadcast = 0xff;
+  if (message.address >> kApicsShift != kApics) return;
+  const bool logical = (message.address & kLogical) != 0;
+  const u32 destination = static_cast<u32>(message.address >> kDestinationShift & kPhysicalBroadcast);
+  machine_->without_lock().send({.destination = !logical && destination == kPhysicalBroadcast ? ApicMessage::kBroadcast : destination,
+                                 .logical = logical,
+                                 .delivery = static_cast<ApicDelivery>(message.data >> kDeliveryShift & 7),
+                                 .vector = static_cast<u8>(message.data)});
 }
 
 // ---- what the machine tells -------------------------------------------------------------------------------------------
@@ -207,10 +240,9 @@ void ArchVm::debug_exit(u32 code) {
 
 void ArchVm::line_ended(u32 gsi) { vm_.hypervisor().interrupts().line_ended(vm_, gsi); }
 
-// ---- time -------------------------------------------------------------------------------------------------------------
+// ---- time ------------------------------------------------------------------------------------------------------------
 
-/// Ticks of the VM's own time: 0 at its start.
-u64 ArchVm::now() { return drivers::host_timer::now() - vm_.time_offset(); }
+u64 ArchVm::now() { return vm_.now(); }
 
 // A record that a guest wants outside its memory is not written: what it reads there is its own business.
 void ArchVm::update_clock(Vcpu& vcpu, u32 index) {
@@ -218,11 +250,13 @@ void ArchVm::update_clock(Vcpu& vcpu, u32 index) {
   GuestMemory& memory = vm_.memory();
   if (index == msr::kKvmWallClock) {
     // The same time of day as the RTC has at the start.
-    static_cast<void>(write_wall_clock(memory, clock_record(state.kvm_wall_clock), start_of_day_ * kNanosecondsPerSecond));
+    static_cast<void>(
+        write_wall_clock(memory, clock_record(state.kvm_wall_clock), start_of_day_ * kNanosecondsPerSecond));
   } else if (index == msr::kKvmSystemTime && clock_enabled(state.kvm_system_time)) {
     const ClockScale scale = ClockScale::of(drivers::host_timer::frequency());
     const u64 ticks = now();
-    static_cast<void>(write_system_time(memory, clock_record(state.kvm_system_time), ticks + tsc_adjust_[vcpu.index], scale.nanoseconds(ticks), scale));
+    static_cast<void>(write_system_time(memory, clock_record(state.kvm_system_time), ticks + tsc_adjust_[vcpu.index],
+                                        scale.nanoseconds(ticks), scale));
   } else if (index == msr::kKvmStealTime && clock_enabled(state.kvm_steal_time)) {
     report_wait(vcpu, vcpu.waited);
   }
@@ -251,7 +285,7 @@ void ArchVm::set_changed_timers(PcMachine& machine) {
 
 void ArchVm::arm(PcMachine& machine, unsigned index) {
   const u64 next = machine.next_deadline(index);
-  if (next == kNoDeadline) {
+  if (next == kNoDeadline || vm_.is_paused()) {
     Cpu::current().cancel(timers_[index]);
   } else {
     Cpu::current().arm(timers_[index], next + vm_.time_offset());

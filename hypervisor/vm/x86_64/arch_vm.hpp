@@ -9,6 +9,7 @@
 #include "hypervisor/sched/deadline_queue.hpp"
 #include "hypervisor/vcpu/x86_64/arch_vcpu.hpp"
 #include "hypervisor/vcpu/x86_64/msr_policy.hpp"
+#include "hypervisor/vm/pci_passthrough.hpp"
 #include "hypervisor/vm/x86_64/nested_paging.hpp"
 #include "kernel/base/spinlock.hpp"
 #include "kernel/base/static_vector.hpp"
@@ -21,7 +22,7 @@ class Vm;
 
 inline constexpr usize kMaxVcpus = kMaxPcVcpus;
 
-class ArchVm final : private PcHost {
+class ArchVm final : private PcHost, private PciMessageSink {
  public:
   explicit ArchVm(Vm& owner) : vm_(owner) {}
 
@@ -45,6 +46,8 @@ class ArchVm final : private PcHost {
   Gpa entry() const { return Gpa(start_.rip); }
   /// The guest's time begins.
   void begin_time();
+  /// Devices of the machine do no DMA any more; nothing runs any more.
+  void quiesce_devices() { pci_.reset(); }
   /// Address space and tables go; nothing runs any more.
   void destroy_translation();
 
@@ -53,8 +56,11 @@ class ArchVm final : private PcHost {
 
   /// A character for the guest's serial port. Any CPU, interrupts masked.
   void console_input(char c);
-  /// The physical line behind `pin` of the guest's I/O APIC has raised an interrupt. Any CPU, interrupts masked.
+  /// The physical line behind pin `pin` of the guest's I/O APIC has raised an interrupt. Any CPU, interrupts masked.
   void hardware_interrupt(u32 pin, bool level);
+
+  /// A PCI function of the VM has sent the message that PhysicalInterrupts::give_message() gave it. As hardware_interrupt().
+  void hardware_message(u32 number);
 
   // What a vCPU asks at an exit: on its CPU, interrupts masked, its state loaded. `size` is in bytes.
   CpuidResult cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf);
@@ -79,6 +85,8 @@ class ArchVm final : private PcHost {
   /// Sets the timer for what the vCPU's devices have due next, or for nothing.
   void arm_timer(Vcpu& vcpu);
   void cancel_timer(Vcpu& vcpu);
+  /// Makes the vCPU's time-stamp counter what Vm::now() and the guest's own writes to it say.
+  void adjust_counter(Vcpu& vcpu);
 
  private:
   /// A guest that reads ports this often without writing to one waits for input.
@@ -120,11 +128,16 @@ class ArchVm final : private PcHost {
   void deadline_changed(unsigned vcpu) override { changed_timers_ |= 1u << vcpu; }
   void line_ended(u32 gsi) override;
 
+  Result<void> give_line(const PassthroughDevice& device);
+  // PciMessageSink: called under the machine's lock.
+  void send(const PciMessage& message) override;
+
   Result<void> give_ports();
   static void timer_due(Deadline& deadline);
   /// Locks the machine for `action(machine)`, then sets the timers that it has changed.
   template <class Action>
   auto with_machine(Action action);
+  bool is_pci_port(u16 port, u32 size) const;
   void feed(PcMachine& machine);
   void set_changed_timers(PcMachine& machine);
   void arm(PcMachine& machine, unsigned vcpu);
@@ -137,14 +150,15 @@ class ArchVm final : private PcHost {
   std::optional<NestedPaging> translation_;
   std::optional<PortPermissions> ports_;
   std::optional<Locked<PcMachine, LockRank::VirtualDevice>> machine_;
+  mm::Box<PciPassthrough> pci_;       ///< empty: the VM has no PCI functions. Under the machine's lock
   StaticVector<char, 1024> typed_{};  ///< input that does not fit into the serial port yet; under the machine's lock
   unsigned port_reads_ = 0;           ///< since the last write; under the machine's lock
-  u32 changed_timers_ = 0;  ///< vCPUs, by bit; under the machine's lock
+  u32 changed_timers_ = 0;            ///< vCPUs, by bit; under the machine's lock
   std::array<Timer, kMaxVcpus> timers_{};
   std::array<MsrState, kMaxVcpus> msrs_{};
   std::array<std::array<CpuidAnswer, kKnownLeaves>, kMaxVcpus> cpuid_{};  ///< each vCPU's own, for its own CPU
   std::array<u64, kMaxVcpus> tsc_adjust_{};  ///< guest's counter - VM's time, after it was written
-  u64 start_of_day_ = 0;  ///< time of day at the VM's time 0, in seconds since 1970
+  u64 start_of_day_ = 0;                     ///< time of day at the VM's time 0, in seconds since 1970
   StartState start_{};
 };
 

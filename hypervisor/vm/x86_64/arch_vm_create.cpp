@@ -7,6 +7,7 @@
 #include "hypervisor/vm/x86_64/boot_plan.hpp"
 #include "hypervisor/vm/x86_64/guest_acpi.hpp"
 #include "kernel/base/memory.hpp"
+#include "kernel/base/range_list.hpp"
 #include "kernel/drivers/cmos_clock.hpp"
 #include "kernel/log/log.hpp"
 #include "platforms/platform.hpp"
@@ -34,7 +35,8 @@ Result<void> ArchVm::prepare(Vcpu& vcpu) {
   timers_[vcpu.index].vm = this;
   timers_[vcpu.index].vcpu = vcpu.index;
   return vcpu.arch.create(execution.virtualization(), vm_.hypervisor().heap(), vm_.frames(),
-                          {.translation = *translation_, .port_permissions = ports_->address()}, execution.xcr0());
+                          {.translation = *translation_, .port_permissions = ports_->address()}, execution.xcr0(),
+                          execution.facts().cr4);
 }
 
 void ArchVm::destroy_translation() {
@@ -59,11 +61,13 @@ Result<void> ArchVm::create_devices() {
   if (const auto valid = config.check(); !valid) return vm_.reject(valid.error(), "cannot have such a PC");
   machine_.emplace(config, static_cast<PcHost&>(*this));
   machine_->without_lock().power_on();
+  if (!vm_.config().passthrough_pci.empty()) pci_ = TRY(PciPassthrough::create(vm_, static_cast<PciMessageSink&>(*this)));
   return {};
 }
 
 Result<Gpa> ArchVm::load_firmware_tables() {
-  const GuestAcpi tables{.cpu_count = vm_.vcpu_count()};
+  GuestAcpi tables{.cpu_count = vm_.vcpu_count()};
+  if (pci_) tables.pci = {pci_->ecam(), {pci_->window(false), pci_->window(true)}};
   const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), guest_acpi_size(tables.cpu_count)));
   const usize size = TRY(write_guest_acpi(tables, scratch.bytes()));
   if (const auto written = vm_.memory().write(tables.base, scratch.bytes().first(size)); !written)
@@ -75,10 +79,12 @@ Result<void> ArchVm::load_images() {
   const VmConfig& config = vm_.config();
   StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
   for (const GuestRegion& region : vm_.regions()) TRY(ram.push_back(region.gpa));
-  std::ranges::sort(ram, {}, [](const GpaRange& range) { return range.base.value(); });
-  const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), boot_area::kSize));
-  memory::fill(scratch.bytes().data(), 0, boot_area::kSize);
-  const auto bytes_of = [](const Image& image) { return image.present() ? image.bytes() : std::span<const std::byte>(); };
+  sort_ranges(std::span<GpaRange>(ram.begin(), ram.size()));
+  const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), boot_area::kScratchSize));
+  memory::fill(scratch.bytes().data(), 0, boot_area::kScratchSize);
+  const auto bytes_of = [](const Image& image) {
+    return image.present() ? image.bytes() : std::span<const std::byte>();
+  };
   const auto plan = plan_x86_boot({.config = config,
                                    .ram = ram,
                                    .kernel = config.kernel.bytes(),
@@ -97,11 +103,27 @@ Result<void> ArchVm::give_devices() {
   for (const PassthroughDevice& device : config.passthrough_devices) {
     if (device.by_path)
       return vm_.reject(Error::NotSupported, "names a device by its place in a device tree, which PCs do not have");
-    TRY(vm_.map_passthrough(device.name, device.gpa, {device.hpa, device.size}));
+    // A list of all that a PC has names devices that the guest gets emulated, and with them their lines.
+    const HpaRange registers{device.hpa, device.size};
+    const bool emulated = belongs_to_host(vm_.hypervisor().machine(), registers);
+    TRY(vm_.map_passthrough(device.name, device.gpa, registers));
+    if (device.irq != 0 && !emulated) TRY(give_line(device));
   }
   for (const PassthroughRange& range : config.passthrough_ranges)
     TRY(vm_.map_passthrough("passthrough_addresses", range.gpa, {Hpa(range.gpa.value()), range.size}));
   return give_ports();
+}
+
+// The guest's I/O APIC has the line at the same place as the machine's.
+Result<void> ArchVm::give_line(const PassthroughDevice& device) {
+  const auto given = PcMachine::is_free_line(device.irq) ? vm_.hypervisor().interrupts().give_to_vm(device.irq, vm_, device.irq)
+                                                         : Result<void>(fail(Error::PermissionDenied));
+  if (given) return {};
+  const std::string_view why = given.error() == Error::Busy         ? "the host or another VM has it"
+                               : given.error() == Error::OutOfRange ? "no I/O APIC has it"
+                                                                    : "it is that of an emulated device, or beyond 23";
+  log::error("VM {}: interrupt {} of {} cannot be given to it: {}", vm_.name(), device.irq, device.name, why);
+  return given;
 }
 
 // The console's ports, the interrupt controllers, the timer and power management are the host's.
@@ -121,8 +143,8 @@ Result<void> ArchVm::give_ports() {
               {machine.pc.power.pm1a_control_port, 2}};
   for (const PassthroughRange& range : vm_.config().passthrough_ports) {
     const u64 first = range.gpa.value();
-    const bool taken =
-        std::ranges::any_of(kept, [&](const auto& k) { return first < k.first + k.count && k.first < first + range.size; });
+    const bool taken = std::ranges::any_of(
+        kept, [&](const auto& k) { return first < k.first + k.count && k.first < first + range.size; });
     if (taken) {
       log::error("VM {}: ports {:#x} to {:#x} belong to the host", vm_.name(), first, first + range.size - 1);
       return fail(Error::PermissionDenied);

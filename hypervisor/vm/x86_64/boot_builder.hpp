@@ -23,9 +23,10 @@ class BootBuilder {
   BootStatus add_image(Gpa to, std::span<const std::byte> bytes, u64 memory);
   /// Puts the RAM disk at its configured address, or as high as it goes up to `limit` (exclusive).
   BootStatus add_ramdisk(Gpa limit);
-  /// Copies the command line, with a zero at its end, into the boot area. `limit`: the most the kernel takes, in characters.
+  /// Copies the command line, with a zero at its end, into the boot area. `limit`: the most the kernel takes, in
+  /// characters.
   BootStatus add_command_line(usize limit);
-  /// The last step: the boot area becomes a piece.
+  /// The last step: the boot area becomes a piece, and what a BIOS would leave at kBiosBaseMemory.
   BootStatus add_boot_area();
 
   /// Puts `value` into the boot area. Offsets are the loaders' own: inside.
@@ -40,6 +41,7 @@ class BootBuilder {
 
  private:
   bool overlaps_images(GpaRange range) const;
+  BootStatus add_bios_data();
   StaticVector<GpaRange, kMaxBootPieces> used_{};
 };
 

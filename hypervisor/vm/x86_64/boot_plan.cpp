@@ -35,15 +35,17 @@ BootStatus BootBuilder::add_ramdisk(Gpa limit) {
   const u64 size = request.ramdisk.size();
   ramdisk = {request.config.ramdisk.load_address, size};
   if (ramdisk.base == Gpa(0)) {
-    // In the range that goes on above 1 MiB, downwards from the limit, below everything that is there already.
+    // In the range that goes on above 1 MiB, or else begins there, downwards from the limit, below everything that is there
+    // already.
     const GpaRange* bank = nullptr;
     for (const GpaRange& one : request.ram)
-      if (one.base < limit && one.contains(kHighMemory)) bank = &one;
+      if (bank == nullptr && one.base < limit && one.end() > kHighMemory) bank = &one;
     if (bank == nullptr) return reject(Error::OutOfRange, "no room for the ramdisk");
+    const Gpa bottom = std::max(bank->base, kHighMemory);
     Gpa top = std::min(limit, bank->end());
     for (bool moved = true; moved;) {
       moved = false;
-      if (top - kHighMemory < size || top < kHighMemory) return reject(Error::OutOfRange, "no room for the ramdisk");
+      if (top < bottom || top - bottom < size) return reject(Error::OutOfRange, "no room for the ramdisk");
       ramdisk.base = (top - size).align_down(kPageSize);
       for (const GpaRange& used : used_) {
         if (!used.overlaps(ramdisk)) continue;
@@ -70,6 +72,16 @@ BootStatus BootBuilder::add_boot_area() {
   if (bank_of(request.ram, area) == nullptr) return reject(Error::OutOfRange, "an x86 guest needs memory at address 0");
   if (!plan.pieces.push_back({area.base, request.scratch.first(boot_area::kSize)}))
     return reject(Error::OutOfMemory, "the kernel has too many segments");
+  return add_bios_data();
+}
+
+BootStatus BootBuilder::add_bios_data() {
+  // Whoever loads something there has a BIOS of its own.
+  if (overlaps_images({kBiosBaseMemory, sizeof(u16)})) return {};
+  const auto base_memory = static_cast<u16>(memory_map().lower_kib());
+  put(boot_area::kSize, base_memory);
+  if (!plan.pieces.push_back({kBiosBaseMemory, request.scratch.subspan(boot_area::kSize, sizeof base_memory)}))
+    return reject(Error::OutOfMemory, "the kernel has too many segments");
   return {};
 }
 
@@ -78,7 +90,8 @@ BootStatus plan_bios(BootBuilder& builder) {
   if (auto status = builder.add_image(config.kernel.load_address, builder.request.kernel, 0); !status) return status;
   if (auto status = builder.add_image(config.bios.load_address, builder.request.bios, 0); !status) return status;
   if (auto status = builder.add_ramdisk(Gpa(4_GiB)); !status) return status;
-  if (config.entry_point >= kRealModeEnd) return reject(Error::OutOfRange, "entry_point cannot be reached in real mode");
+  if (config.entry_point >= kRealModeEnd)
+    return reject(Error::OutOfRange, "entry_point cannot be reached in real mode");
   // Segment 0 as far as it reaches, because stubs are linked at the address they run at.
   constexpr u64 kSegmentSize = 0x1'0000;
   const u64 entry = config.entry_point.value();
@@ -97,10 +110,13 @@ std::expected<BootPlan, LayoutError> plan_x86_boot(const BootRequest& request) {
     if (!request.bios.empty()) return plan_bios(builder);
     if (format == KernelFormat::Elf) return plan_elf(builder);
     if (format == KernelFormat::BzImage && !multiboot) return plan_bzimage(builder);
-    if (format == KernelFormat::Flat && (multiboot || MultibootHeader::find(request.kernel))) return plan_flat_multiboot(builder);
+    if (format == KernelFormat::Flat && (multiboot || MultibootHeader::find(request.kernel)))
+      return plan_flat_multiboot(builder);
     if (format == KernelFormat::Arm64Image) return reject(Error::NotSupported, "the kernel is an arm64 Image");
     if (format == KernelFormat::BzImage) return reject(Error::NotSupported, "a bzImage is no Multiboot kernel");
-    return reject(Error::NotSupported, "the kernel is neither a bzImage nor an ELF file, and has neither a Multiboot header nor a bios_path");
+    return reject(
+        Error::NotSupported,
+        "the kernel is neither a bzImage nor an ELF file, and has neither a Multiboot header nor a bios_path");
   };
   if (const BootStatus status = run(); !status) return std::unexpected(status.error());
   return builder.plan;

@@ -17,39 +17,43 @@ struct BootPiece {
   std::span<const std::byte> bytes{};
 };
 
-/// Segments of an ELF file, a RAM disk, a BIOS and the boot area.
+/// Segments of an ELF file, a RAM disk, a BIOS, the boot area and the BIOS data area.
 inline constexpr usize kMaxElfSegments = 16;
-inline constexpr usize kMaxBootPieces = kMaxElfSegments + 3;
+inline constexpr usize kMaxBootPieces = kMaxElfSegments + 4;
 
 struct BootPlan {
   StaticVector<BootPiece, kMaxBootPieces> pieces{};  ///< do not overlap; all other RAM is zero
   StartState start{};                                ///< of vCPU 0; the others wait for a start-up IPI
 };
 
-/// Where the structures of all boot protocols go, each at its place: low memory that no kernel is linked at. The loaders build it
-/// in `BootRequest::scratch`.
+/// Where the structures of all boot protocols go, each at its place: low memory that no kernel is linked at. The
+/// loaders build it in `BootRequest::scratch`.
 namespace boot_area {
 inline constexpr Gpa kBase{0x1'0000};
-inline constexpr usize kInformation = 0;           ///< boot_params, hvm_start_info or multiboot_info with its tables
+inline constexpr usize kInformation = 0;  ///< boot_params, hvm_start_info or multiboot_info with its tables
 inline constexpr usize kGdt = 0x1000;
-inline constexpr usize kPageTables = 0x2000;       ///< PML4, page directory pointers, four page directories
+inline constexpr usize kPageTables = 0x2000;  ///< PML4, page directory pointers, four page directories
 inline constexpr usize kCommandLine = 0x8000;
 inline constexpr usize kSize = 0xa000;
 inline constexpr usize kMaxCommandLine = kSize - kCommandLine - 1;
+inline constexpr usize kScratchSize = kSize + sizeof(u16);  ///< the rest is the word at kBiosBaseMemory
 }  // namespace boot_area
 
 struct BootRequest {
   const VmConfig& config;
-  std::span<const GpaRange> ram;         ///< the VM's memory at its final addresses, sorted
+  std::span<const GpaRange> ram;  ///< the VM's memory at its final addresses, sorted
   std::span<const std::byte> kernel;
   std::span<const std::byte> ramdisk{};  ///< empty: none
   std::span<const std::byte> bios{};     ///< empty: none
   Gpa rsdp{};                            ///< ACPI tables; 0: none
-  std::span<std::byte> scratch;          ///< boot_area::kSize bytes of zeros; outlives the plan
+  std::span<std::byte> scratch;          ///< boot_area::kScratchSize bytes of zeros; outlives the plan
 };
 
-/// Decides everything. Images may be damaged or hostile: an image that cannot be started is an error with a text for the user, as
-/// the end of the sentence "VM x: ...". The pieces refer to the images and to `scratch`.
+/// In the BIOS data area, 16 bits: KiB of RAM from address 0 on. Kernels that place something in low memory look there.
+inline constexpr Gpa kBiosBaseMemory{0x413};
+
+/// Decides everything. Images may be damaged or hostile: an image that cannot be started is an error with a text for
+/// the user, as the end of the sentence "VM x: ...". The pieces refer to the images and to `scratch`.
 std::expected<BootPlan, LayoutError> plan_x86_boot(const BootRequest& request);
 
 }  // namespace hv

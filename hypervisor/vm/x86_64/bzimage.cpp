@@ -8,9 +8,9 @@ namespace {
 
 // Offsets in the file, which are those in boot_params, too.
 constexpr usize kSetupSectors = 0x1f1, kBootFlag = 0x1fe, kJumpLength = 0x201, kVersion = 0x206, kTypeOfLoader = 0x210,
-                kLoadFlags = 0x211, kRamdiskImage = 0x218, kRamdiskSize = 0x21c, kCommandLinePointer = 0x228, kRamdiskMax = 0x22c,
-                kAlignment = 0x230, kRelocatable = 0x234, kXLoadFlags = 0x236, kCommandLineSize = 0x238,
-                kPreferredAddress = 0x258, kInitSize = 0x260, kHeaderEnd = 0x264;
+                kLoadFlags = 0x211, kRamdiskImage = 0x218, kRamdiskSize = 0x21c, kCommandLinePointer = 0x228,
+                kRamdiskMax = 0x22c, kAlignment = 0x230, kRelocatable = 0x234, kXLoadFlags = 0x236,
+                kCommandLineSize = 0x238, kPreferredAddress = 0x258, kInitSize = 0x260, kHeaderEnd = 0x264;
 // In boot_params only.
 constexpr usize kRsdp = 0x070, kE820Count = 0x1e8, kE820Table = 0x2d0, kE820EntrySize = 20;
 

@@ -1,4 +1,5 @@
-// ELF kernels, entered as PVH guests (Xen's hvm_start_info) or through Multiboot 1 (the Multiboot specification, 0.6.96).
+// ELF kernels, entered as PVH guests (Xen's hvm_start_info) or through Multiboot 1 (the Multiboot specification,
+// 0.6.96).
 #include <algorithm>
 
 #include "hypervisor/vm/x86_64/boot_builder.hpp"
@@ -10,7 +11,7 @@ namespace {
 
 constexpr Gpa kEnd32{4_GiB};
 
-// ---- PVH --------------------------------------------------------------------------------------------------------------
+// ---- PVH -------------------------------------------------------------------------------------------------------------
 
 struct HvmStartInfo {
   u32 magic = 0x336e'c578;
@@ -56,7 +57,7 @@ void build_start_info(BootBuilder& builder) {
   builder.put(boot_area::kInformation, info);
 }
 
-// ---- Multiboot --------------------------------------------------------------------------------------------------------
+// ---- Multiboot -------------------------------------------------------------------------------------------------------
 
 constexpr u32 kLoaderMagic = 0x2bad'b002;
 // Bits 0 to 15 of the header's flags must be understood: aligned modules, memory information, video mode (a wish).
@@ -106,8 +107,8 @@ std::optional<u32> multiboot_flags(std::span<const std::byte> file) {
 void build_multiboot_info(BootBuilder& builder) {
   const MemoryMap map = builder.memory_map();
   MultibootInfo info;
-  info.flags =
-      MultibootInfo::kHasMemory | MultibootInfo::kHasCommandLine | MultibootInfo::kHasMemoryMap | MultibootInfo::kHasLoaderName;
+  info.flags = MultibootInfo::kHasMemory | MultibootInfo::kHasCommandLine | MultibootInfo::kHasMemoryMap |
+               MultibootInfo::kHasLoaderName;
   info.lower_kib = map.lower_kib();
   info.upper_kib = map.upper_kib();
   info.command_line = builder.address32_of(boot_area::kCommandLine);
@@ -117,8 +118,8 @@ void build_multiboot_info(BootBuilder& builder) {
     info.modules = builder.address32_of(kModules);
     const u32 begin = static_cast<u32>(builder.ramdisk.base.value());
     // Its text is empty: the zero that the boot area is full of.
-    builder.put(kModules,
-                MultibootModule{begin, begin + static_cast<u32>(builder.ramdisk.size), builder.address32_of(boot_area::kGdt), 0});
+    builder.put(kModules, MultibootModule{begin, begin + static_cast<u32>(builder.ramdisk.size),
+                                          builder.address32_of(boot_area::kGdt), 0});
   }
   info.memory_map = builder.address32_of(kMemoryMap);
   for (const MemoryMapEntry& entry : map.entries()) {
@@ -163,7 +164,8 @@ std::optional<MultibootHeader> header_with_addresses(std::span<const std::byte> 
 BootStatus plan_by_header(BootBuilder& builder, const MultibootHeader& header) {
   const auto placement = header.placement(builder.request.kernel);
   if (!placement) return std::unexpected(placement.error());
-  if (auto status = builder.add_image(placement->load, placement->bytes, placement->memory_size); !status) return status;
+  if (auto status = builder.add_image(placement->load, placement->bytes, placement->memory_size); !status)
+    return status;
   return finish(builder, false, placement->entry);
 }
 

@@ -21,8 +21,8 @@ constexpr u32 kLoadable = 1, kNote = 4;
 constexpr u32 kPvhEntryType = 18;
 constexpr char kPvhOwner[] = "Xen";
 
-/// The description of the note `type` of `owner`, its first four or eight bytes. A note is: name size, description size, type,
-/// name, description, each padded to four bytes.
+/// The description of the note `type` of `owner`, its first four or eight bytes. A note is: name size, description
+/// size, type, name, description, each padded to four bytes.
 std::optional<u64> find_note(std::span<const std::byte> notes, std::span<const char> owner, u32 type) {
   constexpr usize kNoteHeader = 12;
   while (notes.size() >= kNoteHeader) {
@@ -49,7 +49,8 @@ std::expected<ElfImage, LayoutError> ElfImage::parse(std::span<const std::byte> 
   const u64 elf_class = little_endian(file, kClass, 1), machine = little_endian(file, kMachine, 2);
   const bool machine_known =
       elf_class == kClass64 ? machine == kMachineX86_64 : machine == kMachine386 || machine == kMachineX86_64;
-  if ((elf_class != kClass32 && elf_class != kClass64) || little_endian(file, kData, 1) != kLittleEndian || !machine_known) {
+  if ((elf_class != kClass32 && elf_class != kClass64) || little_endian(file, kData, 1) != kLittleEndian ||
+      !machine_known) {
     return reject(Error::NotSupported, "the kernel is an ELF file for another machine");
   }
   const Format& f = elf_class == kClass64 ? k64 : k32;

@@ -17,8 +17,8 @@ struct ElfSegment {
 /// What a loader needs of the file; the views refer to it.
 struct ElfImage {
   StaticVector<ElfSegment, kMaxElfSegments> segments{};
-  u64 entry = 0;                         ///< physical where it lies in a segment by its virtual address
-  std::optional<u32> pvh_entry{};        ///< of the note XEN_ELFNOTE_PHYS32_ENTRY
+  u64 entry = 0;                   ///< physical where it lies in a segment by its virtual address
+  std::optional<u32> pvh_entry{};  ///< of the note XEN_ELFNOTE_PHYS32_ENTRY
 
   /// Error texts name the damage.
   static std::expected<ElfImage, LayoutError> parse(std::span<const std::byte> file);

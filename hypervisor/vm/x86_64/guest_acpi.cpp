@@ -51,7 +51,8 @@ struct [[gnu::packed]] RootPointer {
 static_assert(sizeof(RootPointer) == 36);
 constexpr usize kFirstRootPointer = 20;  ///< as in ACPI 1.0
 
-/// FADT, revision 5 (5.2.9). What is not named stays zero: there is no SMI command port, no GPE block, no processor sleep state.
+/// FADT, revision 5 (5.2.9). What is not named stays zero: there is no SMI command port, no GPE block, no processor
+/// sleep state.
 struct [[gnu::packed]] Fadt {
   TableHeader header;
   u32 facs = 0;
@@ -63,8 +64,8 @@ struct [[gnu::packed]] Fadt {
   u8 acpi_enable = 0, acpi_disable = 0, s4_bios = 0, pstate_control = 0;
   u32 pm1a_event = kPm1aEventPort, pm1b_event = 0, pm1a_control = kPm1aControlPort, pm1b_control = 0, pm2_control = 0,
       pm_timer = kPmTimerPort, gpe0 = 0, gpe1 = 0;
-  u8 pm1_event_size = kPm1EventSize, pm1_control_size = kPm1ControlSize, pm2_control_size = 0, pm_timer_size = kPmTimerSize,
-     gpe0_size = 0, gpe1_size = 0, gpe1_base = 0, cst_control = 0;
+  u8 pm1_event_size = kPm1EventSize, pm1_control_size = kPm1ControlSize, pm2_control_size = 0,
+     pm_timer_size = kPmTimerSize, gpe0_size = 0, gpe1_size = 0, gpe1_base = 0, cst_control = 0;
   u16 c2_latency = 0xffff, c3_latency = 0xffff;  ///< not supported
   u16 flush_size = 0, flush_stride = 0;
   u8 duty_offset = 0, duty_width = 0, day_alarm = 0, month_alarm = 0;
@@ -125,12 +126,12 @@ struct [[gnu::packed]] MadtNmi {
 constexpr u16 kActiveHighLevel = 0b1101;
 constexpr u32 kTimerInterrupt = 0, kTimerGsi = 2;
 
-// ---- AML ----------------------------------------------------------------------------------------------------------------
+// ---- AML -------------------------------------------------------------------------------------------------------------
 
 /// Encodes what little the DSDT needs (ACPI 6.5 chapter 20), at compile time.
 class Aml {
  public:
-  static constexpr usize kCapacity = 256;
+  static constexpr usize kCapacity = 320;
 
   constexpr void bytes(std::initializer_list<u8> list) {
     for (u8 byte : list) bytes_[size_++] = byte;
@@ -164,9 +165,22 @@ class Aml {
     const u16 irqs = static_cast<u16>(1 << irq);
     const usize buffer = open({kBuffer});
     bytes({kByte, 13});
-    bytes({0x47, 1, low, high, low, high, 1, count});                              // I/O port descriptor, 16 bits decoded
-    bytes({0x22, static_cast<u8>(irqs), static_cast<u8>(irqs >> 8), 0x79, 0});     // IRQ descriptor, end tag
+    bytes({0x47, 1, low, high, low, high, 1, count});                           // I/O port descriptor, 16 bits decoded
+    bytes({0x22, static_cast<u8>(irqs), static_cast<u8>(irqs >> 8), 0x79, 0});  // IRQ descriptor, end tag
     close(buffer);
+  }
+
+  /// `value` in `size` bytes.
+  constexpr void number(u64 value, unsigned size) {
+    for (unsigned i = 0; i < size; ++i) bytes_[size_++] = static_cast<u8>(value >> i * 8);
+  }
+  /// Name(`name`, Buffer of `size` bytes), which follow.
+  constexpr usize begin_resources(u8 size) {
+    bytes({kName});
+    text("_CRS");
+    const usize buffer = open({kBuffer});
+    bytes({kByte, size});
+    return buffer;
   }
 
   constexpr std::span<const u8> view() const { return {bytes_.data(), size_}; }
@@ -204,6 +218,56 @@ constexpr Aml kDsdt = [] {
   return aml;
 }();
 
+// The host bridge, with the ports of configuration mechanism 1, and the memory that configuration space takes. Descriptors: ACPI 6.4.
+Aml pci_devices(const GuestPci& pci) {
+  constexpr u8 kBusSize = 16, kPortSize = 8, kWindowSize = 46, kFixedSize = 12, kEndSize = 2;
+  constexpr u8 kFixedProducer = 0x0c, kReadWrite = 1;
+  Aml aml;
+  const usize scope = aml.open({Aml::kScope});
+  aml.text("\\_SB_");
+  const usize bridge = aml.open({Aml::kExtended, Aml::kDevice});
+  aml.text("PCI0");
+  aml.pnp_id(0x0a, 0x08);
+  aml.bytes({Aml::kName});
+  aml.text("_CID");
+  aml.bytes({Aml::kDoubleWord, 0x41, 0xd0, 0x0a, 0x03});
+  const usize resources = aml.begin_resources(kBusSize + kPortSize + 2 * kWindowSize + kEndSize);
+  aml.bytes({0x88, kBusSize - 3, 0, 2, kFixedProducer, 0});  // one bus
+  for (const u16 value : {0, 0, 0, 0, 1}) aml.number(value, 2);
+  aml.bytes({0x47, 1, 0xf8, 0x0c, 0xf8, 0x0c, 1, 8});
+  for (const GpaRange& window : pci.windows) {
+    const u64 base = window.base.value(), last = window.empty() ? base : base + window.size - 1;
+    aml.bytes({0x8a, kWindowSize - 3, 0, 0, kFixedProducer, kReadWrite});
+    for (const u64 value : {u64{0}, base, last, u64{0}, window.size}) aml.number(value, 8);
+  }
+  aml.bytes({0x79, 0});
+  aml.close(resources);
+  aml.close(bridge);
+  const usize reserved = aml.open({Aml::kExtended, Aml::kDevice});
+  aml.text("PCIC");
+  aml.pnp_id(0x0c, 0x02);
+  const usize fixed = aml.begin_resources(kFixedSize + kEndSize);
+  aml.bytes({0x86, kFixedSize - 3, 0, kReadWrite});
+  aml.number(pci.ecam.base.value(), 4);
+  aml.number(pci.ecam.size, 4);
+  aml.bytes({0x79, 0});
+  aml.close(fixed);
+  aml.close(reserved);
+  aml.close(scope);
+  return aml;
+}
+
+/// MCFG (PCI Firmware Specification 4.1.2): segment 0, bus 0.
+struct [[gnu::packed]] Mcfg {
+  TableHeader header;
+  u64 reserved = 0;
+  u64 ecam;
+  u16 segment = 0;
+  u8 first_bus = 0, last_bus = 0;
+  u32 reserved2 = 0;
+};
+static_assert(sizeof(Mcfg) == 60);
+
 // ---- the tables one after the other ---------------------------------------------------------------------------------------
 
 u8 checksum(std::span<const std::byte> bytes) {
@@ -224,8 +288,11 @@ class Writer {
     end(dsdt);
     const usize madt = write_madt();
     const usize fadt = write_fadt(facs, dsdt);
-    const usize rsdt = write_root_table<u32>("RSDT", fadt, madt);
-    const usize xsdt = write_root_table<u64>("XSDT", fadt, madt);
+    tables_ = {fadt, madt};
+    table_count_ = 2;
+    if (!machine_.pci.ecam.empty()) write_pci();
+    const usize rsdt = write_root_table<u32>("RSDT");
+    const usize xsdt = write_root_table<u64>("XSDT");
     if (at_ > out_.size()) return fail(Error::OutOfRange);
     const Facs facs_value;
     std::memcpy(&out_[facs], &facs_value, sizeof facs_value);
@@ -251,11 +318,20 @@ class Writer {
     at_ += size;
   }
   template <class T>
-  void append(const T& value) { append(&value, sizeof value); }
+  void append(const T& value) {
+    append(&value, sizeof value);
+  }
 
   static TableHeader header(std::string_view signature, u8 revision) {
-    TableHeader h{
-        {}, 0, revision, 0, {'A', 'x', 'V', 'i', 's', 'o'}, {'A', 'x', 'V', 'i', 's', 'o', 'r', ' '}, 1, {'A', 'x', 'V', 'i'}, 1};
+    TableHeader h{{},
+                  0,
+                  revision,
+                  0,
+                  {'A', 'x', 'V', 'i', 's', 'o'},
+                  {'A', 'x', 'V', 'i', 's', 'o', 'r', ' '},
+                  1,
+                  {'A', 'x', 'V', 'i'},
+                  1};
     std::memcpy(h.signature, signature.data(), sizeof h.signature);
     return h;
   }
@@ -296,11 +372,22 @@ class Writer {
     return table;
   }
 
+  void write_pci() {
+    const usize ssdt = begin("SSDT", 2);
+    const Aml devices = pci_devices(machine_.pci);
+    append(devices.view().data(), devices.view().size());
+    end(ssdt);
+    const usize mcfg = reserve(0, kTableAlignment);
+    append(Mcfg{.header = header("MCFG", 1), .ecam = machine_.pci.ecam.base.value()});
+    end(mcfg);
+    tables_[table_count_++] = ssdt;
+    tables_[table_count_++] = mcfg;
+  }
+
   template <class Pointer>
-  usize write_root_table(std::string_view signature, usize fadt, usize madt) {
+  usize write_root_table(std::string_view signature) {
     const usize table = begin(signature, 1);
-    append(static_cast<Pointer>(address(fadt)));
-    append(static_cast<Pointer>(address(madt)));
+    for (usize i = 0; i < table_count_; ++i) append(static_cast<Pointer>(address(tables_[i])));
     end(table);
     return table;
   }
@@ -324,10 +411,14 @@ class Writer {
   const GuestAcpi& machine_;
   std::span<std::byte> out_;
   usize at_ = 0;
+  std::array<usize, 4> tables_{};
+  usize table_count_ = 0;
 };
 
 }  // namespace
 
-Result<usize> write_guest_acpi(const GuestAcpi& machine, std::span<std::byte> out) { return Writer(machine, out).run(); }
+Result<usize> write_guest_acpi(const GuestAcpi& machine, std::span<std::byte> out) {
+  return Writer(machine, out).run();
+}
 
 }  // namespace hv

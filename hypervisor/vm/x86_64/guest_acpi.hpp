@@ -1,6 +1,8 @@
-// The ACPI tables of an x86 guest (ACPI 6.5 chapter 5): its processors, interrupt controllers, power management and ISA devices.
+// The ACPI tables of an x86 guest (ACPI 6.5 chapter 5): its processors, interrupt controllers, power management and ISA
+// devices.
 #pragma once
 
+#include <array>
 #include <span>
 
 #include "hypervisor/vm/x86_64/memory_map.hpp"
@@ -18,10 +20,17 @@ inline constexpr u8 kResetValue = 6;
 inline constexpr u8 kSoftOff = 5;  ///< SLP_TYP of S5
 }  // namespace acpi_hardware
 
+/// A PCI host bridge with one bus.
+struct GuestPci {
+  GpaRange ecam{};                     ///< configuration space; empty: there is no PCI
+  std::array<GpaRange, 2> windows{};   ///< where its functions have their memory; may be empty
+};
+
 struct GuestAcpi {
   Gpa base = kFirmwareTables.base;  ///< where the tables will lie; the RSDP is first. Aligned to 64 bytes
   u32 cpu_count = 1;                ///< APIC ids from 0 on
   u8 io_apic_id = 0;
+  GuestPci pci{};
 };
 
 /// Bytes that are enough for `cpu_count` processors.

@@ -17,7 +17,9 @@ MemoryMap::MemoryMap(std::span<const GpaRange> ram) {
   }
 }
 
-bool MemoryMap::add(Gpa from, Gpa to, MemoryType type) { return from >= to || entries_.push_back({{from, to - from}, type}); }
+bool MemoryMap::add(Gpa from, Gpa to, MemoryType type) {
+  return from >= to || entries_.push_back({{from, to - from}, type});
+}
 
 u32 MemoryMap::kib_at(Gpa base) const {
   for (const MemoryMapEntry& entry : entries_) {

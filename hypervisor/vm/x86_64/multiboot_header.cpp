@@ -16,17 +16,22 @@ std::optional<MultibootHeader> MultibootHeader::find(std::span<const std::byte> 
   for (usize at = 0; at + kSize <= end; at += sizeof(u32)) {
     if (little_endian(file, at, 4) != kMagic) continue;
     const u32 flags = static_cast<u32>(little_endian(file, at + kFlags, 4));
-    if (static_cast<u32>(kMagic + flags + little_endian(file, at + kChecksum, 4)) == 0) return MultibootHeader{at, flags};
+    if (static_cast<u32>(kMagic + flags + little_endian(file, at + kChecksum, 4)) == 0)
+      return MultibootHeader{at, flags};
   }
   return std::nullopt;
 }
 
-std::expected<MultibootHeader::Placement, LayoutError> MultibootHeader::placement(std::span<const std::byte> file) const {
-  const auto damaged = [] { return reject(Error::Malformed, "the addresses in the kernel's Multiboot header are impossible"); };
+std::expected<MultibootHeader::Placement, LayoutError> MultibootHeader::placement(
+    std::span<const std::byte> file) const {
+  const auto damaged = [] {
+    return reject(Error::Malformed, "the addresses in the kernel's Multiboot header are impossible");
+  };
   if (file.size() - at < kSizeWithAddresses) return damaged();
   const auto field = [&](usize offset) { return little_endian(file, at + offset, 4); };
   const u64 load = field(kLoad), load_end = field(kLoadEnd), bss_end = field(kBssEnd), entry = field(kEntry);
-  const u64 in_front = field(kHeaderAddress) - load;  // bytes that are loaded before the header; wraps if that is none of them
+  const u64 in_front =
+      field(kHeaderAddress) - load;  // bytes that are loaded before the header; wraps if that is none of them
   if (in_front > at) return damaged();
   const std::span rest = file.subspan(at - in_front);
   const u64 size = load_end == 0 ? rest.size() : load_end - load;  // 0: all of the file

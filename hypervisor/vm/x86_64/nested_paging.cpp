@@ -6,7 +6,8 @@ namespace hv {
 
 Result<NestedPaging> NestedPaging::create(Gpa highest, const mm::NestedCapabilities& capabilities, VmFrames& frames) {
   constexpr u64 kFirstEpoch = 1;
-  if (std::bit_width(highest.value()) > static_cast<int>(mm::X86NestedFormat::kInputBits)) return fail(Error::OutOfRange);
+  if (std::bit_width(highest.value()) > static_cast<int>(mm::X86NestedFormat::kInputBits))
+    return fail(Error::OutOfRange);
   const HpaRange root = TRY(frames.allocate(kPageSize, kPageSize));
   mm::IdentityTableMemory{}.clear(root.base);
   return NestedPaging(capabilities, root.base, kFirstEpoch, frames);

@@ -12,7 +12,8 @@
 
 namespace hv {
 
-/// Changed only by the thread that creates or destroys the VM, while none of its vCPUs runs; read by the CPUs that run them.
+/// Changed only by the thread that creates or destroys the VM, while none of its vCPUs runs; read by the CPUs that run
+/// them.
 class NestedPaging {
  public:
   /// `highest`: the last guest-physical address that must be reachable. `frames` outlives the object.
@@ -50,7 +51,9 @@ class NestedPaging {
   };
 
   NestedPaging(const mm::NestedCapabilities& capabilities, Hpa root, u64 epoch, VmFrames& frames)
-      : epoch_(epoch), table_(mm::X86NestedFormat(capabilities), mm::X86NestedTlb<arch::NestedTlb>(epoch_), root), source_{frames} {}
+      : epoch_(epoch),
+        table_(mm::X86NestedFormat(capabilities), mm::X86NestedTlb<arch::NestedTlb>(epoch_), root),
+        source_{frames} {}
 
   std::atomic<u64> epoch_;
   Table table_;

@@ -17,7 +17,7 @@ struct RFLAGS {
                        VM = bit(17);
 };
 
-// ---- control registers ------------------------------------------------------------------------------------------------
+// ---- control registers -----------------------------------------------------------------------------------------------
 
 struct CR0 {
   AX_CONTROL_REGISTER(cr0)
@@ -25,19 +25,27 @@ struct CR0 {
                        AM = bit(18), NW = bit(29), CD = bit(30), PG = bit(31);
 };
 /// Address of the last page fault.
-struct CR2 { AX_CONTROL_REGISTER(cr2) };
-struct CR3 { AX_CONTROL_REGISTER(cr3) };
+struct CR2 {
+  AX_CONTROL_REGISTER(cr2)
+};
+struct CR3 {
+  AX_CONTROL_REGISTER(cr3)
+};
 struct CR4 {
   AX_CONTROL_REGISTER(cr4)
   static constexpr u64 DE = bit(3), PAE = bit(5), MCE = bit(6), PGE = bit(7), OSFXSR = bit(9), OSXMMEXCPT = bit(10),
                        UMIP = bit(11), LA57 = bit(12), VMXE = bit(13), FSGSBASE = bit(16), PCIDE = bit(17),
                        OSXSAVE = bit(18), SMEP = bit(20), SMAP = bit(21);
 };
-struct CR8 { AX_CONTROL_REGISTER(cr8) };
+struct CR8 {
+  AX_CONTROL_REGISTER(cr8)
+};
 
-// ---- model-specific registers -----------------------------------------------------------------------------------------
+// ---- model-specific registers ----------------------------------------------------------------------------------------
 
-struct IA32_TSC { AX_MODEL_SPECIFIC_REGISTER(0x10) };
+struct IA32_TSC {
+  AX_MODEL_SPECIFIC_REGISTER(0x10)
+};
 struct IA32_APIC_BASE {
   AX_MODEL_SPECIFIC_REGISTER(0x1b)
   static constexpr u64 BSP = bit(8);
@@ -45,7 +53,9 @@ struct IA32_APIC_BASE {
   static constexpr u64 EN = bit(11);
   static constexpr u64 kAddress = 0x000f'ffff'ffff'f000;
 };
-struct IA32_TSC_DEADLINE { AX_MODEL_SPECIFIC_REGISTER(0x6e0) };
+struct IA32_TSC_DEADLINE {
+  AX_MODEL_SPECIFIC_REGISTER(0x6e0)
+};
 struct IA32_PAT {
   AX_MODEL_SPECIFIC_REGISTER(0x277)
   static constexpr u64 kReset = 0x0007'0406'0007'0406;  ///< entry 0 write-back, entry 3 uncached
@@ -54,7 +64,11 @@ struct IA32_EFER {
   AX_MODEL_SPECIFIC_REGISTER(0xc000'0080)
   static constexpr u64 SCE = bit(0), LME = bit(8), LMA = bit(10), NXE = bit(11), SVME = bit(12);
 };
-struct IA32_FS_BASE { AX_MODEL_SPECIFIC_REGISTER(0xc000'0100) };
-struct IA32_GS_BASE { AX_MODEL_SPECIFIC_REGISTER(0xc000'0101) };
+struct IA32_FS_BASE {
+  AX_MODEL_SPECIFIC_REGISTER(0xc000'0100)
+};
+struct IA32_GS_BASE {
+  AX_MODEL_SPECIFIC_REGISTER(0xc000'0101)
+};
 
 }  // namespace ax::arch

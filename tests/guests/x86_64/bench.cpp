@@ -1,6 +1,6 @@
-// The benchmark guest for PCs: what leaving the guest costs, in instructions, if one tick of the TSC is one instruction (QEMU's
-// -icount shift=0). One JSON object a line; `instructions` and `exits` are totals of `n` operations, and the instructions
-// of the loop around each one, of which the operation itself is not one, are in `loop`.
+// The benchmark guest for PCs: what leaving the guest costs, in instructions, if one tick of the TSC is one instruction
+// (QEMU's -icount shift=0). One JSON object a line; `instructions` and `exits` are totals of `n` operations, and the
+// instructions of the loop around each one, of which the operation itself is not one, are in `loop`.
 #include "tests/guests/x86_64/pc.hpp"
 
 namespace {
@@ -38,23 +38,17 @@ void report(const char* name, u64 exits, u64 instructions, u64 loop) {
   print("}\n");
 }
 
-// ---- instructions that leave the guest --------------------------------------------------------------------------------
+// ---- instructions that leave the guest -------------------------------------------------------------------------------
 
 void cpuids(u32 n) {
   asm volatile("1: movl $1, %%eax\n cpuid\n decl %0\n jnz 1b" : "+r"(n) : : "eax", "ebx", "ecx", "edx");
 }
-void hypercalls(u32 n) {
-  asm volatile("1: vmmcall\n decl %0\n jnz 1b" : "+r"(n) : : "eax");
-}
+void hypercalls(u32 n) { asm volatile("1: vmmcall\n decl %0\n jnz 1b" : "+r"(n) : : "eax"); }
 void msr_reads(u32 n) {
   asm volatile("1: rdmsr\n decl %0\n jnz 1b" : "+r"(n) : "c"(0x1a0) : "eax", "edx");  // IA32_MISC_ENABLE
 }
-void interrupt_mask_reads(u32 n) {
-  asm volatile("1: inb $0x21, %%al\n decl %0\n jnz 1b" : "+r"(n) : : "eax");
-}
-void interval_timer_reads(u32 n) {
-  asm volatile("1: inb $0x61, %%al\n decl %0\n jnz 1b" : "+r"(n) : : "eax");
-}
+void interrupt_mask_reads(u32 n) { asm volatile("1: inb $0x21, %%al\n decl %0\n jnz 1b" : "+r"(n) : : "eax"); }
+void interval_timer_reads(u32 n) { asm volatile("1: inb $0x61, %%al\n decl %0\n jnz 1b" : "+r"(n) : : "eax"); }
 void local_apic_reads(u32 n) {
   asm volatile("1: movl (%1), %%eax\n decl %0\n jnz 1b" : "+r"(n) : "r"(kApicId) : "eax");
 }
@@ -77,7 +71,7 @@ constexpr Row kRows[] = {
     {"lapic_eoi", ends_of_interrupt, 2},
 };
 
-// ---- waking up --------------------------------------------------------------------------------------------------------
+// ---- waking up -------------------------------------------------------------------------------------------------------
 
 extern "C" u64 woken_at;
 u64 woken_at;  ///< when the last timer interrupt's handler began
@@ -97,8 +91,8 @@ timer_handler:
     iretq
 )");
 
-/// From the moment that the timer was set to, to the fourth instruction of its handler. Three exits each: the deadline is set,
-/// HLT, end of interrupt.
+/// From the moment that the timer was set to, to the fourth instruction of its handler. Three exits each: the deadline
+/// is set, HLT, end of interrupt.
 u64 wait_for_timer(u64 delay) {
   constexpr u32 kTscDeadline = 0x6e0;
   u64 late = 0;

@@ -1,18 +1,12 @@
-// A guest that tries everything: reads every model-specific register, port and CPUID leaf, touches addresses that are not its
-// own, executes what it was not promised, and writes random values wherever a write does not end the VM by design.
-#include <cstdint>
+// A guest that tries everything: reads every model-specific register, port and CPUID leaf, touches addresses that are
+// not its own, executes what it was not promised, and writes random values wherever a write does not end the VM by
+// design.
 #include <initializer_list>
+
+#include "tests/guests/x86_64/pc.hpp"
 
 namespace {
 
-using u8 = std::uint8_t;
-using u16 = std::uint16_t;
-using u32 = std::uint32_t;
-using u64 = std::uint64_t;
-
-constexpr u16 kSerial = 0x3f8;
-constexpr u16 kPowerManagementControl = 0x604;
-constexpr u16 kPowerOff = 0x3400;  // SLP_TYP 5, SLP_EN
 constexpr u64 kFirstGiB = u64{1} << 30;
 
 u32 faults;
@@ -26,87 +20,45 @@ u64 random() {
   return random_state;
 }
 
-void out8(u16 port, u8 value) { asm volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
-void out32(u16 port, u32 value) { asm volatile("outl %0, %1" : : "a"(value), "Nd"(port)); }
-void out16(u16 port, u16 value) { asm volatile("outw %0, %1" : : "a"(value), "Nd"(port)); }
-u8 in8(u16 port) {
-  u8 value;
-  asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-  return value;
-}
-u32 in32(u16 port) {
-  u32 value;
-  asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-  return value;
-}
-
-void put(char c) {
-  while ((in8(kSerial + 5) & 0x20) == 0) {
-  }
-  out8(kSerial, static_cast<u8>(c));
-}
-void print(const char* text) {
-  for (; *text != '\0'; ++text) put(*text);
-}
-void print_number(u64 n) {
-  if (n >= 10) print_number(n / 10);
-  put(static_cast<char>('0' + n % 10));
-}
-
-struct [[gnu::packed]] Gate {
-  u16 offset_low;
-  u16 selector;
-  u16 flags;
-  u16 offset_middle;
-  u32 offset_high;
-  u32 reserved;
-};
 Gate table[256];
-extern "C" u8 handlers[];
-
-void install_handlers() {
-  for (u32 vector = 0; vector < 256; ++vector) {
-    const u64 address = reinterpret_cast<u64>(handlers) + 16 * vector;
-    table[vector] = {static_cast<u16>(address), 8, 0x8e00, static_cast<u16>(address >> 16), static_cast<u32>(address >> 32), 0};
-  }
-  struct [[gnu::packed]] {
-    u16 limit;
-    u64 base;
-  } const pointer = {sizeof(table) - 1, reinterpret_cast<u64>(table)};
-  asm volatile("lidt %0" : : "m"(pointer));
-}
 
 // Where an instruction faults, the handler goes on at the label behind it.
-#define TRY_INSTRUCTION(text, ...)                                                     \
-  asm volatile("leaq 1f(%%rip), %%r15\n movq %%r15, %0\n" text "\n1:" : "=m"(resume_address) __VA_ARGS__)
+#define TRY_INSTRUCTION(text, ...) \
+  asm volatile("leaq 1f(%%rip), %%r15\n movq %%r15, %0\n" text "\n1:" : "=m"(resume_address)__VA_ARGS__)
 
-void read_msr(u32 index) { TRY_INSTRUCTION("rdmsr", : "c"(index) : "rax", "rdx", "r15", "memory"); }
-void write_msr(u32 index, u64 value) {
-  TRY_INSTRUCTION("wrmsr", : "c"(index), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32)) : "r15", "memory");
+void try_read_msr(u32 index) { TRY_INSTRUCTION("rdmsr", : "c"(index) : "rax", "rdx", "r15", "memory"); }
+void try_write_msr(u32 index, u64 value) {
+  TRY_INSTRUCTION("wrmsr", : "c"(index), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32)) : "r15",
+                  "memory");
 }
 
 // EFER and the segment bases would be this program's own undoing; so would turning its interrupt controller off.
-bool is_vital_msr(u32 index) { return index == 0x1b || index == 0xc000'0080 || (index >= 0xc000'0100 && index <= 0xc000'0102); }
+bool is_vital_msr(u32 index) {
+  return index == 0x1b || index == 0xc000'0080 || (index >= 0xc000'0100 && index <= 0xc000'0102);
+}
 
 void try_msrs() {
-  constexpr u32 kRanges[][2] = {{0, 0x2000}, {0x4000'0000, 0x4000'0200}, {0x4b56'4d00, 0x4b56'4d10}, {0xc000'0000, 0xc000'0400},
+  constexpr u32 kRanges[][2] = {{0, 0x2000},
+                                {0x4000'0000, 0x4000'0200},
+                                {0x4b56'4d00, 0x4b56'4d10},
+                                {0xc000'0000, 0xc000'0400},
                                 {0xc001'0000, 0xc001'1100}};
   for (const auto& range : kRanges) {
     for (u32 index = range[0]; index < range[1]; ++index) {
-      read_msr(index);
-      if (!is_vital_msr(index)) write_msr(index, random());
+      try_read_msr(index);
+      if (!is_vital_msr(index)) try_write_msr(index, random());
     }
   }
   for (u32 i = 0; i < 2000; ++i) {
     const u32 index = static_cast<u32>(random());
-    if (!is_vital_msr(index)) write_msr(index, random());
+    if (!is_vital_msr(index)) try_write_msr(index, random());
   }
 }
 
 // Reset, power-off, A20 and the exit device end the VM, as they should.
 bool ends_the_vm(u16 port) {
-  return port == 0x64 || port == 0x92 || (port >= 0xf1 && port <= 0xf7) || (port >= 0x601 && port <= 0x607) || (port >= 0xcf6 && port <= 0xcf9) ||
-         (port >= 0x61 && port <= 0x63) || (port >= 0x8f && port <= 0x91);
+  return port == 0x64 || port == 0x92 || (port >= 0xf1 && port <= 0xf7) || (port >= 0x601 && port <= 0x607) ||
+         (port >= 0xcf6 && port <= 0xcf9) || (port >= 0x61 && port <= 0x63) || (port >= 0x8f && port <= 0x91);
 }
 
 void try_ports() {
@@ -137,20 +89,20 @@ void try_addresses() {
   for (u32 i = 0; i < 3000; ++i) {
     const u64 address = kFirstGiB + random() % (3 * kFirstGiB - 16);
     if (i % 2 == 0) {
-      (void)*reinterpret_cast<volatile u32*>(address & ~u64{3});
+      read32(address & ~u64{3});
     } else {
       *reinterpret_cast<volatile u8*>(address) = static_cast<u8>(random());
     }
   }
   for (u64 page : {0xfec0'0000ull, 0xfee0'0000ull, 0xfed0'0000ull}) {
-    for (u32 offset = 0; offset < 4096; offset += 4) (void)*reinterpret_cast<volatile u32*>(page + offset);
+    for (u32 offset = 0; offset < 4096; offset += 4) read32(page + offset);
   }
   for (u32 i = 0; i < 500; ++i) {
     const u32 offset = static_cast<u32>(random() & 0xff0);
     // Commands would reset this very CPU; the timer, the vectors and the rest may be anything.
-    if (offset != 0x300 && offset != 0x310) *reinterpret_cast<volatile u32*>(0xfee0'0000 + offset) = static_cast<u32>(random());
-    *reinterpret_cast<volatile u32*>(0xfec0'0000) = static_cast<u32>(random() & 0x3f);
-    *reinterpret_cast<volatile u32*>(0xfec0'0010) = static_cast<u32>(random()) | 1 << 16;
+    if (offset != 0x300 && offset != 0x310) write32(kLocalApic + offset, static_cast<u32>(random()));
+    write32(0xfec0'0000, static_cast<u32>(random() & 0x3f));
+    write32(0xfec0'0010, static_cast<u32>(random()) | 1 << 16);
   }
 }
 
@@ -178,11 +130,33 @@ void try_instructions() {
   TRY_INSTRUCTION("movq %1, %%cr8", : "r"(u64{15}) : "r15", "memory");
 }
 
+/// Bits of CR4 behind features that CPUID hides: none may be set. All others, as long as long mode can live with them.
+void try_cr4() {
+  constexpr u64 kHidden[] = {1 << 12 /*LA57*/, 1 << 13 /*VMXE*/, 1 << 14 /*SMXE*/, 1 << 22 /*PKE*/,
+                             1 << 23 /*CET*/,  1 << 24 /*PKS*/,  u64{1} << 40};
+  u64 old;
+  asm volatile("movq %%cr4, %0" : "=r"(old));
+  for (const u64 bit : kHidden) {
+    const u32 before = faults;
+    TRY_INSTRUCTION("movq %1, %%cr4", : "r"(old | bit) : "r15", "memory");
+    if (faults == before) print("hostile: WRONG: CR4 took a hidden bit\n");
+  }
+  const u32 before = faults;
+  TRY_INSTRUCTION("movq %1, %%cr4", : "r"(old & ~u64{0x20}) : "r15", "memory");
+  if (faults == before) print("hostile: WRONG: long mode without PAE\n");
+  for (u32 i = 0; i < 200; ++i)
+    TRY_INSTRUCTION("movq %1, %%cr4", : "r"(old | (random() & 0xff'ffff & ~u64{1 << 20 | 1 << 21})) : "r15", "memory");
+  TRY_INSTRUCTION("movq %1, %%cr4", : "r"(old) : "r15", "memory");
+  u64 now;
+  asm volatile("movq %%cr4, %0" : "=r"(now));
+  if (now != old) print("hostile: WRONG: CR4 is not what was written last\n");
+}
+
 }  // namespace
 
 extern "C" void guest_interrupt(u64 vector, u64* rip) {
   if (vector >= 32) {
-    *reinterpret_cast<volatile u32*>(0xfee0'00b0) = 0;
+    write32(kLocalApic + 0xb0, 0);
     return;
   }
   ++faults;
@@ -190,15 +164,16 @@ extern "C" void guest_interrupt(u64 vector, u64* rip) {
 }
 
 extern "C" void guest_main(u32, u64) {
-  install_handlers();
+  install_handlers(table);
   print("hostile: hello\n");
   try_cpuid();
   try_instructions();
+  try_cr4();
   try_msrs();
   try_ports();
   try_addresses();
   print("hostile: ");
   print_number(faults);
   print(" faults taken, still here\n");
-  out16(kPowerManagementControl, kPowerOff);
+  power_off();
 }

@@ -18,6 +18,7 @@ inline u8 in8(u16 port) {
   asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
   return value;
 }
+inline void out32(u16 port, u32 value) { asm volatile("outl %0, %1" : : "a"(value), "Nd"(port)); }
 inline u32 in32(u16 port) {
   u32 value;
   asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
@@ -43,11 +44,10 @@ inline u64 time_stamp() {
   return u64{high} << 32 | low;
 }
 
-// ---- console ----------------------------------------------------------------------------------------------------------
+// ---- console ---------------------------------------------------------------------------------------------------------
 
 inline void put(char c) {
-  while ((in8(kSerial + 5) & 0x20) == 0) {
-  }
+  while ((in8(kSerial + 5) & 0x20) == 0) {}
   out8(kSerial, static_cast<u8>(c));
 }
 inline void print(const char* text) {
@@ -67,7 +67,7 @@ inline void power_off() {
   out16(kPowerManagementControl, kPowerOff);
 }
 
-// ---- interrupts -------------------------------------------------------------------------------------------------------
+// ---- interrupts ------------------------------------------------------------------------------------------------------
 
 struct [[gnu::packed]] Gate {
   u16 offset_low;

@@ -31,7 +31,7 @@ void check(bool ok, const char* what) {
   failed |= !ok;
 }
 
-// ---- exceptions -------------------------------------------------------------------------------------------------------
+// ---- exceptions ------------------------------------------------------------------------------------------------------
 
 Gate table[256];
 
@@ -51,12 +51,23 @@ void check_what_is_hidden() {
   check(faults(kInvalidOpcode, 3, [] { asm volatile("vmrun" : : "a"(0)); }), "VMRUN is undefined");
   check(faults(kInvalidOpcode, 3, [] { asm volatile("clgi"); }), "CLGI is undefined");
   check(faults(kInvalidOpcode, 3, [] { asm volatile("vmlaunch"); }), "VMLAUNCH is undefined");
-  check(faults(kGeneralProtection, 2, [] { asm volatile("rdmsr" : : "c"(0xc001'0117) : "eax", "edx"); }), "the SVM host save MSR is not there");
-  check(faults(kGeneralProtection, 2, [] { asm volatile("wrmsr" : : "c"(0x3a), "a"(5), "d"(0)); }), "the VMX feature MSR is not there");
-  check(faults(kGeneralProtection, 2, [] { asm volatile("rdmsr" : : "c"(0x1234'5678) : "eax", "edx"); }), "an unknown MSR faults");
+  check(faults(kGeneralProtection, 2, [] { asm volatile("rdmsr"
+                                                        :
+                                                        : "c"(0xc001'0117)
+                                                        : "eax", "edx"); }),
+        "the SVM host save MSR is not there");
+  check(faults(kGeneralProtection, 2, [] { asm volatile("wrmsr"
+                                                        :
+                                                        : "c"(0x3a), "a"(5), "d"(0)); }),
+        "the VMX feature MSR is not there");
+  check(faults(kGeneralProtection, 2, [] { asm volatile("rdmsr"
+                                                        :
+                                                        : "c"(0x1234'5678)
+                                                        : "eax", "edx"); }),
+        "an unknown MSR faults");
 }
 
-// ---- devices ----------------------------------------------------------------------------------------------------------
+// ---- devices ---------------------------------------------------------------------------------------------------------
 
 void wait_for(u8 vector, u32 count) {
   while (seen[vector] < count) asm volatile("sti; hlt; cli" : : : "memory");
@@ -130,7 +141,8 @@ void check_boot_information(u32 magic, u64 address) {
   check((info.flags & 1 << 6) != 0 && info.map_length >= 24, "it hands over a memory map");
   // Where it stands in for Linux it gets Linux's.
   const char* command_line = reinterpret_cast<const char*>(u64{info.command_line});
-  const bool known = (info.flags & 1 << 2) != 0 && (contains(command_line, "tiny") || contains(command_line, "console="));
+  const bool known =
+      (info.flags & 1 << 2) != 0 && (contains(command_line, "tiny") || contains(command_line, "console="));
   check(known, "it passes the command line");
 }
 

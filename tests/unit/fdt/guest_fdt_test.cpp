@@ -50,9 +50,17 @@ class Host {
     excluded_ = std::move(excluded);
     config_.excluded_devices = excluded_;
     selection_ = {};
-    EXPECT_TRUE(select_devices(tree_, machine_, config_, {.paths = taken, .pages = pages}, records_, selection_));
+    config_.allow_unprotected_dma = dma_;
+    result_ = select_devices(tree_, machine_, config_, {.paths = taken, .pages = pages}, records_, selection_);
+    EXPECT_TRUE(result_ || !dma_);
     return selection_;
   }
+  /// From now on devices that do DMA are not allowed.
+  Host& without_dma() {
+    dma_ = false;
+    return *this;
+  }
+  const Result<void>& result() const { return result_; }
   std::vector<std::string> notes() const {
     std::vector<std::string> texts;
     for (const SelectionNote& note : selection_.notes) texts.push_back(std::string(note.what) + ": " + std::string(note.path));
@@ -79,6 +87,8 @@ class Host {
   VmConfig config_;
   std::vector<NodeRecord> records_{4096};
   DeviceSelection selection_;
+  Result<void> result_{};
+  bool dma_ = true;
 };
 
 /// A finished tree, parsed back.
@@ -227,6 +237,51 @@ TEST(GuestFdt, TheWildcardGivesEverythingThatIsNotTheHosts) {
   EXPECT_THAT(host.interrupts(), ElementsAre(34, 39, 48));
   EXPECT_TRUE(host.selection().resources.edge_triggered.test(48));
   EXPECT_THAT(host.notes(), IsEmpty());
+}
+
+TEST(GuestFdt, TheWildcardLeavesOutWhatDoesDmaUnlessAllowed) {
+  Host host(virt_tree());
+  const Guest guest(host.without_dma().select({"/"}), guest_machine());
+  EXPECT_TRUE(host.result());
+  EXPECT_FALSE(guest.tree.find("/virtio_mmio@a000000"));
+  EXPECT_TRUE(guest.tree.find("/pl061@9030000"));
+  EXPECT_THAT(host.interrupts(), ElementsAre(34, 39));
+  EXPECT_THAT(host.notes(), ElementsAre("devices that do DMA are left out: allow_unprotected_dma is not set: /"));
+}
+
+TEST(GuestFdt, ToNameADeviceThatDoesDmaNeedsPermission) {
+  Host host(virt_tree());
+  host.without_dma().select({"/virtio_mmio@a000000"});
+  EXPECT_EQ(host.result().error(), Error::PermissionDenied);
+  EXPECT_THAT(host.notes(), ElementsAre(
+      "device does DMA, which no IOMMU confines, and allow_unprotected_dma is not set: /virtio_mmio@a000000"));
+}
+
+TEST(GuestFdt, NoPageOfADeviceThatDoesDmaComesWithAnother) {
+  VirtOptions options;
+  options.more = [](fdt::Writer& w) {
+    w.begin_node("led@a000800");
+    w.cells("reg", {0, 0xa00'0800, 0, 0x10});
+    w.end_node();
+  };
+  Host host(virt_tree(options));
+  host.without_dma().select({"/led@a000800"});
+  EXPECT_EQ(host.result().error(), Error::PermissionDenied);
+}
+
+TEST(GuestFdt, APropertyTellsThatADeviceDoesDma) {
+  for (const char* property : {"iommus", "dma-coherent", "#dma-cells"}) {
+    VirtOptions options;
+    options.more = [&](fdt::Writer& w) {
+      w.begin_node("thing@b000000");
+      w.cells("reg", {0, 0xb00'0000, 0, 0x1000});
+      w.property(property, 1u);
+      w.end_node();
+    };
+    Host host(virt_tree(options));
+    host.without_dma().select({"/thing@b000000"});
+    EXPECT_FALSE(host.result()) << property;
+  }
 }
 
 TEST(GuestFdt, TheWildcardLeavesWhatOthersOwnAndWhatIsExcluded) {

@@ -67,26 +67,13 @@ TEST(DeadlineQueue, LetsACallbackArmItselfAgain) {
   EXPECT_EQ(queue.next(), 40u);
 }
 
-TEST(RunQueue, IsFirstInFirstOut) {
-  Task a(Task::Kind::Vcpu, 0), b(Task::Kind::Thread, 0);
-  RunQueue queue;
-  EXPECT_EQ(queue.pop(), nullptr);
-  queue.push(a);
-  queue.push(b);
-  EXPECT_EQ(queue.pop(), &a);
-  queue.push(a);
-  EXPECT_EQ(queue.pop(), &b);
-  EXPECT_EQ(queue.pop(), &a);
-  EXPECT_TRUE(queue.empty());
-}
-
 TEST(Inbox, KeepsATaskOnceUntilItIsHandled) {
-  Task a(Task::Kind::Vcpu, 0);
+  Task a(Task::Kind::Vcpu, 0, {});
   Inbox inbox;
   EXPECT_TRUE(inbox.post(a));
   EXPECT_FALSE(inbox.post(a));
   int handled = 0;
-  inbox.drain([&](Task& t) {
+  inbox.drain([&](Letter& t) {
     ++handled;
     EXPECT_TRUE(inbox.post(t));  // posted again while it is being handled: not lost
   });
@@ -97,7 +84,7 @@ TEST(Inbox, KeepsATaskOnceUntilItIsHandled) {
 TEST(Inbox, LosesNothingWithSeveralProducers) {
   constexpr int kRounds = 2000;
   Inbox inbox;
-  Task tasks[4] = {{Task::Kind::Vcpu, 0}, {Task::Kind::Vcpu, 0}, {Task::Kind::Vcpu, 0}, {Task::Kind::Vcpu, 0}};
+  Task tasks[4] = {{Task::Kind::Vcpu, 0, {}}, {Task::Kind::Vcpu, 0, {}}, {Task::Kind::Vcpu, 0, {}}, {Task::Kind::Vcpu, 0, {}}};
   std::atomic<int> posted = 0;
   std::atomic<int> running = 4;
   std::vector<std::thread> producers;
@@ -109,9 +96,9 @@ TEST(Inbox, LosesNothingWithSeveralProducers) {
     });
   }
   int handled = 0;
-  while (running != 0 || !inbox.empty()) inbox.drain([&](Task&) { ++handled; });
+  while (running != 0 || !inbox.empty()) inbox.drain([&](Letter&) { ++handled; });
   for (auto& producer : producers) producer.join();
-  inbox.drain([&](Task&) { ++handled; });
+  inbox.drain([&](Letter&) { ++handled; });
   EXPECT_EQ(handled, posted.load());
 }
 

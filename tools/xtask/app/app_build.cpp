@@ -10,6 +10,8 @@
 
 #include "tools/app/ide.hpp"
 #include "tools/app/project.hpp"
+#include "tools/xtask/app/app_machine.hpp"
+#include "tools/xtask/app/app_package.hpp"
 #include "tools/xtask/build/cmake_build.hpp"
 #include "tools/xtask/core/failure.hpp"
 #include "tools/xtask/core/files.hpp"
@@ -136,6 +138,9 @@ LoadedApp::LoadedApp(const Context& context, const AppOptions& options) {
   if (!file) {
     throw Failure(ExitCode::Usage, fmt::format("{}: {}", path.string(), file.error()));
   }
+  for (const app::Package& package : app::load_packages(**file)) {
+    have_package(context, package);
+  }
   config::Diagnostics diagnostics;
   app_ = app::load_application(**file, run_pkg_config, diagnostics);
   if (!options.accel.empty() && app_.os) {
@@ -174,8 +179,7 @@ void write_editor_files(const Context& context, const LoadedApp& loaded, const A
   const app::Application& application = loaded.application();
   std::vector<app::CompileCommand> commands;
   if (options.gen_cc && application.os) {
-    commands = app::os_compile_commands(
-        application, app::plan_os_build(application, {loaded.build_folder(), loaded.unikernel_folder()}));
+    commands = app::os_compile_commands(application, os_plan(context, loaded));
   } else if (options.gen_cc) {
     commands = app::host_compile_commands(application, loaded.build_folder());
   }
@@ -225,6 +229,10 @@ void build_for_host(const Context& context, const LoadedApp& loaded, const AppOp
                     "is the compiler able to compile? " + (folder / "CMakeFiles/CMakeError.log").string());
     }
   }
+  run_ninja(context, loaded, options);
+}
+
+void run_ninja(const Context& context, const LoadedApp& loaded, const AppOptions& options) {
   const Argv command = build_command(context, loaded, options);
   context.console.detail(format_command(command));
   // Standard output is the program's, where it is run next.

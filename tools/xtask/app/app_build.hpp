@@ -64,6 +64,9 @@ void build_for_host(const Context& context, const LoadedApp& loaded, const AppOp
 /// Writes compile_commands.json and .vscode/c_cpp_properties.json, as asked for.
 void write_editor_files(const Context& context, const LoadedApp& loaded, const AppOptions& options);
 
+/// Runs Ninja in the build folder. Throws Failure when the build fails.
+void run_ninja(const Context& context, const LoadedApp& loaded, const AppOptions& options);
+
 /// Becomes the program: its terminal, signals and exit status are those of xtask. Returns only by throwing Failure.
 [[noreturn]] void become_program(const Argv& command, const std::filesystem::path& folder);
 

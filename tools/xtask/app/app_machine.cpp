@@ -1,13 +1,19 @@
 #include "tools/xtask/app/app_machine.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <poll.h>
 #include <unistd.h>
+
+#include <cstdlib>
+#include <set>
 
 #include "tools/app/disk_image.hpp"
 #include "tools/app/os_build.hpp"
 #include "tools/app/qemu.hpp"
+#include "tools/app/ruxos.hpp"
 #include "tools/xtask/core/failure.hpp"
+#include "tools/xtask/core/files.hpp"
 
 namespace ax::xtask {
 namespace fs = std::filesystem;
@@ -54,8 +60,66 @@ app::Accelerator accelerator_of(const Context& context, const app::Os& os, bool 
   return works ? app::Accelerator::Kvm : app::Accelerator::Tcg;
 }
 
-app::OsBuild plan_of(const LoadedApp& loaded) {
-  return app::plan_os_build(loaded.application(), {loaded.build_folder(), loaded.unikernel_folder()});
+/// The source tree of RuxOS that the user has named, if any.
+std::optional<fs::path> ruxos_folder(const Context& context) {
+  const char* folder = std::getenv("RUXOS_DIR");
+  return folder == nullptr || *folder == '\0' ? std::nullopt : std::optional(context.resolve(folder));
+}
+
+app::OsProvider provider_of(const Context& context, const LoadedApp& loaded) {
+  const std::optional<fs::path> ruxos = ruxos_folder(context);
+  if (!ruxos) {
+    return app::unikernel_provider(loaded.application(), loaded.unikernel_folder());
+  }
+  auto provider = app::ruxos_provider(loaded.application(), *ruxos, loaded.build_folder());
+  if (!provider) {
+    throw Failure(ExitCode::Usage, provider.error(), "correct RUXOS_DIR, or unset it");
+  }
+  return *std::move(provider);
+}
+
+app::OsBuild plan_of(const LoadedApp& loaded, const app::OsProvider& provider) {
+  return app::plan_os_build(loaded.application(), provider, loaded.build_folder());
+}
+
+/// What a ready-made program needs in the folder that the system shares with this machine: source, destination.
+std::vector<std::pair<fs::path, fs::path>> shared_files(const app::Application& application, const app::OsProvider& provider) {
+  std::vector<std::pair<fs::path, fs::path>> files;
+  if (!application.app) {
+    return files;
+  }
+  const fs::path shared = (application.folder / application.os->qemu.v9p_path).lexically_normal();
+  for (const auto& [source, place] : provider.shared) {
+    files.emplace_back(source, shared / place);
+  }
+  files.emplace_back(*application.app, shared / "bin" / application.app->filename());
+  return files;
+}
+
+std::string environment_text(const app::OsStep& step) {
+  std::string out;
+  for (const auto& [name, value] : step.environment) {
+    out += fmt::format("{}={} ", name, app::join_words({value}));
+  }
+  return out;
+}
+
+/// Every program that the build runs must be there before it begins: all that are not are said at once.
+void require_os_programs(const app::OsBuild& plan, const app::OsProvider& provider) {
+  std::vector<std::string> missing;
+  std::set<std::string> seen;
+  for (const app::OsStep& step : plan.steps) {
+    const std::string& program = step.command.front();
+    if (seen.insert(program).second && !find_program(program)) {
+      missing.push_back(program);
+    }
+  }
+  if (!missing.empty()) {
+    throw Failure(ExitCode::Environment,
+                  fmt::format("{} cannot be built: {} {} not installed", provider.name, fmt::format("{}", fmt::join(missing, ", ")),
+                              missing.size() == 1 ? "is" : "are"),
+                  "--dry-run shows every command; without RUXOS_DIR nothing of RuxOS is used");
+  }
 }
 
 void require_program_file(const app::Application& application) {
@@ -67,8 +131,13 @@ void require_program_file(const app::Application& application) {
 
 }  // namespace
 
-void show_os_build(const LoadedApp& loaded) {
-  const app::OsBuild plan = plan_of(loaded);
+app::OsBuild os_plan(const Context& context, const LoadedApp& loaded) {
+  return plan_of(loaded, provider_of(context, loaded));
+}
+
+void show_os_build(const Context& context, const LoadedApp& loaded) {
+  const app::OsProvider provider = provider_of(context, loaded);
+  const app::OsBuild plan = plan_of(loaded, provider);
   std::string text;
   for (const auto& [name, value] : plan.settings) {
     text += fmt::format("# {} = {}\n", name, value);
@@ -76,29 +145,52 @@ void show_os_build(const LoadedApp& loaded) {
   for (const app::StandIn& stand_in : plan.stand_ins) {
     text += fmt::format("# '{}' is {}\n", stand_in.named, stand_in.used);
   }
+  fs::path folder = loaded.application().folder;
   for (const app::OsStep& step : plan.steps) {
-    text += format_command(step.command) + "\n";
+    const fs::path& next = step.folder.empty() ? loaded.application().folder : step.folder;
+    if (next != folder) {
+      text += format_command({"cd", next.string()}) + "\n";
+      folder = next;
+    }
+    text += environment_text(step) + format_command(step.command) + "\n";
   }
-  if (const auto& program = loaded.application().app) {
-    const fs::path shared = loaded.application().os->qemu.v9p_path;
-    text += format_command({"cp", program->string(), (shared / "bin" / program->filename()).string()}) + "\n";
+  for (const auto& [source, place] : shared_files(loaded.application(), provider)) {
+    text += format_command({"cp", source.string(), place.string()}) + "\n";
   }
   print_out(text);
 }
 
-void refuse_os_build(const LoadedApp& loaded) {
-  require_program_file(loaded.application());
-  const app::Os& os = *loaded.application().os;
-  throw Failure(
-      ExitCode::Failure,
-      fmt::format("applications with [os] need the unikernel for {}, which is not part of this version", os.platform),
-      "--dry-run shows the whole build; without the [os] tables the program is built for this machine");
+void build_os(const Context& context, const LoadedApp& loaded, const AppOptions& options) {
+  const app::Application& application = loaded.application();
+  require_program_file(application);
+  const app::OsProvider provider = provider_of(context, loaded);
+  if (!ruxos_folder(context)) {
+    throw Failure(ExitCode::Failure,
+                  fmt::format("applications with [os] need the unikernel for {}, which is not part of this version",
+                              application.os->platform),
+                  "--dry-run shows the whole build; without the [os] tables the program is built for this machine");
+  }
+  const app::OsBuild plan = plan_of(loaded, provider);
+  require_os_programs(plan, provider);
+  const fs::path& folder = loaded.build_folder();
+  const FileLock lock(loaded.build_root() / ".lock",
+                      [&] { context.console.step("waiting for another build of this application"); });
+  write_file_if_changed(loaded.build_root() / ".gitignore", "*\n");
+  for (const auto& [path, text] : provider.files) {
+    write_file_if_changed(path, text);
+  }
+  write_file_if_changed(folder / "build.ninja", app::ninja_file(plan, application));
+  run_ninja(context, loaded, options);
+  for (const auto& [source, place] : shared_files(application, provider)) {
+    write_file_if_changed(place, read_file(source));
+    fs::permissions(place, fs::perms::owner_exec | fs::perms::group_exec | fs::perms::others_exec, fs::perm_options::add);
+  }
 }
 
 void run_machine(const Context& context, const LoadedApp& loaded, const AppOptions& options, bool debugger) {
   const app::Application& application = loaded.application();
   const app::Os& os = *application.os;
-  const app::OsBuild plan = plan_of(loaded);
+  const app::OsBuild plan = os_plan(context, loaded);
   app::QemuRequest request{.elf = plan.elf, .bin = plan.bin, .debugger = debugger, .extra = options.program_args};
   request.accelerator = accelerator_of(context, os, debugger);
   const Argv command = app::qemu_command(os, request);

@@ -1,15 +1,20 @@
 // Applications with [os]: what would be done, and the machine that they run on.
 #pragma once
 
+#include "tools/app/os_build.hpp"
 #include "tools/xtask/app/app_build.hpp"
 
 namespace ax::xtask {
 
-/// Prints the names that others stand in for, what is built into the system, and every command of the build.
-void show_os_build(const LoadedApp& loaded);
+/// The build as it would be done. Throws Failure(Usage) for a RUXOS_DIR that cannot be used.
+app::OsBuild os_plan(const Context& context, const LoadedApp& loaded);
 
-/// Says that the system cannot be built, and what is missing.
-[[noreturn]] void refuse_os_build(const LoadedApp& loaded);
+/// Prints the names that others stand in for, what is built into the system, and every command of the build.
+void show_os_build(const Context& context, const LoadedApp& loaded);
+
+/// Builds the system and the application on it: that of a RuxOS tree where RUXOS_DIR names one. Throws Failure: there is no
+/// system, a tool is missing, the build fails.
+void build_os(const Context& context, const LoadedApp& loaded, const AppOptions& options);
 
 /// Prints the QEMU command (--dry-run), or makes what the machine needs and becomes QEMU.
 void run_machine(const Context& context, const LoadedApp& loaded, const AppOptions& options, bool debugger);

@@ -83,10 +83,10 @@ void build(const Context& context, const LoadedApp& loaded, const AppOptions& op
   }
   write_editor_files(context, loaded, options);
   if (context.dry_run) {
-    show_os_build(loaded);
+    show_os_build(context, loaded);
     return;
   }
-  refuse_os_build(loaded);
+  build_os(context, loaded, options);
 }
 
 Argv program_command(const LoadedApp& loaded, const AppOptions& options) {
@@ -275,7 +275,7 @@ Handler declare_app_pkg(CLI::App& app) {
   app.fallthrough(false)->prefix_command();
   return [](Context&) {
     return instead("pkg",
-                   "there is no index of packages: put sources below the application, and name them in [[targets]]");
+                   "there is no index of packages: name a Debian source package in [[packages]], or put sources below the application");
   };
 }
 

@@ -141,7 +141,7 @@ constexpr std::array kCommands{
             kRunExamples, &declare_run},
     Command{"image", "Fetch, build and pin guest images", "", {}, nullptr, kImageCommands},
     Command{"app", "Build and run C and C++ applications described in TOML",
-            "An application is a folder with a config_linux.toml or app.toml: docs/applications.md teaches them, docs/app-reference.md\n"
+            "An application is a folder with a config_linux.toml or app.toml: docs/apps.md teaches them, docs/app-reference.md\n"
             "has every key. Ruxgo's flags may be joined: -cbr cleans, builds, runs.",
             kAppExamples, &declare_app, kAppCommands, true},
     Command{"uboot", "Build, then boot a board through U-Boot on a serial line",

@@ -64,6 +64,7 @@ void write_depfile(const Context& context, const ImageOptions& options, const Im
   const fs::path output = context.resolve(options.output);
   std::string text = fmt::format("{}: {} {}", output.string(), recipe.file_path.string(), lock_path(context.root).string());
   text += recipe.init.empty() ? "" : " " + recipe.init.string();
+  text += recipe.drivers.empty() ? "" : " " + load_recipe(context.root, recipe.drivers).file_path.string();
   text += stand_in ? fmt::format(" {}.never", stand_in_mark(output).string()) : "";
   write_file(context.resolve(options.depfile), text + "\n");
 }
@@ -96,6 +97,9 @@ void write_stand_in(const Context& context, const ImageOptions& options, const I
 std::string fetch_together(const Context& context, ImageStore& store, const Lock& lock, const ImageOptions& options,
                            const ImageRecipe& recipe) {
   std::string content = store.image(recipe, locked_entry(lock, options.name));
+  if (!recipe.drivers.empty()) {  // the kernel unpacks one archive after the other
+    content += store.image(load_recipe(context.root, recipe.drivers), locked_entry(lock, recipe.drivers));
+  }
   for (const std::string& name : options.together) {
     if (name != options.name) {
       store.image(load_recipe(context.root, name), locked_entry(lock, name));

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <map>
@@ -122,9 +123,9 @@ la_ssize_t append_to_string(archive*, void* sink, const void* data, size_t size)
   return static_cast<la_ssize_t>(size);
 }
 
-}  // namespace
-
-ExtractedFile extract_from_deb(std::string_view deb, const std::string& name, std::string_view path, PathMatch match) {
+/// Calls `visit(path, reader)` for every regular file of a .deb until it answers true. Returns whether it did.
+template <class Visit>
+bool for_each_file(std::string_view deb, const std::string& name, Visit visit) {
   const std::string data = data_member(deb, name);
   const ArchiveReader reader(archive_read_new(), &archive_read_free);
   archive_read_support_format_tar(reader.get());
@@ -136,24 +137,22 @@ ExtractedFile extract_from_deb(std::string_view deb, const std::string& name, st
   int status = ARCHIVE_OK;
   while ((status = archive_read_next_header(reader.get(), &entry)) == ARCHIVE_OK) {
     const std::string_view found = without_dot_slash(archive_entry_pathname(entry));
-    const bool wanted = match == PathMatch::Exact ? found == path : found.starts_with(path);
-    if (wanted && archive_entry_filetype(entry) == AE_IFREG) {
-      std::string file(found);
-      return {std::move(file), read_content(reader.get(), name)};
+    if (archive_entry_filetype(entry) == AE_IFREG && visit(found, reader.get())) {
+      return true;
     }
   }
   if (status != ARCHIVE_EOF) {
     damaged(name, reader.get());
   }
-  throw Failure(ExitCode::Failure, fmt::format("{}: has no file {}", name, path));
+  return false;
 }
 
-std::string build_initramfs(const InitramfsContent& content) {
+std::string write_cpio(const std::map<std::string, Node>& nodes, bool gzip) {
   std::string result;  // outlives the writer, which flushes into it even on the way out of an exception
   const ArchiveWriter writer(archive_write_new(), &archive_write_free);
   archive_write_set_format_cpio_newc(writer.get());
   archive_write_set_bytes_in_last_block(writer.get(), 1);
-  if (content.gzip) {
+  if (gzip) {
     archive_write_add_filter_gzip(writer.get());
     archive_write_set_filter_option(writer.get(), "gzip", "timestamp", nullptr);
   }
@@ -161,13 +160,64 @@ std::string build_initramfs(const InitramfsContent& content) {
     damaged("initramfs", writer.get());
   }
   la_int64_t inode = 1;
-  for (const auto& [path, node] : initramfs_nodes(content)) {
+  for (const auto& [path, node] : nodes) {
     write_node(writer.get(), path, node, inode++);
   }
   if (archive_write_close(writer.get()) != ARCHIVE_OK) {
     damaged("initramfs", writer.get());
   }
   return result;
+}
+
+}  // namespace
+
+ExtractedFile extract_from_deb(std::string_view deb, const std::string& name, std::string_view path, PathMatch match) {
+  ExtractedFile file;
+  const bool there = for_each_file(deb, name, [&](std::string_view found, archive* reader) {
+    const bool wanted = match == PathMatch::Exact ? found == path : found.starts_with(path);
+    if (wanted) {
+      file = {std::string(found), read_content(reader, name)};
+    }
+    return wanted;
+  });
+  if (!there) {
+    throw Failure(ExitCode::Failure, fmt::format("{}: has no file {}", name, path));
+  }
+  return file;
+}
+
+std::vector<std::string> extract_all_from_deb(std::string_view deb, const std::string& name, std::string_view folder,
+                                              const std::vector<std::string>& names) {
+  std::vector<std::string> files(names.size());
+  std::vector<bool> there(names.size());
+  for_each_file(deb, name, [&](std::string_view found, archive* reader) {
+    const auto at = std::find(names.begin(), names.end(), found.substr(found.rfind('/') + 1));
+    if (found.starts_with(folder) && at != names.end()) {
+      files[static_cast<size_t>(at - names.begin())] = read_content(reader, name);
+      there[static_cast<size_t>(at - names.begin())] = true;
+    }
+    return std::find(there.begin(), there.end(), false) == there.end();
+  });
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (!there[i]) {
+      throw Failure(ExitCode::Failure, fmt::format("{}: has no file {} below {}", name, names[i], folder));
+    }
+  }
+  return files;
+}
+
+std::string build_initramfs(const InitramfsContent& content) { return write_cpio(initramfs_nodes(content), content.gzip); }
+
+std::string build_module_archive(const std::vector<std::string>& names, const std::vector<std::string>& files) {
+  std::map<std::string, Node> nodes;
+  nodes["lib"] = nodes["lib/modules"] = {S_IFDIR | 0755, {}, 0};
+  std::string order;
+  for (size_t i = 0; i < names.size(); ++i) {
+    nodes[fmt::format("lib/modules/{}.ko", names[i])] = {S_IFREG | 0644, files[i], 0};
+    order += names[i] + "\n";
+  }
+  nodes["lib/modules/order"] = {S_IFREG | 0644, order, 0};
+  return write_cpio(nodes, false);
 }
 
 }  // namespace ax::xtask

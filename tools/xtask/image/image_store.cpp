@@ -45,6 +45,13 @@ PackageRecord resolve(const ImageRecipe& recipe, const AptRoot& apt) {
 
 std::string extract(const ImageRecipe& recipe, const std::string& deb, const std::string& name) {
   const bool kernel = recipe.kind == ImageRecipe::Kind::DebianKernel;
+  if (recipe.kind == ImageRecipe::Kind::KernelModules) {
+    std::vector<std::string> files;
+    for (const std::string& module : recipe.modules) {
+      files.push_back(module + ".ko");
+    }
+    return build_module_archive(recipe.modules, extract_all_from_deb(deb, name, recipe.file, files));
+  }
   return extract_from_deb(deb, name, recipe.file, kernel ? PathMatch::Prefix : PathMatch::Exact).content;
 }
 
@@ -193,7 +200,7 @@ std::string ImageStore::source_file(const ImageRecipe& recipe, const std::option
 
 std::string ImageStore::image(const ImageRecipe& recipe, const std::optional<LockEntry>& locked) {
   std::string content = source_file(recipe, locked);
-  if (recipe.kind == ImageRecipe::Kind::DebianKernel) {
+  if (recipe.kind != ImageRecipe::Kind::Initramfs) {
     return content;
   }
   return build_initramfs({std::move(content), read_file(recipe.init), recipe.applets, recipe.gzip});

@@ -18,8 +18,10 @@ constexpr std::string_view kLockName = "lock";
 constexpr std::string_view kLockHeader =
     "# Versions and SHA-256 of what the image recipes take from Debian's mirror. Written by `xtask image lock --update`.\n";
 
-constexpr std::array<std::pair<std::string_view, ImageRecipe::Kind>, 2> kKinds{
-    {{"debian-kernel", ImageRecipe::Kind::DebianKernel}, {"initramfs", ImageRecipe::Kind::Initramfs}}};
+constexpr std::array<std::pair<std::string_view, ImageRecipe::Kind>, 3> kKinds{
+    {{"debian-kernel", ImageRecipe::Kind::DebianKernel},
+     {"initramfs", ImageRecipe::Kind::Initramfs},
+     {"kernel-modules", ImageRecipe::Kind::KernelModules}}};
 
 fs::path recipe_folder(const fs::path& root) { return root / "configs/images"; }
 
@@ -30,7 +32,7 @@ ImageRecipe::Kind read_kind(TomlReader& reader) {
       return kind;
     }
   }
-  reader.fail("kind", "must be \"debian-kernel\" or \"initramfs\"");
+  reader.fail("kind", "must be \"debian-kernel\", \"initramfs\" or \"kernel-modules\"");
 }
 
 std::string required_hash(TomlReader& reader, std::string_view key) {
@@ -76,9 +78,13 @@ ImageRecipe load_recipe(const fs::path& root, const std::string& name) {
     recipe.init = recipe_folder(root) / reader.required_string("init");
     recipe.applets = reader.strings("applets");
     recipe.gzip = reader.boolean("gzip").value_or(false);
+    recipe.drivers = reader.string("drivers").value_or("");
     if (!fs::is_regular_file(recipe.init)) {
       reader.fail("init", "no such file: " + recipe.init.string());
     }
+  }
+  if (recipe.kind == ImageRecipe::Kind::KernelModules) {
+    recipe.modules = reader.strings("modules");
   }
   reader.finish();
   return recipe;

@@ -13,6 +13,7 @@ struct ImageRecipe {
   enum class Kind {
     DebianKernel,  ///< one file out of a Debian package
     Initramfs,     ///< a cpio archive around Debian's static busybox
+    KernelModules,  ///< a cpio archive with drivers out of a kernel's package, for the end of an initramfs
   };
   std::string name;
   std::string summary;
@@ -26,9 +27,13 @@ struct ImageRecipe {
   std::filesystem::path init;         ///< the script that becomes /init
   std::vector<std::string> applets;   ///< links to busybox in /bin
   bool gzip = false;
+  std::string drivers;                ///< name of the KernelModules image that is appended; empty = none
+
+  // KernelModules
+  std::vector<std::string> modules;   ///< without ".ko", in the order in which they are loaded
 
   /// Whether `package` is only a metapackage to look through.
-  bool versioned_by_dependency() const { return kind == Kind::DebianKernel; }
+  bool versioned_by_dependency() const { return kind != Kind::Initramfs; }
 };
 
 /// Throws Failure(Usage): unknown name (with a suggestion), unknown keys, missing files.

@@ -1,5 +1,5 @@
-// Proves a backend on the machine it was booted on, without the rest of the hypervisor: tiny guests in real, protected and long
-// mode, and what each of their exits says. Ends with `vcpu selftest: passed` and a power-off, or with a panic.
+// Proves a backend on the machine it was booted on, without the rest of the hypervisor: tiny guests in real, protected
+// and long mode, and what each of their exits says. Ends with `vcpu selftest: passed` and a power-off, or with a panic.
 #include <arch/cpu.hpp>
 #include <arch/msr.hpp>
 #include <optional>
@@ -34,7 +34,8 @@ void expect(bool condition, const char* what) {
 class Frames final : public VmFrames {
  public:
   Result<HpaRange> allocate(u64 bytes, u64 alignment) override {
-    return platform::frames().with([&](mm::FrameAllocator& frames) { return frames.allocate(bytes, mm::Owner::host(), alignment); });
+    return platform::frames().with(
+        [&](mm::FrameAllocator& frames) { return frames.allocate(bytes, mm::Owner::host(), alignment); });
   }
   void free(HpaRange range) override {
     platform::frames().with([&](mm::FrameAllocator& frames) { frames.free(range, mm::Owner::host()); });
@@ -57,7 +58,8 @@ constexpr u64 kCode = 0x1000, kGdt = 0x9000, kIdt = 0xa000, kPml4 = 0x10000, kHa
 /// A guest of one vCPU and 2 MiB of memory, which runs one of the programs in guests.S.
 class Guest {
  public:
-  Guest(Virtualization& machine, mm::ObjectAllocator& heap, Frames& frames) : intel_(machine.nested().kind == mm::NestedKind::Ept) {
+  Guest(Virtualization& machine, mm::ObjectAllocator& heap, Frames& frames)
+      : intel_(machine.nested().kind == mm::NestedKind::Ept) {
     ram_ = *frames.allocate(kRam, kRam);
     __builtin_memset(at(0), 0, kRam);
     auto nested = NestedPaging::create(Gpa(0xffff'ffff), machine.nested(), frames);
@@ -139,7 +141,8 @@ class Guest {
     reinterpret_cast<u64*>(at(kPml4))[0] = (kPml4 + 0x1000) | kPresentWritable;
     for (u64 i = 0; i < 4; ++i) {
       reinterpret_cast<u64*>(at(kPml4 + 0x1000))[i] = (kPml4 + 0x2000 + i * 0x1000) | kPresentWritable;
-      for (u64 j = 0; j < 512; ++j) reinterpret_cast<u64*>(at(kPml4 + 0x2000 + i * 0x1000))[j] = (i << 30) | (j << 21) | kPresentWritable | kLarge;
+      for (u64 j = 0; j < 512; ++j)
+        reinterpret_cast<u64*>(at(kPml4 + 0x2000 + i * 0x1000))[j] = (i << 30) | (j << 21) | kPresentWritable | kLarge;
     }
     __builtin_memcpy(at(kHandlers), guest_handlers, static_cast<usize>(guest_handlers_end - guest_handlers));
     for (u64 vector = 0; vector < 256; ++vector) {
@@ -162,7 +165,7 @@ constexpr StartState kReal{.mode = StartState::Mode::Real16};
 constexpr StartState kProtected{.mode = StartState::Mode::Protected32};
 constexpr StartState kLong{.mode = StartState::Mode::Long64};
 
-// ---- the tests --------------------------------------------------------------------------------------------------------
+// ---- the tests -------------------------------------------------------------------------------------------------------
 
 void test_real_mode(Guest& g) {
   g.begin(PROGRAM(real), kReal);
@@ -198,36 +201,58 @@ void test_protected_mode(Guest& g) {
   g.cpu().complete_instruction(g.r, 2);
   g.until_out(0x80, 0x1111'2222, "what RDMSR returned");
   g.until_skipped(ExitReason::MsrWrite, 2, "WRMSR");
-  expect((g.r[Gpr::Rax] & 0xffff'ffff) == 0x5566'7788 && (g.r[Gpr::Rdx] & 0xffff'ffff) == 0x1122'3344, "the MSR's value");
+  expect((g.r[Gpr::Rax] & 0xffff'ffff) == 0x5566'7788 && (g.r[Gpr::Rdx] & 0xffff'ffff) == 0x1122'3344,
+         "the MSR's value");
   g.until_out(0x80, 0x6000'0031, "CR0 as the guest was started with");
   g.until_out(0x80, 0x1'0031, "CR0 as the guest set it");
   expect(g.cpu().read(GuestRegister::Cr0) == 0x1'0031, "CR0 as the host sees it");
 }
 
-// Instructions of the machine's own extension, and others that guests were not promised. Where the CPU does not raise the
-// exception itself the backend says what it is.
+// Instructions of the machine's own extension, and others that guests were not promised. Where the CPU does not raise
+// the exception itself the backend says what it is.
 void test_undefined(Guest& g) {
   struct Case {
     const char* name;
     u8 bytes[3];
     u8 vector;
   };
-  constexpr Case kCases[] = {{"VMRUN", {0x0f, 0x01, 0xd8}, Vector::kInvalidOpcode},   {"VMLOAD", {0x0f, 0x01, 0xda}, Vector::kInvalidOpcode},
-                             {"VMSAVE", {0x0f, 0x01, 0xdb}, Vector::kInvalidOpcode},  {"STGI", {0x0f, 0x01, 0xdc}, Vector::kInvalidOpcode},
-                             {"VMXOFF", {0x0f, 0x01, 0xc4}, Vector::kInvalidOpcode},  {"VMLAUNCH", {0x0f, 0x01, 0xc2}, Vector::kInvalidOpcode},
-                             {"MONITOR", {0x0f, 0x01, 0xc8}, Vector::kInvalidOpcode}, {"MWAIT", {0x0f, 0x01, 0xc9}, Vector::kInvalidOpcode},
-                             {"RSM", {0x0f, 0xaa, 0x90}, Vector::kInvalidOpcode},     {"RDPMC", {0x0f, 0x33, 0x90}, Vector::kGeneralProtection}};
+  constexpr Case kCases[] = {{"VMRUN", {0x0f, 0x01, 0xd8}, Vector::kInvalidOpcode},
+                             {"VMLOAD", {0x0f, 0x01, 0xda}, Vector::kInvalidOpcode},
+                             {"VMSAVE", {0x0f, 0x01, 0xdb}, Vector::kInvalidOpcode},
+                             {"STGI", {0x0f, 0x01, 0xdc}, Vector::kInvalidOpcode},
+                             {"VMXOFF", {0x0f, 0x01, 0xc4}, Vector::kInvalidOpcode},
+                             {"VMLAUNCH", {0x0f, 0x01, 0xc2}, Vector::kInvalidOpcode},
+                             {"MONITOR", {0x0f, 0x01, 0xc8}, Vector::kInvalidOpcode},
+                             {"MWAIT", {0x0f, 0x01, 0xc9}, Vector::kInvalidOpcode},
+                             {"RSM", {0x0f, 0xaa, 0x90}, Vector::kInvalidOpcode},
+                             {"RDPMC", {0x0f, 0x33, 0x90}, Vector::kGeneralProtection}};
   for (const Case& c : kCases) {
     g.begin(c.bytes, c.bytes + sizeof(c.bytes), kLong);
     const VmExit* exit = &g.enter();
     if (exit->reason == ExitReason::UndefinedInstruction || exit->reason == ExitReason::ProtectedInstruction) {
       const bool undefined = exit->reason == ExitReason::UndefinedInstruction;
       expect(g.cpu().inject_exception(undefined ? Vector::kInvalidOpcode : Vector::kGeneralProtection,
-                                      undefined ? std::nullopt : std::optional(u32{0})), c.name);
+                                      undefined ? std::nullopt : std::optional(u32{0})),
+             c.name);
       exit = &g.enter();
     }
     expect(exit->reason == ExitReason::PortIo && exit->port.port == 0x81 && (g.r[Gpr::Rax] & 0xff) == c.vector, c.name);
   }
+}
+
+// The second one waits for the end of the first, and for nothing else.
+void test_two_nmis(Guest& g) {
+  g.begin(PROGRAM(spin), kLong);
+  g.cpu().inject_nmi();
+  g.until_out(0x81, Vector::kNmi, "an NMI");
+  g.cpu().request_nmi_window();
+  g.until(ExitReason::NmiWindow, "the window behind an NMI");
+  expect(g.cpu().can_take_nmi(g.r), "the end of an NMI's handler");
+  expect(g.r.rip >= kCode && g.r.rip < kCode + 0x10, "where the NMI came");
+  expect((g.r.rflags & Rflags::kTf) == 0 && g.cpu().read(GuestRegister::Dr6) == kDr6Reset,
+         "a guest that is not stepped");
+  g.cpu().inject_nmi();
+  g.until_out(0x81, Vector::kNmi, "the NMI behind it");
 }
 
 void test_mmio(Guest& g) {
@@ -242,7 +267,7 @@ void test_mmio(Guest& g) {
   const auto moves_cr8 = [&](bool is_write, const char* what) {
     if (g.cpu().shadows_task_priority()) return;
     const VmExit& exit = g.until(ExitReason::TaskPriority, what);
-    expect(exit.task_priority.write == is_write, what);
+    expect(exit.control_move.write == is_write, what);
     g.cpu().complete_instruction(g.r, 4);
   };
   moves_cr8(false, "a read of CR8");
@@ -274,8 +299,7 @@ void test_injection(Guest& g) {
   expect(!g.cpu().can_take_nmi(g.r), "NMIs are masked inside their handler");
   g.cpu().request_nmi_window();
   g.cpu().complete_instruction(g.r, nmi.instruction_length);
-  ExitReason reason = g.enter().reason;
-  expect(reason == ExitReason::NmiWindow || reason == ExitReason::InterruptWindow, "a window after the NMI's end");
+  g.until(ExitReason::NmiWindow, "a window after the NMI's end");
   expect(g.cpu().can_take_nmi(g.r), "NMIs are open again");
 
   expect(g.cpu().inject_exception(Vector::kDebug, {}), "an exception");
@@ -333,6 +357,7 @@ void run(MachineInfo&) {
   constexpr Test kTests[] = {{"real mode", &test_real_mode},
                              {"protected mode", &test_protected_mode},
                              {"instructions that do not exist", &test_undefined},
+                             {"two NMIs in a row", &test_two_nmis},
                              {"accesses outside memory", &test_mmio},
                              {"injection and windows", &test_injection},
                              {"physical interrupts", &test_physical_interrupts},

@@ -19,6 +19,10 @@ struct Tlb {
   static void tlbi_vmalle1is() { asm volatile("tlbi vmalle1is" ::: "memory"); }
   static void tlbi_vmalls12e1is() { asm volatile("tlbi vmalls12e1is" ::: "memory"); }
   static void tlbi_alle1is() { asm volatile("tlbi alle1is" ::: "memory"); }
+  /// This CPU alone; complete only after dsb_nsh().
+  static void tlbi_vmalle1() { asm volatile("tlbi vmalle1" ::: "memory"); }
+  static void ic_iallu() { asm volatile("ic iallu" ::: "memory"); }
+  static void dsb_nsh() { asm volatile("dsb nsh" ::: "memory"); }
   static void ic_ialluis() { asm volatile("ic ialluis" ::: "memory"); }
 
   static u64 vttbr_el2() {

@@ -18,6 +18,9 @@ struct Tlb {
   static void tlbi_vmalle1is() { fake::record("tlbi vmalle1is"); }
   static void tlbi_vmalls12e1is() { fake::record("tlbi vmalls12e1is"); }
   static void tlbi_alle1is() { fake::record("tlbi alle1is"); }
+  static void tlbi_vmalle1() { fake::record("tlbi vmalle1"); }
+  static void ic_iallu() { fake::record("ic iallu"); }
+  static void dsb_nsh() { fake::record("dsb nsh"); }
   static void ic_ialluis() { fake::record("ic ialluis"); }
 
   // x86

@@ -12,7 +12,9 @@ struct Vmx {
     asm volatile("vmread %1, %0" : "=r"(value) : "r"(u64{field}) : "cc");
     return value;
   }
-  static void write(u32 field, u64 value) { asm volatile("vmwrite %1, %0" : : "r"(u64{field}), "r"(value) : "cc", "memory"); }
+  static void write(u32 field, u64 value) {
+    asm volatile("vmwrite %1, %0" : : "r"(u64{field}), "r"(value) : "cc", "memory");
+  }
 
   /// False: the CPU refuses the region, or VMX operation.
   static bool on(u64 region) {

@@ -89,7 +89,7 @@ class PcMachineFuzzTest : public testing::TestWithParam<u64> {
   }
   void outside() {
     pc.receive(static_cast<char>(random()));
-    pc.set_line(static_cast<u32>(below(30)), below(2) == 0);
+    pc.interrupt(static_cast<u32>(below(30)), below(2) == 0);
     if (below(1000) == 0) pc.power_on();
     if (below(100) == 0) pc.press_power_button();
   }

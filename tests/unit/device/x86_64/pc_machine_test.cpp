@@ -239,18 +239,71 @@ TEST_F(PcMachineTest, WaysOut) {
   EXPECT_EQ(host.take_events(), "exit:49 ");
 }
 
-TEST_F(PcMachineTest, LinesFromOutside) {
+TEST_F(PcMachineTest, ALevelFromOutsideLastsUntilTheGuestsEoi) {
   redirect(10, 0x5a | 1u << 15);
-  pc.set_line(10, true);
+  pc.interrupt(10, true);
   EXPECT_EQ(take(0), 0x5au);
-  pc.set_line(10, false);
+  EXPECT_EQ(host.take_events(), "");
+  pc.interrupt(10, true);
+  EXPECT_EQ(take(0), 0u) << "it is in service";
   apic(0, 0xb0, 0);
   EXPECT_EQ(host.take_events(), "eoi10 ");
+  EXPECT_EQ(take(0), 0u) << "the line has fallen: the device has to say again that it interrupts";
+  pc.interrupt(10, true);
+  EXPECT_EQ(take(0), 0x5au);
+}
+
+TEST_F(PcMachineTest, ALevelFromOutsideWaitsForAMaskedPin) {
+  redirect(17, 0x5b | 1u << 15 | 1u << 16);
+  pc.interrupt(17, true);
+  EXPECT_EQ(take(0), 0u);
+  redirect(17, 0x5b | 1u << 15);
+  EXPECT_EQ(take(0), 0x5bu);
+  apic(0, 0xb0, 0);
+  EXPECT_EQ(host.take_events(), "eoi17 ");
+}
+
+TEST_F(PcMachineTest, ALevelFromOutsideEndsAtThe8259Too) {
+  for (const auto& [port, value] : std::initializer_list<std::pair<u16, u8>>{{0x20, 0x11},
+                                                                             {0x21, 0x30},
+                                                                             {0x21, 4},
+                                                                             {0x21, 1},
+                                                                             {0xa0, 0x11},
+                                                                             {0xa1, 0x38},
+                                                                             {0xa1, 2},
+                                                                             {0xa1, 1},
+                                                                             {0x21, 0xfb},
+                                                                             {0xa1, 0xf7}})
+    out(port, value);
+  out(0x4d1, 1 << 3);
+  pc.interrupt(11, true);
+  EXPECT_EQ(take(0), 0x3bu);
+  out(0xa0, 0x20);
+  out(0x20, 0x20);
+  EXPECT_EQ(host.take_events(), "eoi11 ");
+  EXPECT_EQ(take(0), 0u);
+}
+
+TEST_F(PcMachineTest, AnEdgeFromOutsideIsOverAtOnce) {
+  redirect(3, 0x53);
+  pc.interrupt(3, false);
+  EXPECT_EQ(take(0), 0x53u);
+  apic(0, 0xb0, 0);
+  pc.interrupt(3, false);
+  EXPECT_EQ(take(0), 0x53u);
+  EXPECT_EQ(host.take_events(), "");
+}
+
+TEST_F(PcMachineTest, LinesOfItsOwnDevicesAreNotForOthers) {
+  for (const u32 gsi : {0u, 2u, 4u, 8u, 9u, 24u, 1000u}) {
+    EXPECT_FALSE(PcMachine::is_free_line(gsi)) << gsi;
+    if (gsi < 24) redirect(gsi, 0x60);
+    pc.interrupt(gsi, false);
+    EXPECT_EQ(take(0), 0u) << gsi;
+  }
+  for (const u32 gsi : {1u, 3u, 5u, 10u, 16u, 23u}) EXPECT_TRUE(PcMachine::is_free_line(gsi)) << gsi;
   pc.send({.destination = 0, .vector = 0x77});
   EXPECT_EQ(take(0), 0x77u);
-  pc.set_line(2, true);
-  pc.set_line(1000, true);
-  EXPECT_EQ(take(0), 0u);
 }
 
 TEST_F(PcMachineTest, PowerOnForgetsTheState) {

@@ -413,18 +413,10 @@ TEST_F(VLocalApicTest, X2apicRegisterRules) {
     EXPECT_FALSE(bus[1].read_msr(msr(unreadable)).has_value()) << unreadable;
   for (const u32 read_only : {kId, kVersion, kPpr, kLdr, kDfr, kIsr, kTmr, kIrr, kIcrHigh, kCurrent})
     EXPECT_FALSE(bus[1].write_msr(msr(read_only), 0)) << read_only;
-  constexpr std::pair<u32, u64> refused[] = {{kEoi, 1},
-                                             {kEsr, 1},
-                                             {kTpr, 0x100},
-                                             {kSvr, 0x1000},
-                                             {kDivide, 4},
-                                             {kSelfIpi, 0x100},
-                                             {kIcr, 0x2000},
-                                             {kIcr, 0x10'0000},
-                                             {kLvtTimer, 0x8'0000},
-                                             {kLvtTimer, 0x4000},
-                                             {kLvtError, 0x400},
-                                             {kInitial, u64{1} << 32}};
+  constexpr std::pair<u32, u64> refused[] = {{kEoi, 1},           {kEsr, 1},          {kTpr, 0x100},
+                                             {kSvr, 0x1000},      {kDivide, 4},       {kSelfIpi, 0x100},
+                                             {kIcr, 0x2000},      {kIcr, 0x10'0000},  {kLvtTimer, 0x8'0000},
+                                             {kLvtTimer, 0x4000}, {kLvtError, 0x400}, {kInitial, u64{1} << 32}};
   for (const auto& [offset, value] : refused) EXPECT_FALSE(bus[1].write_msr(msr(offset), value)) << offset;
   constexpr u32 kStatus = 0x1000, kRemoteIrr = 0x4000;
   EXPECT_TRUE(bus[1].write_msr(msr(kLvtLint0), 0x700 | kStatus | kRemoteIrr)) << "read-only, not reserved";

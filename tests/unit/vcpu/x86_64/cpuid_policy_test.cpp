@@ -40,7 +40,8 @@ TEST(CpuidPolicy, HidesWhatIsNotSupported) {
   for (unsigned hidden : {3, 4, 5, 7, 16, 23, 29, 30}) EXPECT_FALSE(bit(seven.ecx, hidden)) << hidden;
   for (unsigned hidden : {20, 22, 24, 25, 26, 27, 28, 30, 31}) EXPECT_FALSE(bit(seven.edx, hidden)) << hidden;
   const CpuidResult extended = guest_cpuid(everything(FakeCpuid::amd()), {}, 0x8000'0001, 0);
-  for (unsigned hidden : {2, 3, 9, 10, 12, 13, 15, 22, 23, 24, 28, 29}) EXPECT_FALSE(bit(extended.ecx, hidden)) << hidden;
+  for (unsigned hidden : {2, 3, 9, 10, 12, 13, 15, 22, 23, 24, 28, 29})
+    EXPECT_FALSE(bit(extended.ecx, hidden)) << hidden;
 }
 
 TEST(CpuidPolicy, HasNoLeafWithoutARow) {
@@ -67,8 +68,8 @@ TEST(CpuidPolicy, IgnoresWordsBeyondTheHostsLastLeaf) {
 }
 
 TEST(CpuidPolicy, ReportsTheApicIdAndTheState) {
-  CpuidResult r =
-      guest_cpuid(everything(FakeCpuid::amd()), {.apic_id = 2, .cpu_count = 3, .os_xsave = true, .apic_enabled = false}, 1, 0);
+  CpuidResult r = guest_cpuid(everything(FakeCpuid::amd()),
+                              {.apic_id = 2, .cpu_count = 3, .os_xsave = true, .apic_enabled = false}, 1, 0);
   EXPECT_EQ(r.ebx >> 24, 2u);
   EXPECT_EQ(r.ebx >> 16 & 0xff, 4u);
   EXPECT_TRUE(bit(r.ecx, 27));
@@ -117,7 +118,8 @@ TEST(CpuidPolicy, SharesOnlyTheLastCache) {
 TEST(CpuidPolicy, TimeIsInvariantAndKnown) {
   const CpuidGuest guest{.tsc_hz = 2'100'000'000, .apic_timer_hz = 1'000'000'000};
   EXPECT_EQ(guest_cpuid(FakeCpuid::amd(), guest, 0x8000'0007, 0), (CpuidResult{0, 0, 0, 0x100}));
-  EXPECT_EQ(guest_cpuid(FakeCpuid::amd(), guest, kHypervisorFrequencyLeaf, 0), (CpuidResult{2'100'000, 1'000'000, 0, 0}));
+  EXPECT_EQ(guest_cpuid(FakeCpuid::amd(), guest, kHypervisorFrequencyLeaf, 0),
+            (CpuidResult{2'100'000, 1'000'000, 0, 0}));
   EXPECT_EQ(guest_cpuid(FakeCpuid::intel(), guest, 0x15, 0), (CpuidResult{10, 21, 1'000'000'000, 0}));
   EXPECT_EQ(guest_cpuid(FakeCpuid::intel(), guest, 0x16, 0), (CpuidResult{2100, 2100, 0, 0}));
   EXPECT_EQ(guest_cpuid(FakeCpuid::amd(), guest, 0x15, 0), CpuidResult{});
@@ -155,6 +157,14 @@ TEST(CpuidFacts, FollowTheGuestsView) {
   facts = cpuid_facts(host);
   EXPECT_TRUE(facts.no_execute && facts.tsc_aux && facts.arch_capabilities);
   EXPECT_EQ(facts.physical_address_bits, 48);
+}
+
+TEST(CpuidFacts, KnowWhatOfCr4BelongsToFeaturesThatAGuestSees) {
+  FakeCpuid host = FakeCpuid::amd();
+  host.leaf(1) = {0, 0, 1u << 17 | 1u << 26, 1u << 3 | 1u << 6 | 1u << 13};        // PCID, XSAVE; PSE, PAE, PGE
+  host.leaf(7) = {0, 1u << 7 | 1u << 20, 1u << 2 | 1u << 3 | 1u << 16, 1u << 20};  // SMEP, SMAP; UMIP, PKU, LA57; CET
+  const CpuidFacts facts = cpuid_facts(host);
+  EXPECT_EQ(facts.cr4, 0x36'08b0u);
 }
 
 }  // namespace

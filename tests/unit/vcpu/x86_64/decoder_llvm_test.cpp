@@ -1,4 +1,5 @@
-// The decoder against llvm-mc: instructions written as text, assembled, decoded and compared; random bytes, disassembled.
+// The decoder against llvm-mc: instructions written as text, assembled, decoded and compared; random bytes,
+// disassembled.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -9,11 +10,11 @@
 namespace hv {
 
 std::string to_text(const Instruction& i) {
-  return fmt::format("op {} form {} length {} size {}/{} reg {}{}{} repeat {} [seg {} base {} index {}<<{} {:+#x} a{}] imm {:#x}",
-                     static_cast<int>(i.operation), static_cast<int>(i.operands), i.length, i.operand_size, i.register_size,
-                     i.reg, i.high_byte ? "h" : "", i.lock ? " lock" : "", static_cast<int>(i.repeat),
-                     static_cast<int>(i.memory.segment), i.memory.base, i.memory.index, i.memory.scale, i.memory.displacement,
-                     i.memory.address_size, i.immediate);
+  return fmt::format(
+      "op {} form {} length {} size {}/{} reg {}{}{} repeat {} [seg {} base {} index {}<<{} {:+#x} a{}] imm {:#x}",
+      static_cast<int>(i.operation), static_cast<int>(i.operands), i.length, i.operand_size, i.register_size, i.reg,
+      i.high_byte ? "h" : "", i.lock ? " lock" : "", static_cast<int>(i.repeat), static_cast<int>(i.memory.segment),
+      i.memory.base, i.memory.index, i.memory.scale, i.memory.displacement, i.memory.address_size, i.immediate);
 }
 void PrintTo(const Instruction& i, std::ostream* out) { *out << to_text(i); }
 
@@ -57,7 +58,9 @@ class Generator {
   unsigned below(unsigned n) { return random_() % n; }
   bool one_in(unsigned n) { return below(n) == 0; }
   template <class T, usize N>
-  T pick(const T (&items)[N]) { return items[below(N)]; }
+  T pick(const T (&items)[N]) {
+    return items[below(N)];
+  }
 
   bool is_64() const { return mode_ == CpuMode::Code64; }
   unsigned address_size() { return is_64() ? (one_in(4) ? 4 : 8) : one_in(3) != (mode_ == CpuMode::Code32) ? 4 : 2; }
@@ -71,7 +74,8 @@ class Generator {
       case 0: return 0;
       case 1: return static_cast<i64>(below(256)) - 128;
       default:
-        return most == 2 ? static_cast<i64>(static_cast<std::int16_t>(random_())) : static_cast<i64>(static_cast<i32>(random_()));
+        return most == 2 ? static_cast<i64>(static_cast<std::int16_t>(random_()))
+                         : static_cast<i64>(static_cast<i32>(random_()));
     }
   }
 
@@ -89,7 +93,10 @@ class Generator {
 
   std::string memory16() {
     MemoryOperand& m = instruction_.memory;
-    struct Form { const char* text; u8 base, index; };
+    struct Form {
+      const char* text;
+      u8 base, index;
+    };
     constexpr u8 kNone = MemoryOperand::kNoRegister;
     constexpr Form kForms[] = {{"bx+si", 3, 6},  {"bx+di", 3, 7},  {"bp+si", 5, 6},  {"bp+di", 5, 7},
                                {"si", 6, kNone}, {"di", 7, kNone}, {"bp", 5, kNone}, {"bx", 3, kNone}};
@@ -115,7 +122,8 @@ class Generator {
       text = register_name(m.base, size);
     }
     if (kind == 1 || kind > 4) {
-      do m.index = static_cast<u8>(below(registers())); while (m.index == 4);
+      do m.index = static_cast<u8>(below(registers()));
+      while (m.index == 4);
       m.scale = static_cast<u8>(kind == 1 ? 1 + below(3) : below(4));
       text += fmt::format("{}{}*{}", text.empty() ? "" : "+", 1 << m.scale, register_name(m.index, size));
     }
@@ -272,7 +280,11 @@ class Generator {
     const bool compares = op == 1 || op == 4;
     const unsigned repeat = below(compares ? 3 : 2);
     instruction_.repeat = static_cast<Repeat>(repeat);
-    return fmt::format("{}{}{}", kRepeats[repeat], kNames[op], size == 1 ? "b" : size == 2 ? "w" : size == 4 ? "d" : "q");
+    return fmt::format("{}{}{}", kRepeats[repeat], kNames[op],
+                       size == 1   ? "b"
+                       : size == 2 ? "w"
+                       : size == 4 ? "d"
+                                   : "q");
   }
 
   std::string port() {
@@ -331,7 +343,8 @@ TEST_P(DecoderAgainstLlvm, DecodesWhatItAssembles) {
     ASSERT_TRUE(decoded) << samples[i].text;
     EXPECT_EQ(*decoded, expected) << samples[i].text << " " << ::testing::PrintToString(encodings[i]);
     for (usize cut = 0; cut < encodings[i].size(); ++cut) {
-      EXPECT_EQ(decode(std::span(encodings[i]).first(cut), GetParam()).error(), DecodeError::Truncated) << samples[i].text;
+      EXPECT_EQ(decode(std::span(encodings[i]).first(cut), GetParam()).error(), DecodeError::Truncated)
+          << samples[i].text;
     }
   }
   EXPECT_LT(refused, kSamples / 100);
@@ -376,13 +389,16 @@ TEST_P(DecoderAgainstLlvm, AgreesOnTheLengthOfRandomBytes) {
     const std::string& last = texts[i].back();
     EXPECT_NE(last.find(kNames[static_cast<usize>(decoded[i].operation)]), std::string::npos)
         << last << ": " << to_text(decoded[i]) << ::testing::PrintToString(supported[i]);
-    for (usize k = 0; k + 1 < texts[i].size(); ++k) EXPECT_EQ(texts[i][k].find_first_of("[,"), std::string::npos) << texts[i][k];
+    for (usize k = 0; k + 1 < texts[i].size(); ++k)
+      EXPECT_EQ(texts[i][k].find_first_of("[,"), std::string::npos) << texts[i][k];
   }
   EXPECT_LT(unknown, kSamples / 12);  // TEST as F6 /1, a REX prefix before another prefix
 }
 
-INSTANTIATE_TEST_SUITE_P(Modes, DecoderAgainstLlvm, ::testing::Values(CpuMode::Code16, CpuMode::Code32, CpuMode::Code64),
-                         [](const auto& mode) { return fmt::format("Code{}", 16 << static_cast<unsigned>(mode.param)); });
+INSTANTIATE_TEST_SUITE_P(Modes, DecoderAgainstLlvm,
+                         ::testing::Values(CpuMode::Code16, CpuMode::Code32, CpuMode::Code64), [](const auto& mode) {
+                           return fmt::format("Code{}", 16 << static_cast<unsigned>(mode.param));
+                         });
 
 }  // namespace
 }  // namespace hv

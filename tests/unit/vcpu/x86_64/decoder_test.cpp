@@ -50,7 +50,7 @@ TEST(Decoder, RegisterFormsAreUnsupported) {
 TEST(Decoder, OtherInstructionsAreUnsupported) {
   EXPECT_EQ(decode64({0x90}).error(), DecodeError::Unsupported);
   EXPECT_EQ(decode64({0x0f, 0x01, 0xd9}).error(), DecodeError::Unsupported);
-  EXPECT_EQ(decode64({0xff, 0x10}).error(), DecodeError::Unsupported);          // call [rax]
+  EXPECT_EQ(decode64({0xff, 0x10}).error(), DecodeError::Unsupported);  // call [rax]
   EXPECT_EQ(decode64({0xc7, 0x08, 0, 0, 0, 0}).error(), DecodeError::Unsupported);
   const u8 arpl[] = {0x63, 0x08};
   EXPECT_EQ(decode(arpl, CpuMode::Code32).error(), DecodeError::Unsupported);

@@ -55,7 +55,9 @@ class FakeHost final : public EmulationHost {
     return value;
   }
   template <class T>
-  void put(u64 address, T value) { std::memcpy(&memory[address - kMemory], &value, sizeof value); }
+  void put(u64 address, T value) {
+    std::memcpy(&memory[address - kMemory], &value, sizeof value);
+  }
 
   std::array<u8, kSize> memory{};
   std::array<SegmentState, 8> segments{};
@@ -68,12 +70,14 @@ class FakeHost final : public EmulationHost {
 class Emulate : public ::testing::Test {
  protected:
   Emulate() {
-    for (SegmentState& segment : host.segments) segment = {0, SegmentState::kBig | SegmentState::kPresent | 3, 0xffff'ffff, 0};
+    for (SegmentState& segment : host.segments)
+      segment = {0, SegmentState::kBig | SegmentState::kPresent | 3, 0xffff'ffff, 0};
     r[Gpr::Rbx] = kMemory;
     r.rip = 0xffff'8000'0000'1000;
   }
 
-  std::expected<EmulationProgress, EmulationFault> run(std::initializer_list<u8> bytes, CpuMode mode = CpuMode::Code64) {
+  std::expected<EmulationProgress, EmulationFault> run(std::initializer_list<u8> bytes,
+                                                       CpuMode mode = CpuMode::Code64) {
     const auto instruction = decode(std::span(bytes.begin(), bytes.size()), mode);
     if (!instruction) {
       ADD_FAILURE() << "undecodable";
@@ -342,7 +346,7 @@ TEST_F(Emulate, ControlRegistersAreNotForIt) { EXPECT_EQ(run({0x0f, 0x22, 0xc0})
 
 #if defined(__x86_64__)
 
-// ---- against the processor that runs the test -----------------------------------------------------------------------------
+// ---- against the processor that runs the test ------------------------------------------------------------------------
 
 /// One operation in all four sizes: memory operand a, other operand b. Flags go in and out.
 struct Native {
@@ -353,28 +357,35 @@ struct Native {
 };
 
 // Below the stack pointer may be locals: the red zone.
-#define AX_NATIVE(size_type, text)                                                                               \
-  [](u64& a, u64& b, u64& flags) {                                                                               \
-    size_type x = static_cast<size_type>(a), y = static_cast<size_type>(b);                                      \
-    asm("lea -128(%%rsp), %%rsp\n push %2\n popf\n " text "\n pushf\n pop %2\n lea 128(%%rsp), %%rsp"            \
-        : "+q"(x), "+q"(y), "+r"(flags)                                                                          \
-        :                                                                                                        \
-        : "cc", "memory");                                                                                       \
-    a = x;                                                                                                       \
-    b = y;                                                                                                       \
+#define AX_NATIVE(size_type, text)                                                                    \
+  [](u64& a, u64& b, u64& flags) {                                                                    \
+    size_type x = static_cast<size_type>(a), y = static_cast<size_type>(b);                           \
+    asm("lea -128(%%rsp), %%rsp\n push %2\n popf\n " text "\n pushf\n pop %2\n lea 128(%%rsp), %%rsp" \
+        : "+q"(x), "+q"(y), "+r"(flags)                                                               \
+        :                                                                                             \
+        : "cc", "memory");                                                                            \
+    a = x;                                                                                            \
+    b = y;                                                                                            \
   }
-#define AX_SIZES(name, operands) \
+#define AX_SIZES(name, operands)                                                                              \
   {AX_NATIVE(u8, name "b " operands), AX_NATIVE(u16, name "w " operands), AX_NATIVE(u32, name "l " operands), \
    AX_NATIVE(u64, name "q " operands)}
 
 const Native kNatives[] = {
-    {"add", Operation::Add, 0, AX_SIZES("add", "%1, %0")},   {"or", Operation::Or, 0x10, AX_SIZES("or", "%1, %0")},
-    {"adc", Operation::Adc, 0, AX_SIZES("adc", "%1, %0")},   {"sbb", Operation::Sbb, 0, AX_SIZES("sbb", "%1, %0")},
-    {"and", Operation::And, 0x10, AX_SIZES("and", "%1, %0")}, {"sub", Operation::Sub, 0, AX_SIZES("sub", "%1, %0")},
-    {"xor", Operation::Xor, 0x10, AX_SIZES("xor", "%1, %0")}, {"cmp", Operation::Cmp, 0, AX_SIZES("cmp", "%1, %0")},
-    {"test", Operation::Test, 0x10, AX_SIZES("test", "%1, %0")}, {"not", Operation::Not, 0, AX_SIZES("not", "%0")},
-    {"neg", Operation::Neg, 0, AX_SIZES("neg", "%0")},       {"inc", Operation::Inc, 0, AX_SIZES("inc", "%0")},
-    {"dec", Operation::Dec, 0, AX_SIZES("dec", "%0")},       {"xadd", Operation::Xadd, 0, AX_SIZES("xadd", "%1, %0")},
+    {"add", Operation::Add, 0, AX_SIZES("add", "%1, %0")},
+    {"or", Operation::Or, 0x10, AX_SIZES("or", "%1, %0")},
+    {"adc", Operation::Adc, 0, AX_SIZES("adc", "%1, %0")},
+    {"sbb", Operation::Sbb, 0, AX_SIZES("sbb", "%1, %0")},
+    {"and", Operation::And, 0x10, AX_SIZES("and", "%1, %0")},
+    {"sub", Operation::Sub, 0, AX_SIZES("sub", "%1, %0")},
+    {"xor", Operation::Xor, 0x10, AX_SIZES("xor", "%1, %0")},
+    {"cmp", Operation::Cmp, 0, AX_SIZES("cmp", "%1, %0")},
+    {"test", Operation::Test, 0x10, AX_SIZES("test", "%1, %0")},
+    {"not", Operation::Not, 0, AX_SIZES("not", "%0")},
+    {"neg", Operation::Neg, 0, AX_SIZES("neg", "%0")},
+    {"inc", Operation::Inc, 0, AX_SIZES("inc", "%0")},
+    {"dec", Operation::Dec, 0, AX_SIZES("dec", "%0")},
+    {"xadd", Operation::Xadd, 0, AX_SIZES("xadd", "%1, %0")},
     {"xchg", Operation::Xchg, 0, AX_SIZES("xchg", "%1, %0")},
 };
 

@@ -18,7 +18,9 @@ class GuestTables : public ::testing::Test {
   GuestTables() { EXPECT_TRUE(memory.add({Gpa(0), kRamSize}, ram.at(0))); }
 
   template <class T = u64>
-  void put(u64 at, T value) { std::memcpy(reinterpret_cast<void*>(ram.at(at).value()), &value, sizeof value); }
+  void put(u64 at, T value) {
+    std::memcpy(reinterpret_cast<void*>(ram.at(at).value()), &value, sizeof value);
+  }
   template <class T = u64>
   T get(u64 at) const {
     T value;
@@ -27,7 +29,8 @@ class GuestTables : public ::testing::Test {
   }
 
   void use_long_mode() {
-    state = {.cr0 = 0x8001'0001, .cr3 = 0x1000, .cr4 = 0x20, .efer = 0xd00, .privilege = 0, .physical_address_bits = 40};
+    state = {
+        .cr0 = 0x8001'0001, .cr3 = 0x1000, .cr4 = 0x20, .efer = 0xd00, .privilege = 0, .physical_address_bits = 40};
   }
   /// Four levels at 0x1000, 0x2000, 0x3000, 0x4000 that map `linear` to `page`.
   void map(u64 linear, u64 page, u64 flags = kP | kW) {

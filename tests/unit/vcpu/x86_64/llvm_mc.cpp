@@ -17,8 +17,11 @@ std::string run(const std::string& input, CpuMode mode, const std::string& optio
   close(fd);
   std::ofstream(path) << input;
   const std::string output = std::string(path) + ".out";
-  const char* triple = mode == CpuMode::Code64 ? "x86_64" : mode == CpuMode::Code32 ? "i386" : "i386-unknown-unknown-code16";
-  const std::string command = fmt::format("{} --triple={} {} {} >{} 2>/dev/null", AXVISOR_LLVM_MC, triple, options, path, output);
+  const char* triple = mode == CpuMode::Code64   ? "x86_64"
+                       : mode == CpuMode::Code32 ? "i386"
+                                                 : "i386-unknown-unknown-code16";
+  const std::string command =
+      fmt::format("{} --triple={} {} {} >{} 2>/dev/null", AXVISOR_LLVM_MC, triple, options, path, output);
   (void)!std::system(command.c_str());  // lines it refuses are missing from the output
   std::stringstream text;
   text << std::ifstream(output).rdbuf();
@@ -32,7 +35,8 @@ Bytes parse_encoding(const std::string& line) {
   const auto at = line.find("encoding: [");
   if (at == std::string::npos) return bytes;
   std::stringstream list(line.substr(at + 11));
-  for (std::string item; std::getline(list, item, ',');) bytes.push_back(static_cast<u8>(std::stoul(item, nullptr, 16)));
+  for (std::string item; std::getline(list, item, ',');)
+    bytes.push_back(static_cast<u8>(std::stoul(item, nullptr, 16)));
   return bytes;
 }
 
@@ -60,13 +64,14 @@ std::vector<std::vector<std::string>> disassemble(const std::vector<Bytes>& item
   constexpr u8 kHlt = 0xf4;
   constexpr u8 kMoveToEax = 0xb8;
   std::vector<std::vector<std::string>> result(items.size());
-  // Bytes in brackets are a stream of their own. A MOV with the item's number follows each, so that the place is never lost.
+  // Bytes in brackets are a stream of their own. A MOV with the item's number follows each, so that the place is never
+  // lost.
   std::string input;
   for (usize i = 0; i < items.size(); ++i) {
     input += "[";
     for (u8 byte : items[i]) input += fmt::format("0x{:02x} ", byte);
-    input += fmt::format("0x{:02x}]\n[{} 0x{:02x} 0x{:02x} 0x{:02x} 0 0]\n", kHlt, mode == CpuMode::Code16 ? "0x66" : "",
-                         kMoveToEax, i & 0xff, i >> 8);
+    input += fmt::format("0x{:02x}]\n[{} 0x{:02x} 0x{:02x} 0x{:02x} 0 0]\n", kHlt,
+                         mode == CpuMode::Code16 ? "0x66" : "", kMoveToEax, i & 0xff, i >> 8);
   }
   std::stringstream output(run(input, mode, "--disassemble --output-asm-variant=1"));
   constexpr std::string_view kMark = "\tmov\teax, ";

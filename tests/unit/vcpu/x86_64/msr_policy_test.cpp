@@ -37,22 +37,22 @@ class MsrPolicy : public ::testing::Test {
 };
 
 TEST_F(MsrPolicy, FaultsWithoutARow) {
-  // The first and last of each range, P5, performance counters, VMX, machine check banks, SVM, TSC_ADJUST, XSS, SPEC_CTRL, hidden
-  // KVM MSRs.
-  for (u32 index :
-       {0u,     1u,     0x11u,        0x12u,        0x3bu,        0x48u,        0x49u,        0xc1u,        0x186u,
-        0x210u, 0x251u, 0x25au,       0x267u,       0x270u,       0x38fu,       0x400u,       0x480u,       0x7ffu,
-        0x900u, 0xda0u, 0x4b56'4d02u, 0x4b56'4d04u, 0xc000'0085u, 0xc000'0104u, 0xc001'0000u, 0xc001'0117u, 0xffff'ffffu}) {
+  // The first and last of each range, P5, performance counters, VMX, machine check banks, SVM, TSC_ADJUST, XSS,
+  // SPEC_CTRL, hidden KVM MSRs.
+  for (u32 index : {0u,           1u,           0x11u,        0x12u,        0x3bu,        0x48u,       0x49u,
+                    0xc1u,        0x186u,       0x210u,       0x251u,       0x25au,       0x267u,      0x270u,
+                    0x38fu,       0x400u,       0x480u,       0x7ffu,       0x900u,       0xda0u,      0x4b56'4d02u,
+                    0x4b56'4d04u, 0xc000'0085u, 0xc000'0104u, 0xc001'0008u, 0xc001'0117u, 0xffff'ffffu}) {
     EXPECT_FALSE(read(index)) << std::hex << index;
     EXPECT_FALSE(write(index, 0)) << std::hex << index;
   }
 }
 
 TEST_F(MsrPolicy, AnswersWhatLinuxReadsWithoutExpectingAFault) {
-  for (u32 index :
-       {0x10u,        0x17u,        0x1bu,        0x3au,        0x8bu,        0xceu,        0xfeu,       0x179u, 0x17au,
-        0x1a0u,       0x1d9u,       0x200u,       0x20fu,       0x250u,       0x258u,       0x26fu,      0x277u, 0x2ffu,
-        0xc000'0080u, 0xc001'0010u, 0xc001'0015u, 0xc001'001au, 0xc001'001du, 0xc001'0055u, 0xc001'1029u}) {
+  for (u32 index : {0x10u,        0x17u,        0x1bu,        0x3au,        0x8bu,        0xceu,        0xfeu,
+                    0x179u,       0x17au,       0x1a0u,       0x1d9u,       0x200u,       0x20fu,       0x250u,
+                    0x258u,       0x26fu,       0x277u,       0x2ffu,       0xc000'0080u, 0xc001'0000u, 0xc001'0007u,
+                    0xc001'0010u, 0xc001'0015u, 0xc001'001au, 0xc001'001du, 0xc001'0055u, 0xc001'1029u}) {
     EXPECT_TRUE(read(index)) << std::hex << index;
   }
 }

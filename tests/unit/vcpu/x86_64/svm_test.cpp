@@ -45,7 +45,7 @@ struct SvmVcpuTest : ::testing::Test {
 
   vcpu_test::HostFrames frames;
   NestedPaging translation = *NestedPaging::create(Gpa(0xffff'ffff), {.physical_bits = 40}, frames);
-  std::array<SvmCpu, 1> cpus{};
+  std::array<SvmCpu, 2> cpus{};
   SvmMachineState machine;
   HpaRange block{};
   std::optional<SvmVcpu> vcpu;
@@ -53,7 +53,8 @@ struct SvmVcpuTest : ::testing::Test {
 };
 
 constexpr u64 kValid = 0x8000'0000;
-constexpr u64 kExternal = kValid, kHardException = kValid | 3 << 8, kSoftInterrupt = kValid | 4 << 8, kErrorCode = 1 << 11;
+constexpr u64 kExternal = kValid, kHardException = kValid | 3 << 8, kSoftInterrupt = kValid | 4 << 8,
+              kErrorCode = 1 << 11;
 
 // ---- exits ----
 
@@ -85,14 +86,23 @@ struct KnownExit {
 
 TEST_F(SvmVcpuTest, KnowsWhatExitsMeanAndHowLongTheirInstructionsAre) {
   // APM vol. 2 appendix C, written out.
-  constexpr KnownExit kExits[] = {
-      {0x60, ExitReason::Interrupt, 0},         {0x61, ExitReason::Nmi, 0},         {0x72, ExitReason::Cpuid, 2},
-      {0x76, ExitReason::CacheInvalidation, 2}, {0x78, ExitReason::Hlt, 1},         {0x7c, ExitReason::MsrRead, 2},
-      {0x7f, ExitReason::Shutdown, 0},          {0x80, ExitReason::UndefinedInstruction, 0},
-      {0x81, ExitReason::Hypercall, 3},         {0x8a, ExitReason::UndefinedInstruction, 0},
-      {0x8d, ExitReason::Xsetbv, 3},            {0x6f, ExitReason::ProtectedInstruction, 0},
-      {0x40, ExitReason::Unexpected, 0},        {0x52, ExitReason::Unexpected, 0},  {0x500, ExitReason::Unexpected, 0},
-      {0xffff'ffff, ExitReason::InvalidState, 0}, {~u64{0}, ExitReason::InvalidState, 0}};
+  constexpr KnownExit kExits[] = {{0x60, ExitReason::Interrupt, 0},
+                                  {0x61, ExitReason::Nmi, 0},
+                                  {0x72, ExitReason::Cpuid, 2},
+                                  {0x76, ExitReason::CacheInvalidation, 2},
+                                  {0x78, ExitReason::Hlt, 1},
+                                  {0x7c, ExitReason::MsrRead, 2},
+                                  {0x7f, ExitReason::Shutdown, 0},
+                                  {0x80, ExitReason::UndefinedInstruction, 0},
+                                  {0x81, ExitReason::Hypercall, 3},
+                                  {0x8a, ExitReason::UndefinedInstruction, 0},
+                                  {0x8d, ExitReason::Xsetbv, 3},
+                                  {0x6f, ExitReason::ProtectedInstruction, 0},
+                                  {0x40, ExitReason::Unexpected, 0},
+                                  {0x52, ExitReason::MachineCheck, 0},
+                                  {0x500, ExitReason::Unexpected, 0},
+                                  {0xffff'ffff, ExitReason::InvalidState, 0},
+                                  {~u64{0}, ExitReason::InvalidState, 0}};
   for (const KnownExit& known : kExits) {
     const VmExit& exit = exit_with(known.code);
     EXPECT_EQ(exit.reason, known.reason) << std::hex << known.code;
@@ -129,7 +139,9 @@ TEST_F(SvmVcpuTest, ReadsANestedFault) {
 }
 
 struct SvmWithAssists : SvmVcpuTest {
-  SvmWithAssists() : SvmVcpuTest({.next_rip = true, .decode_assists = true, .flush_by_asid = true, .pause_filter = true, .tsc_aux = true}) {}
+  SvmWithAssists()
+      : SvmVcpuTest(
+            {.next_rip = true, .decode_assists = true, .flush_by_asid = true, .pause_filter = true, .tsc_aux = true}) {}
 };
 
 TEST_F(SvmWithAssists, TakesTheLengthFromTheNextRip) {
@@ -150,8 +162,8 @@ TEST_F(SvmWithAssists, NamesTheRegisterOfAnAccessToCr8AndTheInstructionBytes) {
   };
   const VmExit& exit = vcpu->enter(registers);
   EXPECT_EQ(exit.reason, ExitReason::TaskPriority);
-  EXPECT_TRUE(exit.task_priority.write);
-  EXPECT_EQ(exit.task_priority.which, Gpr::R9);
+  EXPECT_TRUE(exit.control_move.write);
+  EXPECT_EQ(exit.control_move.which, Gpr::R9);
   ASSERT_EQ(vcpu->instruction_bytes().size(), 4u);
   EXPECT_EQ(vcpu->instruction_bytes()[3], 0xaa);
 }
@@ -211,7 +223,8 @@ TEST_F(SvmVcpuTest, TakesANewAsidForEveryEpoch) {
     guest_runs = [&](Vmcb& v) {
       asids.push_back(v.control.asid);
       EXPECT_EQ(v.control.tlb_control, 0u);
-      EXPECT_EQ(v.control.clean & Clean::kAsid, asids.size() > 1 && asids.back() == asids[asids.size() - 2] ? Clean::kAsid : 0u);
+      EXPECT_EQ(v.control.clean & Clean::kAsid,
+                asids.size() > 1 && asids.back() == asids[asids.size() - 2] ? Clean::kAsid : 0u);
       v.control.exit_code = ExitCode::kHlt;
     };
     vcpu->enter(registers);
@@ -226,7 +239,8 @@ TEST_F(SvmVcpuTest, TakesANewAsidForEveryEpoch) {
 }
 
 TEST_F(SvmVcpuTest, FlushesAllWhenAsidsAreUsedUpAndEverybodyTakesANewOne) {
-  SvmVcpu second(machine, *frames.allocate(sizeof(Vmcb), kPageSize), frames, {.translation = translation, .port_permissions = Hpa(0x3000)});
+  SvmVcpu second(machine, *frames.allocate(sizeof(Vmcb), kPageSize), frames,
+                 {.translation = translation, .port_permissions = Hpa(0x3000)});
   second.load(0);
   GuestRegisters other;
   std::vector<std::pair<u32, u8>> seen;
@@ -243,6 +257,22 @@ TEST_F(SvmVcpuTest, FlushesAllWhenAsidsAreUsedUpAndEverybodyTakesANewOne) {
   second.enter(other);
   const std::vector<std::pair<u32, u8>> expected{{1, 0}, {2, 0}, {1, TlbControl::kFlushAll}, {2, 0}};
   EXPECT_EQ(seen, expected);
+}
+
+// The guest may have invalidated pages on the other CPU: what the first one's TLB holds under the old number must not be found.
+TEST_F(SvmVcpuTest, TakesANewAsidOnEveryCpuThatItComesTo) {
+  cpus[1] = {.host_state = Hpa(0x7000), .asids = AddressTags(8)};
+  std::vector<u32> asids;
+  guest_runs = [&](Vmcb& v) {
+    asids.push_back(v.control.asid);
+    v.control.exit_code = ExitCode::kHlt;
+  };
+  for (const unsigned cpu : {0u, 0u, 1u, 1u, 0u}) {
+    vcpu->put();
+    vcpu->load(cpu);
+    vcpu->enter(registers);
+  }
+  EXPECT_EQ(asids, (std::vector<u32>{1, 1, 1, 1, 2}));
 }
 
 TEST_F(SvmWithAssists, FlushesItsOwnAsidWhenTheCpuCan) {
@@ -347,6 +377,68 @@ TEST_F(SvmVcpuTest, NmisAreMaskedUntilTheirHandlerReturns) {
   EXPECT_TRUE(vcpu->can_take_nmi(registers));
 }
 
+TEST_F(SvmVcpuTest, ASecondNmiComesRightBehindTheIretOfTheFirst) {
+  vcpu->inject_nmi();
+  exit_with(ExitCode::kHlt);
+  ASSERT_FALSE(vcpu->can_take_nmi(registers));
+  vcpu->request_nmi_window();
+  exit_with(ExitCode::kCpuid);
+  EXPECT_EQ(vmcb().save.rflags & Rflags::kTf, 0u) << "the handler itself is not stepped";
+  registers.rip = 0x5000;
+  EXPECT_EQ(exit_with(ExitCode::kIret).reason, ExitReason::Handled);
+  ASSERT_FALSE(vcpu->can_take_nmi(registers));
+  vcpu->request_nmi_window();
+  guest_runs = [](Vmcb& v) {
+    EXPECT_NE(v.save.rflags & Rflags::kTf, 0u);
+    v.save.rip = 0x1234;
+    v.save.rflags = 0x202;  // from the stack
+    v.save.dr6 |= kDr6SingleStep;
+    v.control.exit_code = ExitCode::kFirstException + Vector::kDebug;
+  };
+  EXPECT_EQ(vcpu->enter(registers).reason, ExitReason::NmiWindow);
+  EXPECT_EQ(control().event_injection, 0u) << "the step is not the guest's";
+  EXPECT_EQ(vcpu->read(GuestRegister::Dr6), kDr6Reset);
+  EXPECT_EQ(registers.rflags, 0x202u);
+  EXPECT_TRUE(vcpu->can_take_nmi(registers));
+}
+
+TEST_F(SvmVcpuTest, AStepThatEndsInFrontOfTheIretGoesOn) {
+  vcpu->inject_nmi();
+  registers.rip = 0x5000;
+  exit_with(ExitCode::kIret);
+  vcpu->request_nmi_window();
+  EXPECT_EQ(exit_with(ExitCode::kFirstException + Vector::kDebug).reason, ExitReason::Handled);
+  EXPECT_FALSE(vcpu->can_take_nmi(registers));
+  EXPECT_NE(registers.rflags & Rflags::kTf, 0u);
+}
+
+TEST_F(SvmVcpuTest, AGuestThatStepsItselfKeepsItsTrapBehindTheIret) {
+  vcpu->inject_nmi();
+  registers.rip = 0x5000;
+  registers.rflags |= Rflags::kTf;
+  exit_with(ExitCode::kIret);
+  vcpu->request_nmi_window();
+  registers.rip = 0x5000;
+  exit_with(ExitCode::kFirstException + Vector::kDebug);
+  EXPECT_EQ(control().event_injection, kHardException | Vector::kDebug);
+}
+
+TEST_F(SvmVcpuTest, WritesOfCr4LeaveTheGuest) {
+  constexpr u32 kReadOfCr4 = 1 << 4, kWriteOfCr4 = 1 << 20;
+  EXPECT_EQ(control().intercept_cr & (kReadOfCr4 | kWriteOfCr4), kWriteOfCr4);
+  const VmExit& exit = exit_with(ExitCode::kCr4Write);
+  EXPECT_EQ(exit.reason, ExitReason::Cr4Write);
+  EXPECT_TRUE(exit.control_move.write);
+}
+
+TEST_F(SvmVcpuTest, ANewCr4EmptiesTheTlb) {
+  exit_with(ExitCode::kHlt);
+  const u32 asid = control().asid;
+  vcpu->write(GuestRegister::Cr4, Cr4::kPae | 0x80);
+  exit_with(ExitCode::kHlt);
+  EXPECT_NE(control().asid, asid);
+}
+
 TEST_F(SvmVcpuTest, ANewLifeForgetsWhatTheOldOneWaitedFor) {
   vcpu->inject_nmi();
   vcpu->request_interrupt_window();
@@ -384,7 +476,8 @@ TEST_F(SvmVcpuTest, StartsInProtectedModeAsMultibootAsks) {
 }
 
 TEST_F(SvmVcpuTest, StartsInLongModeAsLinuxAsks) {
-  start(*vcpu, registers, {.mode = StartState::Mode::Long64, .rip = 0x20'0200, .cr3 = 0x7000, .gdt = {0x8000, 0x1f}, .rsi = 0x9000});
+  start(*vcpu, registers,
+        {.mode = StartState::Mode::Long64, .rip = 0x20'0200, .cr3 = 0x7000, .gdt = {0x8000, 0x1f}, .rsi = 0x9000});
   const SaveArea& s = vmcb().save;
   EXPECT_EQ(s.cs, (SegmentState{0x10, 0xa9b, 0xffff'ffff, 0}));
   EXPECT_EQ(s.cr0, 0x8000'0031u);

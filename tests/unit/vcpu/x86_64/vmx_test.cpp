@@ -14,8 +14,8 @@ namespace hv::vmx {
 namespace {
 
 using namespace x86;
-using arch::fake::event;
 using arch::Vmx;
+using arch::fake::event;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
@@ -24,7 +24,8 @@ std::function<bool()> guest_runs;
 std::vector<bool> launched_before;
 
 constexpr u64 kValid = 0x8000'0000;
-constexpr u64 kExternal = kValid, kHardException = kValid | 3 << 8, kSoftInterrupt = kValid | 4 << 8, kErrorCode = 1 << 11;
+constexpr u64 kExternal = kValid, kHardException = kValid | 3 << 8, kSoftInterrupt = kValid | 4 << 8,
+              kErrorCode = 1 << 11;
 
 struct VmxVcpuTest : ::testing::Test {
   static constexpr u32 kPrimary = 0x0400'6172, kEntry = 0x11ff;
@@ -61,9 +62,9 @@ struct VmxVcpuTest : ::testing::Test {
   }
 
   vcpu_test::HostFrames frames;
-  NestedPaging translation =
-      *NestedPaging::create(Gpa(0xffff'ffff), {.kind = mm::NestedKind::Ept, .physical_bits = 40, .accessed_dirty = true}, frames);
-  std::array<VmxCpu, 1> cpus{};
+  NestedPaging translation = *NestedPaging::create(
+      Gpa(0xffff'ffff), {.kind = mm::NestedKind::Ept, .physical_bits = 40, .accessed_dirty = true}, frames);
+  std::array<VmxCpu, 2> cpus{};
   VmxMachineState machine;
   HpaRange region{};
   std::optional<VmxVcpu> vcpu;
@@ -92,6 +93,24 @@ TEST_F(VmxVcpuTest, IsLaunchedOnceAfterEachLoad) {
   vcpu->load(0);
   exit_with(Reason::kHlt);
   EXPECT_THAT(launched_before, ElementsAre(false, true, false));
+}
+
+TEST_F(VmxVcpuTest, HasTheStateAndTheTlbOfTheCpuThatItComesTo) {
+  cpus[1].vpids = AddressTags(8);
+  std::vector<u64> vpids;
+  const auto run_on = [&](unsigned cpu) {
+    vcpu->put();
+    field(Field::kHostTrBase) = 0;
+    vcpu->load(cpu);
+    exit_with(Reason::kHlt);
+    vpids.push_back(field(Field::kVpid));
+    return field(Field::kHostTrBase);
+  };
+  run_on(0);
+  EXPECT_EQ(run_on(0), 0u) << "nothing to write";
+  EXPECT_EQ(run_on(1), 0x1234u);
+  EXPECT_EQ(run_on(0), 0x1234u);
+  EXPECT_EQ(vpids, (std::vector<u64>{1, 1, 1, 2}));
 }
 
 TEST_F(VmxVcpuTest, ChangesOfOneThatIsNotLoadedLeaveTheLoadedOneCurrent) {
@@ -141,7 +160,8 @@ TEST_F(VmxVcpuTest, FlushesAllVpidsWhenTheyAreUsedUp) {
   EXPECT_FALSE(cpus[0].vpids.renew(others[1]));  // 1 and 2; there is no 3
   arch::fake::Recording recording;
   exit_with(Reason::kHlt);
-  EXPECT_THAT(recording.events(), ElementsAre(event("invept", u64{1}, translation.ept_pointer()), event("invvpid", u64{2}, u64{0})));
+  EXPECT_THAT(recording.events(),
+              ElementsAre(event("invept", u64{1}, translation.ept_pointer()), event("invvpid", u64{2}, u64{0})));
   EXPECT_EQ(field(Field::kVpid), 1u);
   EXPECT_FALSE(cpus[0].vpids.is_current(others[0]));
 }
@@ -163,16 +183,26 @@ struct KnownExit {
 
 TEST_F(VmxVcpuTest, KnowsWhatExitsMean) {
   // SDM vol. 3 appendix C, written out.
-  constexpr KnownExit kExits[] = {{2, ExitReason::Shutdown, false},     {7, ExitReason::InterruptWindow, false},
-                                  {9, ExitReason::TaskSwitch, false},   {10, ExitReason::Cpuid, true},
-                                  {12, ExitReason::Hlt, true},          {13, ExitReason::CacheInvalidation, true},
-                                  {15, ExitReason::ProtectedInstruction, false}, {18, ExitReason::Hypercall, true},
-                                  {20, ExitReason::UndefinedInstruction, false}, {27, ExitReason::UndefinedInstruction, false},
-                                  {31, ExitReason::MsrRead, true},      {32, ExitReason::MsrWrite, true},
-                                  {36, ExitReason::UndefinedInstruction, false}, {50, ExitReason::UndefinedInstruction, false},
-                                  {52, ExitReason::Interrupt, false},   {54, ExitReason::CacheInvalidation, true},
-                                  {55, ExitReason::Xsetbv, true},       {0x8000'0021, ExitReason::InvalidState, false},
-                                  {49, ExitReason::Unexpected, false},  {200, ExitReason::Unexpected, false}};
+  constexpr KnownExit kExits[] = {{2, ExitReason::Shutdown, false},
+                                  {7, ExitReason::InterruptWindow, false},
+                                  {9, ExitReason::TaskSwitch, false},
+                                  {10, ExitReason::Cpuid, true},
+                                  {12, ExitReason::Hlt, true},
+                                  {13, ExitReason::CacheInvalidation, true},
+                                  {15, ExitReason::ProtectedInstruction, false},
+                                  {18, ExitReason::Hypercall, true},
+                                  {20, ExitReason::UndefinedInstruction, false},
+                                  {27, ExitReason::UndefinedInstruction, false},
+                                  {31, ExitReason::MsrRead, true},
+                                  {32, ExitReason::MsrWrite, true},
+                                  {36, ExitReason::UndefinedInstruction, false},
+                                  {50, ExitReason::UndefinedInstruction, false},
+                                  {52, ExitReason::Interrupt, false},
+                                  {54, ExitReason::CacheInvalidation, true},
+                                  {55, ExitReason::Xsetbv, true},
+                                  {0x8000'0021, ExitReason::InvalidState, false},
+                                  {49, ExitReason::Unexpected, false},
+                                  {200, ExitReason::Unexpected, false}};
   for (const KnownExit& known : kExits) {
     const VmExit& exit = exit_with(known.code, {{Field::kExitInstructionLength, 6}});
     EXPECT_EQ(exit.reason, known.reason) << known.code;
@@ -192,7 +222,8 @@ TEST_F(VmxVcpuTest, AnEntryThatTheCpuRefusesIsAnInvalidState) {
 }
 
 TEST_F(VmxVcpuTest, ReadsAPortAccess) {
-  const VmExit& exit = exit_with(Reason::kPort, {{Field::kExitQualification, 0x01f0'0031}, {Field::kExitInstructionLength, 3}});
+  const VmExit& exit =
+      exit_with(Reason::kPort, {{Field::kExitQualification, 0x01f0'0031}, {Field::kExitInstructionLength, 3}});
   EXPECT_EQ(exit.port.port, 0x1f0);
   EXPECT_EQ(exit.port.size, 2);
   EXPECT_FALSE(exit.port.in);
@@ -203,7 +234,8 @@ TEST_F(VmxVcpuTest, ReadsAPortAccess) {
 }
 
 TEST_F(VmxVcpuTest, ReadsAnEptViolation) {
-  const VmExit& exit = exit_with(Reason::kEptViolation, {{Field::kExitQualification, 0x182}, {Field::kGuestPhysicalAddress, 0xfee0'00b0}});
+  const VmExit& exit = exit_with(Reason::kEptViolation,
+                                 {{Field::kExitQualification, 0x182}, {Field::kGuestPhysicalAddress, 0xfee0'00b0}});
   EXPECT_EQ(exit.fault.address, Gpa(0xfee0'00b0));
   EXPECT_TRUE(exit.fault.write);
   EXPECT_FALSE(exit.fault.on_walk);
@@ -212,7 +244,8 @@ TEST_F(VmxVcpuTest, ReadsAnEptViolation) {
 }
 
 TEST_F(VmxVcpuTest, HandsTheAcknowledgedInterruptAndTheNmiToTheHost) {
-  EXPECT_EQ(exit_with(Reason::kInterrupt, {{Field::kExitInterruption, kExternal | 0xf1}}).reason, ExitReason::Interrupt);
+  EXPECT_EQ(exit_with(Reason::kInterrupt, {{Field::kExitInterruption, kExternal | 0xf1}}).reason,
+            ExitReason::Interrupt);
   EXPECT_THAT(vcpu_test::hardware.interrupts, ElementsAre(0xf1));
   EXPECT_EQ(exit_with(Reason::kPreemptionTimer).reason, ExitReason::Interrupt);
   EXPECT_EQ(vcpu_test::hardware.interrupts.size(), 1u);
@@ -221,10 +254,11 @@ TEST_F(VmxVcpuTest, HandsTheAcknowledgedInterruptAndTheNmiToTheHost) {
 }
 
 TEST_F(VmxVcpuTest, NamesTheRegisterOfAnAccessToCr8) {
-  const VmExit& exit = exit_with(Reason::kControlRegister, {{Field::kExitQualification, 0x918}, {Field::kExitInstructionLength, 4}});
+  const VmExit& exit =
+      exit_with(Reason::kControlRegister, {{Field::kExitQualification, 0x918}, {Field::kExitInstructionLength, 4}});
   EXPECT_EQ(exit.reason, ExitReason::TaskPriority);
-  EXPECT_FALSE(exit.task_priority.write);
-  EXPECT_EQ(exit.task_priority.which, Gpr::R9);
+  EXPECT_FALSE(exit.control_move.write);
+  EXPECT_EQ(exit.control_move.which, Gpr::R9);
   EXPECT_EQ(exit.instruction_length, 4);
 }
 
@@ -279,7 +313,8 @@ TEST_F(VmxVcpuTest, AGuestThatWantsAnotherViewOfCr0RunsItsInstructionAgain) {
   registers[Gpr::Rcx] = 0x8000'0033;
   registers.rip = 0x1000;
   guest_runs = nullptr;
-  const VmExit& exit = exit_with(Reason::kControlRegister, {{Field::kExitQualification, 0x100}, {Field::kGuestRip, 0x1000}});
+  const VmExit& exit =
+      exit_with(Reason::kControlRegister, {{Field::kExitQualification, 0x100}, {Field::kGuestRip, 0x1000}});
   EXPECT_EQ(exit.reason, ExitReason::Handled);
   EXPECT_EQ(field(Field::kCr0Shadow), 0x8000'0033u);
   EXPECT_EQ(registers.rip, 0x1000u);
@@ -332,7 +367,8 @@ TEST_F(VmxVcpuTest, TranslatesSegmentAttributes) {
 // ---- events ----
 
 TEST_F(VmxVcpuTest, RepeatsAnEventWhoseDeliveryWasCutShort) {
-  exit_with(Reason::kEptViolation, {{Field::kVectoring, kHardException | kErrorCode | Vector::kPageFault}, {Field::kVectoringErrorCode, 6}});
+  exit_with(Reason::kEptViolation,
+            {{Field::kVectoring, kHardException | kErrorCode | Vector::kPageFault}, {Field::kVectoringErrorCode, 6}});
   EXPECT_TRUE(vcpu->last_exit().during_delivery);
   guest_runs = [&] {
     EXPECT_EQ(field(Field::kEntryInterruption), kHardException | kErrorCode | Vector::kPageFault);
@@ -349,7 +385,8 @@ TEST_F(VmxVcpuTest, RepeatsAnEventWhoseDeliveryWasCutShort) {
 }
 
 TEST_F(VmxVcpuTest, AnNmiThatIsRepeatedIsNotBlockedByItself) {
-  exit_with(Reason::kEptViolation, {{Field::kVectoring, kValid | 2 << 8 | 2}, {Field::kGuestInterruptibility, Interruptibility::kNmi}});
+  exit_with(Reason::kEptViolation,
+            {{Field::kVectoring, kValid | 2 << 8 | 2}, {Field::kGuestInterruptibility, Interruptibility::kNmi}});
   EXPECT_EQ(field(Field::kGuestInterruptibility), 0u);
 }
 
@@ -361,14 +398,18 @@ TEST_F(VmxVcpuTest, AnIretThatFaultsStillBlocksNmis) {
 
 TEST_F(VmxVcpuTest, ReflectsDebugExceptionsWithTheirCause) {
   vcpu->write(GuestRegister::Dr6, 0xffff'0ff0);
-  EXPECT_EQ(exit_with(Reason::kException, {{Field::kExitInterruption, kHardException | 1}, {Field::kExitQualification, 0x4001}}).reason,
+  EXPECT_EQ(exit_with(Reason::kException,
+                      {{Field::kExitInterruption, kHardException | 1}, {Field::kExitQualification, 0x4001}})
+                .reason,
             ExitReason::Handled);
   EXPECT_EQ(vcpu->read(GuestRegister::Dr6), 0xffff'4ff1u);
   EXPECT_FALSE(vcpu->can_take_nmi(registers)) << "it is taken first";
 }
 
 TEST_F(VmxVcpuTest, Int1IsBehindItsInstruction) {
-  exit_with(Reason::kException, {{Field::kExitInterruption, kValid | 5 << 8 | 1}, {Field::kExitInstructionLength, 1}, {Field::kGuestRip, 0x1000}});
+  exit_with(Reason::kException, {{Field::kExitInterruption, kValid | 5 << 8 | 1},
+                                 {Field::kExitInstructionLength, 1},
+                                 {Field::kGuestRip, 0x1000}});
   EXPECT_EQ(registers.rip, 0x1001u);
 }
 

@@ -18,7 +18,8 @@ FakeCpuid cpu_with_avx512() {
 TEST(Xstate, AcceptsOnlyTheCombinationsOfTheManual) {
   constexpr u64 kSupported = 0xe7;
   for (u64 good : {0x1, 0x3, 0x7, 0xe7}) EXPECT_TRUE(is_valid_xcr0(good, kSupported)) << good;
-  for (u64 bad : {0x0, 0x2, 0x5, 0x6, 0xf, 0xe3, 0x27, 0x67, 0x207}) EXPECT_FALSE(is_valid_xcr0(bad, kSupported)) << bad;
+  for (u64 bad : {0x0, 0x2, 0x5, 0x6, 0xf, 0xe3, 0x27, 0x67, 0x207})
+    EXPECT_FALSE(is_valid_xcr0(bad, kSupported)) << bad;
   EXPECT_FALSE(is_valid_xcr0(0x7, 0x3));
   EXPECT_FALSE(is_valid_xcr0(u64{1} << 63 | 1, kSupported));
 }
@@ -48,7 +49,8 @@ TEST(Xstate, TheLeafFollowsTheGuestsXcr0) {
   EXPECT_EQ(guest_xstate_leaf(cpu, 0x7, 0), (CpuidResult{0xe7, 832, 2688, 0}));
   EXPECT_EQ(guest_xstate_leaf(cpu, 0x7, 1), (CpuidResult{0x7, 832, 0, 0}));
   EXPECT_EQ(guest_xstate_leaf(cpu, 0x7, 7), (CpuidResult{1024, 1664, 2, 0}));
-  for (u32 hidden : {3u, 4u, 8u, 9u, 63u, 0xffff'ffffu}) EXPECT_EQ(guest_xstate_leaf(cpu, 0x7, hidden), CpuidResult{}) << hidden;
+  for (u32 hidden : {3u, 4u, 8u, 9u, 63u, 0xffff'ffffu})
+    EXPECT_EQ(guest_xstate_leaf(cpu, 0x7, hidden), CpuidResult{}) << hidden;
 }
 
 }  // namespace

@@ -73,7 +73,8 @@ Bytes elf(bool wide, u64 entry, const std::vector<Segment>& segments, u32 pvh = 
     put_word(at + (wide ? 40 : 20), memory_size);
     file.insert(file.end(), bytes.begin(), bytes.end());
   };
-  for (usize i = 0; i < segments.size(); ++i) add(i, 1, segments[i].address, segments[i].bytes, segments[i].memory_size);
+  for (usize i = 0; i < segments.size(); ++i)
+    add(i, 1, segments[i].address, segments[i].bytes, segments[i].memory_size);
   if (pvh != 0) {
     Bytes notes;
     put<u32>(notes, 0, 4);  // a note of somebody else first
@@ -112,7 +113,7 @@ Bytes with_addresses(u32 load, u32 load_end = 0, u32 bss_end = 0) {
 
 class X86Boot : public ::testing::Test {
  protected:
-  X86Boot() : scratch(boot_area::kSize) {
+  X86Boot() : scratch(boot_area::kScratchSize) {
     config.kernel_places_itself = true;
     config.command_line = "console=ttyS0 quiet";
   }
@@ -159,7 +160,7 @@ class X86Boot : public ::testing::Test {
   Bytes ramdisk, bios, scratch;
 };
 
-// ---- bzImage ------------------------------------------------------------------------------------------------------------
+// ---- bzImage ---------------------------------------------------------------------------------------------------------
 
 TEST_F(X86Boot, EntersABzImageInLongMode) {
   const Bytes kernel = bzimage();
@@ -245,6 +246,18 @@ TEST_F(X86Boot, PutsTheRamdiskBelowAKernelAtTheTop) {
   EXPECT_EQ(error(bzimage()), "no room for the ramdisk");
 }
 
+TEST_F(X86Boot, PutsTheRamdiskIntoTheMainMemoryWhereverThatIs) {
+  ram = {{Gpa(0), 1_MiB}, {Gpa(512_MiB), 64_MiB}, {Gpa(4_GiB), 1_GiB}};
+  config.kernel_places_itself = false;
+  config.kernel.load_address = Gpa(512_MiB);
+  ramdisk.resize(4096);
+  const auto result = plan(bzimage());
+  ASSERT_TRUE(result) << result.error().what;
+  EXPECT_NE(piece_at(*result, 576_MiB - 4096), nullptr);
+  ramdisk.resize(64_MiB);
+  EXPECT_EQ(error(bzimage()), "no room for the ramdisk");
+}
+
 TEST_F(X86Boot, MovesARelocatableKernel) {
   config.kernel_places_itself = false;
   config.kernel.load_address = Gpa(0x400'0000);
@@ -290,12 +303,29 @@ TEST_F(X86Boot, LimitsTheCommandLine) {
   EXPECT_EQ(error(kernel), "the command line is longer than the kernel takes");
 }
 
+TEST_F(X86Boot, SaysHowMuchLowMemoryThereIsWhereABiosWould) {
+  constexpr u64 kBaseMemory = 0x413;
+  auto result = plan(bzimage());
+  ASSERT_TRUE(result);
+  EXPECT_EQ(at<u16>(*result, kBaseMemory), 640u);
+  result = plan(elf(false, 0x10'0020, {{0x10'0000, with_multiboot_header(), 4_MiB}}));
+  ASSERT_TRUE(result);
+  EXPECT_EQ(at<u16>(*result, kBaseMemory), 640u);
+}
+
+TEST_F(X86Boot, LeavesTheBiosDataAreaToAnImageThatCoversIt) {
+  const Bytes kernel = elf(false, 0x400, {{0x400, Bytes(100, std::byte{7}), 100}}, 0x400);
+  const auto result = plan(kernel);
+  ASSERT_TRUE(result) << result.error().what;
+  EXPECT_EQ(at<u16>(*result, 0x413), 0x0707u);
+}
+
 TEST_F(X86Boot, NeedsMemoryAtZero) {
   ram = {{Gpa(1_MiB), 256_MiB}};
   EXPECT_EQ(error(bzimage()), "an x86 guest needs memory at address 0");
 }
 
-// ---- ELF ------------------------------------------------------------------------------------------------------------------
+// ---- ELF -------------------------------------------------------------------------------------------------------------
 
 TEST_F(X86Boot, EntersAPvhKernel) {
   for (bool wide : {false, true}) {
@@ -412,12 +442,13 @@ TEST_F(X86Boot, RefusesKernelsOutsideTheMemory) {
             "the kernel's entry point is not in the memory");
   EXPECT_EQ(error(elf(true, 0x20'0000, {{0x1'1000, Bytes(10), 10}}, 0x20'0000)),
             "an image covers the boot information at 0x10000");
-  EXPECT_EQ(error(elf(true, 0x20'0000, {{0xf'0000, Bytes(10), 10}}, 0x20'0000)), "an image covers the ACPI tables at 0xe0000");
+  EXPECT_EQ(error(elf(true, 0x20'0000, {{0xf'0000, Bytes(10), 10}}, 0x20'0000)),
+            "an image covers the ACPI tables at 0xe0000");
   EXPECT_EQ(error(elf(true, 0x20'0000, {{0x20'0000, Bytes(10), 10}, {0x20'0005, Bytes(10), 10}}, 0x20'0000)),
             "two images overlap");
 }
 
-// ---- flat -----------------------------------------------------------------------------------------------------------------
+// ---- flat ------------------------------------------------------------------------------------------------------------
 
 TEST_F(X86Boot, StartsAFlatKernelThroughItsBios) {
   config.kernel_places_itself = false;
@@ -524,7 +555,8 @@ TEST_F(X86Boot, GivesAFlatKernelMultibootInformation) {
 }
 
 TEST_F(X86Boot, RefusesWhatNothingStarts) {
-  EXPECT_EQ(error(Bytes(1000)), "the kernel is neither a bzImage nor an ELF file, and has neither a Multiboot header nor a bios_path");
+  EXPECT_EQ(error(Bytes(1000)),
+            "the kernel is neither a bzImage nor an ELF file, and has neither a Multiboot header nor a bios_path");
   Bytes image(100);
   std::memcpy(image.data() + 56, "ARM\x64", 4);
   EXPECT_EQ(error(image), "the kernel is an arm64 Image");

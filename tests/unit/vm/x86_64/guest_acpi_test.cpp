@@ -22,10 +22,13 @@ namespace acpi = ax::acpi;
 /// The tables as the guest's memory, read by the hypervisor's own parser.
 class GuestTables final : public ax::mm::PhysicalWindow {
  public:
-  explicit GuestTables(const GuestAcpi& machine) : base_(machine.base.value()), bytes_(guest_acpi_size(machine.cpu_count)) {
+  explicit GuestTables(const GuestAcpi& machine)
+      : base_(machine.base.value()), bytes_(guest_acpi_size(machine.cpu_count)) {
     const auto size = write_guest_acpi(machine, bytes_);
-    if (size) bytes_.resize(*size);
-    else bytes_.clear();
+    if (size)
+      bytes_.resize(*size);
+    else
+      bytes_.clear();
   }
   std::span<const std::byte> read(Hpa address, u64 size) const override {
     const u64 offset = address.value() - base_;
@@ -99,7 +102,8 @@ TEST(GuestAcpi, OldAndNewRootTablesAgree) {
   u64 xsdt = 0;
   std::memcpy(&rsdt, tables.bytes().data() + 16, 4);
   std::memcpy(&xsdt, tables.bytes().data() + 24, 8);
-  const auto old_table = acpi::read_table(tables, Hpa(rsdt), "RSDT"), new_table = acpi::read_table(tables, Hpa(xsdt), "XSDT");
+  const auto old_table = acpi::read_table(tables, Hpa(rsdt), "RSDT"),
+             new_table = acpi::read_table(tables, Hpa(xsdt), "XSDT");
   ASSERT_TRUE(old_table && new_table);
   for (usize i = 0; i < 2; ++i) {
     u32 old_entry = 0;
@@ -134,7 +138,8 @@ TEST(GuestAcpi, ABufferTooSmallIsAnError) {
 
 /// What the reference disassembler makes of a table.
 std::string disassemble(std::span<const std::byte> table, const std::string& name) {
-  const std::filesystem::path folder = std::filesystem::temp_directory_path() / ("guest_acpi_" + std::to_string(::getpid()));
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("guest_acpi_" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
   const auto file = folder / (name + ".dat");
   std::ofstream(file, std::ios::binary)
@@ -164,6 +169,34 @@ TEST(GuestAcpi, TheReferenceDisassemblerReadsTheTables) {
   }
   EXPECT_NE(disassemble(fadt, "facp").find("PM1A Event Block Address : 00000600"), std::string::npos);
   EXPECT_NE(disassemble(*tables.open().find("APIC"), "apic").find("[I/O APIC]"), std::string::npos);
+}
+
+constexpr GuestPci kPci{.ecam = {Gpa(0xb000'0000), 1_MiB},
+                        .windows = {GpaRange{Gpa(0xfe00'0000), 0xbd'3000}, GpaRange{Gpa(0x80'0000'0000), 0x4000}}};
+
+TEST(GuestAcpi, SaysWherePciConfigurationSpaceIs) {
+  const GuestTables tables({.pci = kPci});
+  const auto mcfg = tables.open().find("MCFG");
+  ASSERT_TRUE(mcfg);
+  const auto segments = acpi::read_mcfg(*mcfg);
+  ASSERT_TRUE(segments);
+  ASSERT_EQ(segments->size(), 1U);
+  EXPECT_EQ((*segments)[0].registers, (HpaRange{Hpa(0xb000'0000), 1_MiB}));
+  EXPECT_EQ((*segments)[0].last_bus, 0);
+  EXPECT_FALSE(GuestTables({}).open().find("MCFG"));
+}
+
+TEST(GuestAcpi, TheReferenceDisassemblerReadsThePciDevices) {
+  if (std::string_view(AXVISOR_IASL).empty()) GTEST_SKIP() << "iasl is not installed";
+  const GuestTables tables({.pci = kPci});
+  const std::string ssdt = disassemble(*tables.open().find("SSDT"), "ssdt");
+  for (const char* expected : {"Device (PCI0)", "EisaId (\"PNP0A08\")", "EisaId (\"PNP0A03\")", "WordBusNumber (ResourceProducer, MinFixed, MaxFixed",
+                               "0x0CF8,", "0x00000000FE000000, // Range Minimum", "0x00000000FEBD2FFF, // Range Maximum",
+                               "0x0000000000BD3000, // Length", "0x0000008000003FFF, // Range Maximum", "Device (PCIC)",
+                               "EisaId (\"PNP0C02\")", "Memory32Fixed (ReadWrite,", "0xB0000000,         // Address Base"}) {
+    EXPECT_NE(ssdt.find(expected), std::string::npos) << expected << "\n" << ssdt;
+  }
+  EXPECT_NE(disassemble(*tables.open().find("MCFG"), "mcfg").find("Base Address : 00000000B0000000"), std::string::npos);
 }
 
 }  // namespace
