@@ -12,6 +12,7 @@
 
 #include <array>
 #include <atomic>
+#include <csignal>
 #include <map>
 #include <thread>
 
@@ -181,7 +182,13 @@ class FaultyBoard : public UbootTest {
     ::fcntl(master_, F_SETFD, FD_CLOEXEC);  // xtask must not keep the board's end of the line open
     ::fcntl(slave_, F_SETFD, FD_CLOEXEC);
     fs::create_symlink(name.data(), tty());
+    // The end of a child must reach the thread that waits for it: this one takes no signals.
+    sigset_t all;
+    sigset_t previous;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &previous);
     thread_ = std::thread([this] { run(); });
+    ::pthread_sigmask(SIG_SETMASK, &previous, nullptr);
   }
 
  private:
