@@ -21,7 +21,9 @@ continue
 add_custom_target(qemu-gdb COMMAND ${axvisor_run} --gdb DEPENDS axvisor USES_TERMINAL VERBATIM
   COMMENT "QEMU waits for: gdb-multiarch -x ${PROJECT_BINARY_DIR}/axvisor.gdb")
 
-add_custom_target(size COMMAND ${AXVISOR_SIZE} -A -x $<TARGET_FILE:axvisor> DEPENDS axvisor VERBATIM)
+add_custom_target(size COMMAND ${AXVISOR_SIZE} -A -x $<TARGET_FILE:axvisor>
+  COMMAND ${CMAKE_COMMAND} -DELF=$<TARGET_FILE:axvisor> -DSIZE=${AXVISOR_SIZE} -P ${PROJECT_SOURCE_DIR}/cmake/ImageSize.cmake
+  DEPENDS axvisor VERBATIM)
 add_custom_target(symbols COMMAND ${AXVISOR_NM} -C -n $<TARGET_FILE:axvisor> DEPENDS axvisor VERBATIM)
 add_custom_target(disasm
   COMMAND ${AXVISOR_OBJDUMP} -d -C --section=.text $<TARGET_FILE:axvisor> > ${PROJECT_BINARY_DIR}/axvisor.asm

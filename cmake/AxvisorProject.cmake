@@ -47,8 +47,8 @@ endif()
 add_library(axvisor_kernel_options INTERFACE)
 target_link_libraries(axvisor_kernel_options INTERFACE axvisor_options)
 if(AXVISOR_BOARD)
-  # One section per function, so that an image holds only what it uses.
-  target_compile_options(axvisor_kernel_options INTERFACE -ffunction-sections -fdata-sections)
+  # One section per function, so that an image holds only what it uses, and functions close together.
+  target_compile_options(axvisor_kernel_options INTERFACE -ffunction-sections -fdata-sections -falign-functions=4)
   target_include_directories(axvisor_kernel_options INTERFACE
     ${PROJECT_SOURCE_DIR}/kernel/arch/${AXVISOR_ARCH} ${AXVISOR_GENERATED_DIR}/include)
 else()
@@ -56,25 +56,45 @@ else()
     ${PROJECT_SOURCE_DIR}/kernel/arch/fake ${PROJECT_SOURCE_DIR}/cmake/host)
 endif()
 
+# What a release build for a board does to code that runs seldom.
+set(axvisor_small)
+if(AXVISOR_BOARD AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  set(axvisor_small $<$<CONFIG:RelWithDebInfo>:-Oz>)
+elseif(AXVISOR_BOARD)
+  set(axvisor_small $<$<CONFIG:RelWithDebInfo>:-Os>)
+endif()
+
 # axvisor_make_small(TARGET): the code of a release build for a board is optimised for size.
 function(axvisor_make_small name)
+  target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${axvisor_small}>)
+endfunction()
+
+# axvisor_inline_less(TARGET): functions of a release build are inlined where that costs little room.
+function(axvisor_inline_less name)
   if(AXVISOR_BOARD AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-    target_compile_options(${name} PRIVATE $<$<AND:$<CONFIG:RelWithDebInfo>,$<COMPILE_LANGUAGE:CXX>>:-Oz>)
-  elseif(AXVISOR_BOARD)
-    target_compile_options(${name} PRIVATE $<$<AND:$<CONFIG:RelWithDebInfo>,$<COMPILE_LANGUAGE:CXX>>:-Os>)
+    target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-mllvm -inline-threshold=90>")
   endif()
 endfunction()
 
-# axvisor_kernel_library(NAME [COLD] SOURCES ... [HEADERS ...] [DEPENDS ...])
+# axvisor_make_sources_small(FILE...): the same for some files of the targets of this folder.
+function(axvisor_make_sources_small)
+  set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS "${axvisor_small}")
+endfunction()
+
+# axvisor_kernel_library(NAME [COLD] [SOURCES ...] [COLD_SOURCES ...] [HEADERS ...] [DEPENDS ...])
 # A freestanding library of kernel/, platforms/ or hypervisor/. In the host build the same sources are compiled for this
-# machine, for unit tests. COLD: runs at start only, so a release build makes it small instead of fast.
+# machine, for unit tests. COLD, or COLD_SOURCES for some of the files: runs at start or seldom, so a release build makes it
+# small instead of fast.
 function(axvisor_kernel_library name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "COLD" "" "SOURCES;HEADERS;DEPENDS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "COLD" "" "SOURCES;COLD_SOURCES;HEADERS;DEPENDS")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "axvisor_kernel_library(${name}): unexpected ${arg_UNPARSED_ARGUMENTS}")
   endif()
-  if(arg_SOURCES)
-    add_library(${name} STATIC ${arg_SOURCES} ${arg_HEADERS})
+  if(arg_SOURCES OR arg_COLD_SOURCES)
+    add_library(${name} STATIC ${arg_SOURCES} ${arg_COLD_SOURCES} ${arg_HEADERS})
+    if(arg_COLD_SOURCES)
+      axvisor_make_sources_small(${arg_COLD_SOURCES})
+    endif()
     target_link_libraries(${name} PUBLIC axvisor_kernel_options ${arg_DEPENDS})
     if(arg_COLD)
       axvisor_make_small(${name})

@@ -6,6 +6,7 @@ namespace {
 constexpr std::string_view kTomlPaths[] = {
     "base.id",
     "base.name",
+    "base.start_after",
     "base.cpu_num",
     "base.phys_cpu_ids",
     "base.phys_cpu_sets",
@@ -48,6 +49,7 @@ std::string_view device_name(const Place& place, Vms vms) {
     case ConfigKey::PassthroughDevices: return vm.passthrough_devices[place.index].name;
     case ConfigKey::EmuDevices: return vm.emulated_devices[place.index].name;
     case ConfigKey::ExcludedDevices: return vm.excluded_devices[place.index];
+    case ConfigKey::StartAfter: return vm.start_after[place.index];
     default: return key_name(place.key);
   }
 }
@@ -95,6 +97,20 @@ constexpr RuleText kRules[] = {
        print(s, "another VM has id {} already, this one takes the next free id", v.a);
      },
      "give each VM an id of its own",
+     {}},
+    {Rule::StartAfterUnknown,
+     true,
+     [](Sink& s, const Violation& v, Vms vms) { print(s, "there is no VM '{}'", device_name(v.where, vms)); },
+     "name VMs that are built into the same image",
+     {}},
+    {Rule::StartAfterCycle,
+     true,
+     [](Sink& s, const Violation& v, Vms vms) {
+       if (v.where.vm == v.other.vm) return print(s, "a VM cannot be started after itself");
+       print(s, "VM '{}' is started after '{}' already, directly or over others: none of them could begin",
+             vm_name(v.other, vms), vm_name(v.where, vms));
+     },
+     "remove one of the names",
      {}},
     {Rule::CpuCountOutOfRange,
      true,

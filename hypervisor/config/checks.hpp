@@ -27,6 +27,7 @@ inline constexpr u64 kPortLimit = 0x1'0000;
 enum class ConfigKey : u8 {
   Id,
   Name,
+  StartAfter,
   CpuNum,
   PhysCpuIds,
   PhysCpuSets,
@@ -68,6 +69,8 @@ enum class Rule : u8 {
   NameEmpty,
   NameTaken,
   IdTaken,
+  StartAfterUnknown,
+  StartAfterCycle,
   CpuCountOutOfRange,
   CpuIdsCount,
   CpuSetsCount,
@@ -249,6 +252,45 @@ class Checker {
 
   constexpr void identity(u32 v) {
     if (vms_[v].name.empty()) fail(Rule::NameEmpty, {v, ConfigKey::Name});
+    const auto names = vms_[v].start_after;
+    for (u32 i = 0; i < names.size(); ++i) {
+      const Place here{v, ConfigKey::StartAfter, i};
+      const u32 other = named(names[i]);
+      if (other == vms_.size()) {
+        fail(Rule::StartAfterUnknown, here);
+      } else if (leads_to(other, v) && first_of_cycle(v)) {
+        clash(Rule::StartAfterCycle, here, {other, other == v ? ConfigKey::Name : ConfigKey::StartAfter});
+      }
+    }
+  }
+
+  /// The VM called `name`, or the number of VMs.
+  constexpr u32 named(std::string_view name) const {
+    u32 v = 0;
+    while (v < vms_.size() && vms_[v].name != name) ++v;
+    return v;
+  }
+
+  /// Whether no VM before it is in a cycle with `v`: each cycle is reported once.
+  constexpr bool first_of_cycle(u32 v) const {
+    for (u32 w = 0; w < v; ++w)
+      if (leads_to(w, v) && leads_to(v, w)) return false;
+    return true;
+  }
+
+  /// Whether `from` is `to`, or is started after it, directly or over others.
+  constexpr bool leads_to(u32 from, u32 to) const {
+    constexpr u32 kMost = 64;  // VMs that are looked at
+    u64 reached = from < kMost ? u64{1} << from : 0;
+    for (u64 before = 0; before != reached;) {
+      before = reached;
+      for (u32 v = 0; v < vms_.size() && v < kMost; ++v) {
+        if ((before >> v & 1) == 0) continue;
+        for (const std::string_view name : vms_[v].start_after)
+          if (const u32 next = named(name); next < vms_.size() && next < kMost) reached |= u64{1} << next;
+      }
+    }
+    return to < kMost && (reached >> to & 1) != 0;
   }
 
   constexpr void cpus(u32 v) {

@@ -107,8 +107,14 @@ struct EmulatedDevice {
   std::span<const u64> arguments{};
 };
 
-/// What happens when a guest crashes or stops by itself (`on_crash`).
+/// What happens when a guest does what no guest may do, or does not feed its watchdog (`on_crash`).
 enum class CrashPolicy : u8 { Halt, Restart, Shutdown };
+
+/// Who starts the VM the first time (`start`).
+enum class StartPolicy : u8 {
+  Auto,    ///< the hypervisor
+  Manual,  ///< a command of the shell
+};
 
 /// Limits of the keys that say how vCPUs are scheduled.
 inline constexpr u8 kMaxPriority = 7;  ///< the most urgent
@@ -159,6 +165,8 @@ struct VmConfig {
   std::span<const EmulatedDevice> emulated_devices{};
 
   CrashPolicy on_crash = CrashPolicy::Halt;
+  StartPolicy start = StartPolicy::Auto;
+  std::span<const std::string_view> start_after{};  ///< names of VMs that are started before this one
 };
 
 /// The VMs that were built into this image, in boot order. Defined by the generated vm_configs.cpp.

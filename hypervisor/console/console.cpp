@@ -14,6 +14,7 @@ constexpr bool is_passed_through(char c) {
 }  // namespace
 
 void ConsoleMux::begin_guest_line(const Stream& stream) {
+  if (&stream == &input_) return;
   device_.write("[");
   device_.write(stream.name_);
   device_.write("] ");
@@ -31,12 +32,19 @@ void ConsoleMux::write_host(std::string_view text) {
   device_.write(text);
 }
 
+void ConsoleMux::show_input(std::string_view whole, std::string_view more) {
+  const bool interrupted = open_ != &input_;
+  take_over(&input_);
+  device_.write(interrupted ? whole : more);
+}
+
 void ConsoleMux::put_guest(Stream& stream, char c) {
   if (c == '\r') {
     stream.return_pending_ = true;
     return;
   }
   const bool returned = std::exchange(stream.return_pending_, false);
+  if (stream.history_ != nullptr && (c == '\n' || is_passed_through(c))) stream.history_->put(c);
   if (c == '\n') {
     flush(stream);
     take_over(&stream);

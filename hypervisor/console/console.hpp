@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include "hypervisor/console/output_history.hpp"
 #include "kernel/base/format.hpp"
 #include "kernel/base/static_vector.hpp"
 
@@ -20,22 +21,26 @@ class ConsoleMux {
  public:
   explicit ConsoleMux(Sink& device) : device_(device) {}
 
-  /// One guest's place in the stream. `name` must outlive it.
+  /// One guest's place in the stream. `name` and `history`, which may be missing, must outlive it.
   class Stream {
    public:
-    explicit Stream(std::string_view name) : name_(name) {}
+    explicit Stream(std::string_view name, OutputHistory* history = nullptr) : name_(name), history_(history) {}
 
    private:
     friend class ConsoleMux;
     static constexpr usize kLineSize = 240;
 
     std::string_view name_;
+    OutputHistory* history_;
     StaticVector<char, kLineSize> line_{};  ///< not shown yet
     bool return_pending_ = false;  ///< a carriage return whose successor is not known yet
   };
 
   /// Text of the host, whole lines.
   void write_host(std::string_view text);
+  /// The line that the host's user is typing. It is a line of the host's, and the only one that other text may interrupt: shows
+  /// `more` behind what is there, or, when something else was written since, `whole` on a new line.
+  void show_input(std::string_view whole, std::string_view more);
   /// The next character a guest sent to its UART.
   void put_guest(Stream& stream, char c);
   /// Shows what `stream` has written of an unfinished line.
@@ -48,6 +53,7 @@ class ConsoleMux {
   void begin_guest_line(const Stream& stream);
 
   Sink& device_;
+  Stream input_{""};        ///< nameless: its line has no prefix
   Stream* open_ = nullptr;  ///< whose unfinished line the cursor is on
 };
 

@@ -1,5 +1,7 @@
 #include "hypervisor/console/guest_console.hpp"
 
+#include <array>
+
 #include "hypervisor/main/hypervisor.hpp"
 #include "kernel/log/log.hpp"
 
@@ -28,6 +30,31 @@ void GuestConsole::flush(ConsoleMux::Stream& stream) {
 void GuestConsole::close(ConsoleMux::Stream& stream) {
   const log::ConsoleGuard guard;
   mux_.close(stream);
+}
+
+void GuestConsole::write_lines(std::string_view text) {
+  const log::ConsoleGuard guard;
+  mux_.write_host(text);
+}
+
+void GuestConsole::show_input(std::string_view whole, std::string_view more) {
+  const log::ConsoleGuard guard;
+  mux_.show_input(whole, more);
+}
+
+// Line by line: nobody waits for the console longer than for any other line.
+void GuestConsole::replay(const OutputHistory& history, std::string_view name, usize lines) {
+  constexpr usize kLineSize = 200;
+  std::array<char, kLineSize> buffer;
+  u64 at = 0;
+  for (bool first = true;; first = false) {
+    const log::ConsoleGuard guard;
+    if (first) at = history.start_of_last(lines);
+    const auto line = history.next_line(at, buffer);
+    if (!line) return;
+    for (const std::string_view piece : {std::string_view("|"), name, std::string_view("| "), *line, std::string_view("\n")})
+      mux_.write_host(piece);
+  }
 }
 
 void GuestConsole::receive() {

@@ -23,6 +23,13 @@ class GuestConsole final : private Sink {
   void flush(ConsoleMux::Stream& stream);
   void close(ConsoleMux::Stream& stream);
 
+  /// Whole lines that do not belong into the log: answers of the shell.
+  void write_lines(std::string_view text);
+  /// See ConsoleMux::show_input().
+  void show_input(std::string_view whole, std::string_view more);
+  /// Shows the newest `lines` lines of a guest called `name`, marked as old.
+  void replay(const OutputHistory& history, std::string_view name, usize lines);
+
   /// The receive interrupt: passes input on to the VM that has the console. Boot CPU, interrupts masked.
   void receive();
 

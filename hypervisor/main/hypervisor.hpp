@@ -39,6 +39,8 @@ class Hypervisor {
   /// Any context but the exit path.
   mm::ObjectAllocator& heap() { return heap_; }
 
+  u64 heap_bytes() { return heap_.used_bytes(); }
+
   /// Destroys a VM that has come to rest, once no CPU can refer to its vCPUs any more. Manager thread.
   void retire(mm::Box<Vm> vm);
 

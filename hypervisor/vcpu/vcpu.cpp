@@ -29,7 +29,7 @@ bool Vcpu::start(const StartState& start) {
 void Vcpu::run(Cpu& cpu) {
   for (;;) {
     if (requests_.load(std::memory_order_relaxed) != 0 && !serve_requests(cpu)) return;
-    if (power() != VcpuPower::On) {
+    if (power() != VcpuPower::On || paused_) {
       state = State::Blocked;
       return;
     }
@@ -65,8 +65,18 @@ bool Vcpu::serve_requests(Cpu& cpu) {
     arch.reset(start_state_);
     power_.store(VcpuPower::On, std::memory_order_release);
   }
+  if ((asked & (bit_of(VcpuRequest::Pause) | bit_of(VcpuRequest::Resume))) != 0)
+    set_paused(cpu, (asked & bit_of(VcpuRequest::Pause)) != 0);
   arch.serve(asked);
   return true;
+}
+
+void Vcpu::set_paused(Cpu& cpu, bool paused) {
+  if (cpu.loaded == this) put(cpu);
+  paused_ = paused;
+  if (!paused) return arch.resume_time();
+  arch.suspend_timers();
+  vm.vcpu_paused();
 }
 
 void Vcpu::power_off() {

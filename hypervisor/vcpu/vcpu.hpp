@@ -17,6 +17,8 @@ enum class VcpuRequest : u32 {
   Interrupt = 1 << 0,  ///< an interrupt may have become deliverable: stop waiting, look at the interrupt controller's model
   Start = 1 << 1,      ///< take the start state and run
   Stop = 1 << 2,       ///< the VM is being stopped: give up the hardware and report
+  Pause = 1 << 3,      ///< leave the guest, report, and stay out of it
+  Resume = 1 << 4,     ///< go on where it was
   FirstOfArch = 1 << 8,
 };
 
@@ -37,10 +39,12 @@ class Vcpu : public Task {
   void request(u32 bits);
 
   bool is_asked() const { return requests_.load(std::memory_order_relaxed) != 0; }
-  /// A notification may make it ready: it is on, or asked to begin or to end. Only its own CPU.
-  bool can_wake() const { return power() != VcpuPower::Off || is_asked(VcpuRequest::Start) || must_give_up(); }
-  /// It is to run only to be stopped, which waits for no other guest and no budget.
-  bool must_give_up() const { return is_asked(VcpuRequest::Stop); }
+  /// A notification may make it ready: it is on and not paused, or asked to change one of them, or to end. Only its own CPU.
+  bool can_wake() const {
+    return (power() != VcpuPower::Off && !paused_) || is_asked(VcpuRequest::Start) || is_asked(VcpuRequest::Resume) || must_give_up();
+  }
+  /// It is to run only to be stopped or paused, which waits for no other guest and no budget.
+  bool must_give_up() const { return is_asked(VcpuRequest::Stop) || is_asked(VcpuRequest::Pause); }
 
   /// Starts it if it is off. Any CPU. False: it is on, or being started.
   bool start(const StartState& state);
@@ -70,10 +74,12 @@ class Vcpu : public Task {
   }
   void load(Cpu& cpu);
   bool serve_requests(Cpu& cpu);
+  void set_paused(Cpu& cpu, bool paused);
 
   std::atomic<u32> requests_{0};
   std::atomic<u64> exits_{0};  ///< written by its own CPU only
   std::atomic<VcpuPower> power_{VcpuPower::Off};
+  bool paused_ = false;
   u64 reported_wait_ = 0;
   StartState start_state_{};  ///< written by start() before the request, read when it is served
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "hypervisor/config/bus_masters.hpp"
+#include "kernel/base/range_list.hpp"
 
 namespace hv {
 namespace {
@@ -150,20 +151,6 @@ HpaRange page_hull(HpaRange range) {
   const Hpa base = range.base.align_down(kPageSize);
   const u64 end = range.end().align_up(kPageSize).value();
   return {base, (end == 0 ? ~u64{0} : end) - base.value()};
-}
-
-template <usize N>
-void sort_and_join(StaticVector<HpaRange, N>& ranges) {
-  std::sort(ranges.begin(), ranges.end(), [](const HpaRange& a, const HpaRange& b) { return a.base < b.base; });
-  usize kept = 0;
-  for (usize i = 0; i < ranges.size(); ++i) {
-    if (kept > 0 && ranges[i].base <= ranges[kept - 1].end()) {
-      ranges[kept - 1].size = std::max(ranges[kept - 1].end(), ranges[i].end()) - ranges[kept - 1].base;
-    } else {
-      ranges[kept++] = ranges[i];
-    }
-  }
-  while (ranges.size() > kept) ranges.pop_back();
 }
 
 template <usize N>

@@ -69,6 +69,16 @@ Result<bool> GuestMemory::compare_exchange(Gpa at, u32 size, u64 expected, u64 d
   return std::atomic_ref(*reinterpret_cast<u32*>(host)).compare_exchange_strong(expected32, static_cast<u32>(desired));
 }
 
+u64 GuestMemory::hash() const {
+  constexpr u64 kOffset = 0xcbf2'9ce4'8422'2325, kPrime = 0x100'0000'01b3;
+  u64 hash = kOffset;
+  for (const Region& region : regions_) {
+    const std::byte* host = mm::direct_map_pointer(region.host);
+    for (u64 at = 0; at < region.gpa.size; at += sizeof(u64)) hash = (hash ^ load_from<u64>(host + at)) * kPrime;
+  }
+  return hash;
+}
+
 void GuestMemory::zero_all() {
   for (const Region& region : regions_) arch::zero_pages_to_memory(mm::direct_map(region.host).value(), region.gpa.size);
 }

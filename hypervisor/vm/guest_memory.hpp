@@ -85,6 +85,8 @@ class GuestMemory {
   /// Puts `desired` in the place of `expected` at `at`, as one access of the guest's own would: 4 or 8 bytes, aligned. False:
   /// another value was there. Errors: OutOfRange, Unaligned.
   Result<bool> compare_exchange(Gpa at, u32 size, u64 expected, u64 desired);
+  /// A checksum of all of it (FNV-1a over words): tells whether two states are the same, nothing more.
+  u64 hash() const;
   /// Fills all of it with zeros.
   void zero_all();
 

@@ -11,8 +11,8 @@ namespace hv {
 /// Any CPU, any context.
 class GuestOutput final : public ConsoleSink {
  public:
-  /// `name` must outlive it.
-  GuestOutput(GuestConsole& console, std::string_view name) : console_(console), stream_(name) {}
+  /// `name` and `history` must outlive it.
+  GuestOutput(GuestConsole& console, std::string_view name, OutputHistory* history) : console_(console), stream_(name, history) {}
 
   void put(char c) override {
     unshown_.store(c != '\n', std::memory_order_relaxed);

@@ -47,20 +47,32 @@ class Vm {
   void request_stop(StopReason reason);
   /// A vCPU has given up the hardware for good. Its own CPU, interrupts masked.
   void vcpu_stopped(Vcpu& vcpu);
+  /// Makes every vCPU leave its guest and stay out of it; is_paused() tells when all have, and the manager is told. Manager thread.
+  void pause();
+  /// Lets them go on; their time goes on from where it stood. Only when is_paused(). Manager thread.
+  void resume();
+  /// A vCPU has left its guest, its state is out of the hardware. Its own CPU, interrupts masked.
+  void vcpu_paused();
+  bool is_paused() const { return paused_at_.load(std::memory_order_acquire) != 0; }
   bool at_rest() const { return stopped_vcpus_.load(std::memory_order_acquire) == vcpu_count_; }
   StopReason stop_reason() const { return stop_reason_.load(std::memory_order_acquire); }
 
   const VmConfig& config() const { return config_; }
   std::string_view name() const { return config_.name; }
   u16 number() const { return number_; }
+  /// When it was told to stop, in host timer ticks. After request_stop().
+  u64 stop_asked_at() const { return stop_asked_at_; }
   unsigned vcpu_count() const { return vcpu_count_; }
   Vcpu* vcpu(unsigned index) { return vcpus_[index].get(); }
   Vcpu* boot_vcpu() { return vcpu(0); }
-  /// Ticks that the guest's counter lags behind the host's: guest time starts at 0.
-  u64 time_offset() const { return time_offset_; }
+  /// Ticks that the guest's counter lags behind the host's: guest time starts at 0 and stands still while paused.
+  u64 time_offset() const { return time_offset_.load(std::memory_order_relaxed); }
+  /// The guest's time, in ticks of the host's timer. Any context.
+  u64 now() const;
   std::span<const GuestRegion> regions() const { return regions_; }
   bool is_ram(Gpa address) const;
   GuestMemory& memory() { return memory_; }
+  const GuestMemory& memory() const { return memory_; }
 
   /// A character for the guest's serial port. Any CPU, interrupts masked.
   void console_input(char c) { arch.console_input(c); }
@@ -92,6 +104,8 @@ class Vm {
     mm::Owner owner_;
   };
 
+  void request(VcpuRequest what);
+
   // vm_create.cpp, in order.
   Result<void> init();
   Result<void> allocate_memory();
@@ -111,8 +125,11 @@ class Vm {
   StaticVector<GuestRegion, kMaxVmMemoryRegions> regions_{};
   GuestMemory memory_;
   std::array<mm::Box<Vcpu>, kMaxVcpus> vcpus_{};
-  u64 time_offset_ = 0;
+  std::atomic<u64> time_offset_{0};
+  std::atomic<u64> paused_at_{0};  ///< host timer ticks; 0: it is not
+  std::atomic<unsigned> paused_vcpus_{0};
   std::atomic<StopReason> stop_reason_{StopReason::None};
+  u64 stop_asked_at_ = 0;  ///< written by whoever sets the reason, before the vCPUs hear of it
   std::atomic<unsigned> stopped_vcpus_{0};
 
  public:

@@ -39,7 +39,7 @@ Vm::Vm(Hypervisor& hypervisor, const VmConfig& config, u16 number)
       config_(config),
       number_(number),
       frames_(Owner::of_vm(number)),
-      output_(hypervisor.console(), config_.name),
+      output_(hypervisor.console(), config_.name, hypervisor.vms().history(number)),
       arch(*this) {}
 
 Vm::~Vm() {

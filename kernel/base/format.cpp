@@ -50,58 +50,72 @@ void format_text(Sink& sink, const Specification& spec, std::string_view text) {
   pad(sink, ' ', spec.width, text.size());
 }
 
-void format_one(Sink& sink, Specification spec, const FormatArgument& a) {
-  using Kind = FormatArgument::Kind;
-  switch (a.kind) {
-    case Kind::Text: return format_text(sink, spec, {reinterpret_cast<const char*>(a.bits), a.length});
-    case Kind::Bool: return format_text(sink, spec, a.bits ? "true" : "false");
-    case Kind::Char: {
-      const char c = static_cast<char>(a.bits);
+/// One argument. Its kind says how it was passed.
+void format_one(Sink& sink, Specification spec, ArgumentKind kind, std::va_list& arguments) {
+  if (kind == ArgumentKind::Text) {
+    const PassedText text = va_arg(arguments, PassedText);
+    return format_text(sink, spec, {text.data, text.size});
+  }
+  const u64 bits = va_arg(arguments, u64);
+  switch (kind) {
+    case ArgumentKind::Bool: return format_text(sink, spec, bits ? "true" : "false");
+    case ArgumentKind::Failure: return format_text(sink, spec, describe(static_cast<Error>(bits)));
+    case ArgumentKind::Char: {
+      const char c = static_cast<char>(bits);
       return format_text(sink, spec, {&c, 1});
     }
-    case Kind::Pointer:
-      spec.hexadecimal = spec.prefix = true;
-      return format_number(sink, spec, a.bits, false);
-    case Kind::Unsigned: return format_number(sink, spec, a.bits, false);
-    case Kind::Signed: {
-      const bool negative = static_cast<i64>(a.bits) < 0;
-      return format_number(sink, spec, negative ? 0 - a.bits : a.bits, negative);
+    case ArgumentKind::Signed: {
+      const bool negative = static_cast<i64>(bits) < 0;
+      return format_number(sink, spec, negative ? 0 - bits : bits, negative);
     }
+    case ArgumentKind::Pointer: spec.hexadecimal = spec.prefix = true; [[fallthrough]];
+    default: return format_number(sink, spec, bits, false);
   }
 }
 
 // The format string has been checked at compile time, so this parser trusts it.
-usize parse_specification(std::string_view text, usize i, Specification& spec) {
-  if (text[i] == ':') {
-    ++i;
-    if (text[i] == '#') spec.prefix = true, ++i;
-    if (text[i] == '0') spec.zeros = true;
-    for (; text[i] >= '0' && text[i] <= '9'; ++i) spec.width = spec.width * 10 + static_cast<usize>(text[i] - '0');
-    if (text[i] == 'x') spec.hexadecimal = true, ++i;
+const char* parse_specification(const char* text, Specification& spec) {
+  if (*text == ':') {
+    ++text;
+    if (*text == '#') spec.prefix = true, ++text;
+    if (*text == '0') spec.zeros = true;
+    for (; *text >= '0' && *text <= '9'; ++text) spec.width = spec.width * 10 + static_cast<usize>(*text - '0');
+    if (*text == 'x') spec.hexadecimal = true, ++text;
   }
-  return i;  // at the closing brace
+  return text;  // at the closing brace
 }
 
 }  // namespace
 
-void format(Sink& sink, std::string_view text, const FormatArgument* arguments, usize count) {
-  usize next = 0;
-  usize literal = 0;
-  for (usize i = 0; i < text.size(); ++i) {
-    const char c = text[i];
+void format(Sink& sink, const char* text, u64 kinds, std::va_list passed) {
+  std::va_list arguments;
+  va_copy(arguments, passed);
+  const char* literal = text;
+  const auto write_literal = [&](const char* end) { sink.write({literal, static_cast<usize>(end - literal)}); };
+  for (; *text != '\0'; ++text) {
+    const char c = *text;
     if (c != '{' && c != '}') continue;
-    sink.write(text.substr(literal, i - literal));
-    ++i;
-    if (text[i] == c) {
-      literal = i;  // a doubled brace: the second one is printed with the text that follows
+    write_literal(text);
+    ++text;
+    if (*text == c) {
+      literal = text;  // a doubled brace: the second one is printed with the text that follows
       continue;
     }
     Specification spec;
-    i = parse_specification(text, i, spec);
-    if (next < count) format_one(sink, spec, arguments[next++]);
-    literal = i + 1;
+    text = parse_specification(text, spec);
+    kinds >>= kBitsPerKind;
+    format_one(sink, spec, static_cast<ArgumentKind>(kinds & (1u << kBitsPerKind) - 1), arguments);
+    literal = text + 1;
   }
-  sink.write(text.substr(literal));
+  write_literal(text);
+  va_end(arguments);
+}
+
+void print(Sink& sink, const char* text, u64 kinds, ...) {
+  std::va_list arguments;
+  va_start(arguments, kinds);
+  format(sink, text, kinds, arguments);
+  va_end(arguments);
 }
 
 }  // namespace detail

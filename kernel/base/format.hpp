@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstdarg>
 #include <string_view>
 #include <type_traits>
 
@@ -36,30 +37,57 @@ class BufferSink final : public Sink {
 
 namespace detail {
 
-struct FormatArgument {
-  enum class Kind : u8 { Unsigned, Signed, Char, Bool, Text, Pointer };
-  Kind kind;
-  u64 bits;
-  usize length;
+/// What one argument is. A call passes the kinds of all its arguments in one word, four bits each and the first lowest, and
+/// the arguments themselves as C variadic ones, so that they travel in registers: there are many calls, and one formatter.
+enum class ArgumentKind : u8 { None, Unsigned, Signed, Char, Bool, Text, Pointer, Failure };
+inline constexpr unsigned kBitsPerKind = 4;
+inline constexpr usize kMaxArguments = 64 / kBitsPerKind - 1;  ///< the lowest place is left for the caller's own use
 
-  template <class T>
-  static constexpr FormatArgument of(const T& v) {
-    if constexpr (std::same_as<T, bool>) return {Kind::Bool, v, 0};
-    else if constexpr (std::same_as<T, char>) return {Kind::Char, static_cast<u64>(v), 0};
-    else if constexpr (std::same_as<T, Error>) return of(describe(v));
-    else if constexpr (std::is_enum_v<T>) return of(static_cast<std::underlying_type_t<T>>(v));
-    else if constexpr (std::signed_integral<T>) return {Kind::Signed, static_cast<u64>(static_cast<i64>(v)), 0};
-    else if constexpr (std::unsigned_integral<T>) return {Kind::Unsigned, v, 0};
-    else if constexpr (std::convertible_to<const T&, std::string_view>) {
-      std::string_view s = v;
-      return {Kind::Text, reinterpret_cast<u64>(s.data()), s.size()};
-    } else if constexpr (requires { { v.value() } -> std::same_as<u64>; }) return {Kind::Pointer, v.value(), 0};
-    else if constexpr (std::is_pointer_v<T>) return {Kind::Pointer, reinterpret_cast<u64>(v), 0};
-    else static_assert(!sizeof(T), "this type cannot be formatted");
-  }
+template <class T>
+constexpr ArgumentKind kind_of() {
+  using enum ArgumentKind;
+  if constexpr (std::same_as<T, bool>) return Bool;
+  else if constexpr (std::same_as<T, char>) return Char;
+  else if constexpr (std::same_as<T, Error>) return Failure;
+  else if constexpr (std::is_enum_v<T>) return kind_of<std::underlying_type_t<T>>();
+  else if constexpr (std::signed_integral<T>) return Signed;
+  else if constexpr (std::unsigned_integral<T>) return Unsigned;
+  else if constexpr (std::convertible_to<const T&, std::string_view>) return Text;
+  else if constexpr (requires(const T& v) { { v.value() } -> std::same_as<u64>; } || std::is_pointer_v<T>) return Pointer;
+  else static_assert(!sizeof(T), "this type cannot be formatted");
+}
+
+/// The kinds of `Args`, above the caller's own `lowest`.
+template <class... Args>
+constexpr u64 kinds_of(u64 lowest = 0) {
+  static_assert(sizeof...(Args) <= kMaxArguments);
+  u64 kinds = lowest;
+  unsigned shift = 0;
+  ((kinds |= static_cast<u64>(kind_of<Args>()) << (shift += kBitsPerKind)), ...);
+  return kinds;
+}
+
+/// Text on its way through variadic arguments, which take plain structures only.
+struct PassedText {
+  const char* data;
+  usize size;
 };
 
-void format(Sink& sink, std::string_view text, const FormatArgument* arguments, usize count);
+/// The form in which an argument is passed: text as PassedText, all else as one word.
+template <class T>
+[[gnu::always_inline]] inline auto passed(const T& v) {
+  if constexpr (kind_of<T>() == ArgumentKind::Text) {
+    const std::string_view text = v;
+    return PassedText{text.data(), text.size()};
+  } else if constexpr (kind_of<T>() == ArgumentKind::Signed) return static_cast<u64>(static_cast<i64>(v));
+  else if constexpr (std::is_pointer_v<T>) return reinterpret_cast<u64>(v);
+  else if constexpr (requires { v.value(); }) return static_cast<u64>(v.value());
+  else return static_cast<u64>(v);
+}
+
+/// Formats `text`, whose arguments follow in `arguments` as `kinds` says.
+void format(Sink& sink, const char* text, u64 kinds, std::va_list arguments);
+[[gnu::cold]] void print(Sink& sink, const char* text, u64 kinds, ...);
 
 // Declared only: a call in a constant expression is the compile-time error message.
 void format_string_has_wrong_number_of_placeholders();
@@ -72,37 +100,35 @@ void format_string_has_unknown_specification();
 template <class... Args>
 class FormatString {
  public:
-  template <class S>
-    requires std::convertible_to<const S&, std::string_view>
-  consteval FormatString(const S& s) : text_(s) {
+  consteval FormatString(const char* s) : text_(s) {
+    const std::string_view text = s;
     usize placeholders = 0;
-    for (usize i = 0; i < text_.size(); ++i) {
-      const char c = text_[i];
+    for (usize i = 0; i < text.size(); ++i) {
+      const char c = text[i];
       if (c != '{' && c != '}') continue;
-      if (i + 1 < text_.size() && text_[i + 1] == c) { ++i; continue; }
+      if (i + 1 < text.size() && text[i + 1] == c) { ++i; continue; }
       if (c == '}') detail::format_string_has_unknown_specification();
       ++placeholders;
       ++i;
-      if (i < text_.size() && text_[i] == ':') {
+      if (i < text.size() && text[i] == ':') {
         ++i;
-        if (i < text_.size() && text_[i] == '#') ++i;
-        while (i < text_.size() && text_[i] >= '0' && text_[i] <= '9') ++i;
-        if (i < text_.size() && text_[i] == 'x') ++i;
+        if (i < text.size() && text[i] == '#') ++i;
+        while (i < text.size() && text[i] >= '0' && text[i] <= '9') ++i;
+        if (i < text.size() && text[i] == 'x') ++i;
       }
-      if (i >= text_.size() || text_[i] != '}') detail::format_string_has_unknown_specification();
+      if (i >= text.size() || text[i] != '}') detail::format_string_has_unknown_specification();
     }
     if (placeholders != sizeof...(Args)) detail::format_string_has_wrong_number_of_placeholders();
   }
-  constexpr std::string_view text() const { return text_; }
+  constexpr const char* text() const { return text_; }
 
  private:
-  std::string_view text_;
+  const char* text_;
 };
 
 template <class... Args>
-void print(Sink& sink, FormatString<std::type_identity_t<Args>...> format, const Args&... args) {
-  const detail::FormatArgument arguments[] = {detail::FormatArgument::of(args)..., {}};
-  detail::format(sink, format.text(), arguments, sizeof...(Args));
+[[gnu::always_inline]] inline void print(Sink& sink, FormatString<std::type_identity_t<Args>...> format, const Args&... args) {
+  detail::print(sink, format.text(), detail::kinds_of<Args...>(), detail::passed(args)...);
 }
 
 }  // namespace ax

@@ -48,6 +48,7 @@ constexpr u64 GICC_BPR = 0x0008;         // RW  32
 // software where there are two; ARE is bit 4 in both views.
 constexpr u32 kDistributorEnableV2 = 1 << 0;
 constexpr u32 kDistributorEnableV3 = (1 << 0) | (1 << 1) | (1 << 4);
+constexpr u32 kDisableSecurity = 1 << 6;
 constexpr u32 kRegisterWritePending = 1u << 31;
 constexpr u32 kRedistributorWritePending = 1u << 3;
 
@@ -188,6 +189,10 @@ Result<void> Gic::init_cpu_v3(unsigned index) {
   ICC_BPR1_EL1::write(0);
   ICC_CTLR_EL1::write(ICC_CTLR_EL1::EOIMODE);
   isb();
+  if (group0_) {
+    ICC_BPR0_EL1::write(0);
+    ICC_IGRPEN0_EL1::write(1);
+  }
   ICC_IGRPEN1_EL1::write(1);
   isb();
   return {};
@@ -196,11 +201,55 @@ Result<void> Gic::init_cpu_v3(unsigned index) {
 void Gic::send_ipi(unsigned index, u32 sgi) {
   arch::dsb_ishst();
   if (v3_) {
-    arch::ICC_SGI1R_EL1::write(sgi_register(cpus_[index].hardware_id, sgi));
+    const u64 value = sgi_register(cpus_[index].hardware_id, sgi);
+    group0_ ? arch::ICC_SGI0R_EL1::write(value) : arch::ICC_SGI1R_EL1::write(value);
     arch::isb();
   } else {
     mmio_write32(distributor_ + GICD_SGIR, u32{targets_[index]} << kSgiTargetListShift | sgi);
   }
+}
+
+// ---- Group 0 ------------------------------------------------------------------------------------------------------------
+
+bool Gic::can_use_group0() const { return v3_ && (mmio_read32(distributor_ + GICD_CTLR) & kDisableSecurity) != 0; }
+
+void Gic::move_to_group0(u32 id) {
+  const u64 address = frame_of(id) + static_cast<u64>(Bitmap::IGROUPR) + id / kPerBitmapWord * 4;
+  mmio_write32(address, mmio_read32(address) & ~(u32{1} << id % kPerBitmapWord));
+  set_priority(id, 0);
+}
+
+// A guest that is loaded may have chosen that the end of an interrupt deactivates it, too.
+void Gic::end_group0(u32 token) {
+  arch::ICC_EOIR0_EL1::write(token);
+  if ((arch::ICC_CTLR_EL1::read() & arch::ICC_CTLR_EL1::EOIMODE) != 0) arch::ICC_DIR_EL1::write(token);
+  arch::isb();
+}
+
+u32 Gic::read_register(unsigned index, u32 offset) const {
+  const u64 frame = index == kDistributorFrame ? distributor_ : redistributors_[index] + GICR_SGI_FRAME;
+  return mmio_read32(frame + offset);
+}
+
+void Gic::write_register(unsigned index, u32 offset, u32 value) {
+  if (index == kDistributorFrame) {
+    mmio_write32(distributor_ + offset, value);
+    wait_for_distributor();
+  } else {
+    mmio_write32(redistributors_[index] + GICR_SGI_FRAME + offset, value);
+    wait_for_redistributor(redistributors_[index]);
+  }
+}
+
+void Gic::write_priority(unsigned index, u32 id, u8 priority) {
+  const u64 frame = index == kDistributorFrame ? distributor_ : redistributors_[index] + GICR_SGI_FRAME;
+  mmio_write8(frame + GICD_IPRIORITYR + id, priority);
+}
+
+void Gic::send_guest_sgi(unsigned index, u32 sgi) {
+  arch::dsb_ishst();
+  arch::ICC_SGI1R_EL1::write(sgi_register(cpus_[index].hardware_id, sgi));
+  arch::isb();
 }
 
 /// Private interrupts of a v3 live in the calling CPU's redistributor, everything else in the distributor (banked on v2).

@@ -85,6 +85,32 @@ class Gic {
     }
   }
 
+  // ---- Group 0, where the host keeps what no guest may hold back ----
+
+  /// A GICv3 without a secure world (GICD_CTLR.DS): Group 0 and its FIQs can be the host's. After init_distributor().
+  bool can_use_group0() const;
+  /// From now on the host's own interrupts are in Group 0. Before any init_cpu().
+  void use_group0() { group0_ = true; }
+  bool uses_group0() const { return group0_; }
+  /// Puts an interrupt into Group 0, with the highest priority; for a private one on the calling CPU.
+  void move_to_group0(u32 id);
+  /// As acknowledge(), end_of_interrupt() and deactivate(), for Group 0.
+  AcknowledgedInterrupt acknowledge_group0() {
+    const u32 id = static_cast<u32>(arch::ICC_IAR0_EL1::read());
+    arch::dsb_sy();
+    return {id, id};
+  }
+  void end_group0(u32 token);
+
+  /// A register of the distributor, or of the private interrupts of CPU `index`, which has done init_cpu(). v3; for a guest
+  /// that takes its interrupts directly. Writes wait until they have taken effect.
+  static constexpr unsigned kDistributorFrame = ~0u;
+  u32 read_register(unsigned index, u32 offset) const;
+  void write_register(unsigned index, u32 offset, u32 value);
+  void write_priority(unsigned index, u32 id, u8 priority);
+  /// Group 1 SGI. As send_ipi().
+  void send_guest_sgi(unsigned index, u32 sgi);
+
   /// Interrupts CPU `index` (which has done init_cpu()) with SGI `sgi`. Stores before it are visible to the receiver.
   void send_ipi(unsigned index, u32 sgi);
 
@@ -121,6 +147,7 @@ class Gic {
   void init_private_interrupts(u64 frame);
 
   bool v3_ = false;
+  bool group0_ = false;
   u32 interrupt_count_ = 0;
   u64 distributor_ = 0;
   u64 cpu_interface_ = 0;  ///< v2: GICC

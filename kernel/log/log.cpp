@@ -140,12 +140,6 @@ void enter_panic() { state.locking.store(false, std::memory_order_release); }
 
 Sink& console() { return raw_console; }
 
-void write_line(std::string_view text, const ax::detail::FormatArgument* arguments, usize count) {
-  LineSink line;
-  ax::detail::format(line, text, arguments, count);
-  emit(line.finish());
-}
-
 std::string_view recent(std::span<char> buffer) {
   const ConsoleGuard guard;
   u64 from = ring.begin();
@@ -157,13 +151,19 @@ std::string_view recent(std::span<char> buffer) {
 
 namespace detail {
 
-void line(Level level, std::string_view text, const ax::detail::FormatArgument* arguments, usize count) {
-  if (level > log::level()) return;
+void line(const char* text, u64 kinds, ...) {
   constexpr u64 kSecond = 1'000'000;
-  const u64 time = now();
   LineSink sink;
-  print(sink, "[{:5}.{:06} {} {}] ", time / kSecond, time % kSecond, arch::cpu_index(), name(level));
-  ax::detail::format(sink, text, arguments, count);
+  const u64 level = kinds & kNoLevel;
+  if (level != kNoLevel) {
+    if (static_cast<Level>(level) > log::level()) return;
+    const u64 time = now();
+    print(sink, "[{:5}.{:06} {} {}] ", time / kSecond, time % kSecond, arch::cpu_index(), name(static_cast<Level>(level)));
+  }
+  std::va_list arguments;
+  va_start(arguments, kinds);
+  ax::detail::format(sink, text, kinds, arguments);
+  va_end(arguments);
   emit(sink.finish());
 }
 

@@ -46,9 +46,6 @@ u64 now();
 /// earlier, exclusive accesses need not work (Arm ARM B2.9), and one CPU needs none.
 void enable_locking();
 
-/// Prints a line unconditionally and without a level: the banner, verdicts, reports. Any context, also before the MMU.
-void write_line(std::string_view text, const ax::detail::FormatArgument* arguments, usize count);
-
 /// Puts the console into a state where a panic can print: no lock is waited for any more.
 void enter_panic();
 
@@ -113,33 +110,33 @@ class RateLimiter {
 };
 
 namespace detail {
-void line(Level level, std::string_view text, const ax::detail::FormatArgument* arguments, usize count);
+/// Formats and prints one line. The lowest four bits of `kinds` are its level, or kNoLevel.
+inline constexpr u64 kNoLevel = 15;
+[[gnu::cold]] void line(const char* text, u64 kinds, ...);
 
 template <Level L, class... Args>
-inline void at(FormatString<std::type_identity_t<Args>...> format, const Args&... args) {
+[[gnu::always_inline]] inline void at(FormatString<std::type_identity_t<Args>...> format, const Args&... args) {
   if constexpr (L <= kCompiledLevel) {
-    const ax::detail::FormatArgument arguments[] = {ax::detail::FormatArgument::of(args)..., {}};
-    line(L, format.text(), arguments, sizeof...(Args));
+    line(format.text(), ax::detail::kinds_of<Args...>(static_cast<u64>(L)), ax::detail::passed(args)...);
   }
 }
 }  // namespace detail
 
 template <class... Args>
-void error(FormatString<std::type_identity_t<Args>...> f, const Args&... a) { detail::at<Level::Error, Args...>(f, a...); }
+[[gnu::always_inline]] inline void error(FormatString<std::type_identity_t<Args>...> f, const Args&... a) { detail::at<Level::Error, Args...>(f, a...); }
 template <class... Args>
-void warn(FormatString<std::type_identity_t<Args>...> f, const Args&... a) { detail::at<Level::Warn, Args...>(f, a...); }
+[[gnu::always_inline]] inline void warn(FormatString<std::type_identity_t<Args>...> f, const Args&... a) { detail::at<Level::Warn, Args...>(f, a...); }
 template <class... Args>
-void info(FormatString<std::type_identity_t<Args>...> f, const Args&... a) { detail::at<Level::Info, Args...>(f, a...); }
+[[gnu::always_inline]] inline void info(FormatString<std::type_identity_t<Args>...> f, const Args&... a) { detail::at<Level::Info, Args...>(f, a...); }
 template <class... Args>
-void debug(FormatString<std::type_identity_t<Args>...> f, const Args&... a) { detail::at<Level::Debug, Args...>(f, a...); }
+[[gnu::always_inline]] inline void debug(FormatString<std::type_identity_t<Args>...> f, const Args&... a) { detail::at<Level::Debug, Args...>(f, a...); }
 template <class... Args>
-void trace(FormatString<std::type_identity_t<Args>...> f, const Args&... a) { detail::at<Level::Trace, Args...>(f, a...); }
+[[gnu::always_inline]] inline void trace(FormatString<std::type_identity_t<Args>...> f, const Args&... a) { detail::at<Level::Trace, Args...>(f, a...); }
 
-/// Like the level functions, for lines that belong to no level (the banner and the verdict of a run).
+/// Prints a line unconditionally and without a level: the banner, verdicts, reports. Any context, also before the MMU.
 template <class... Args>
-void print_line(FormatString<std::type_identity_t<Args>...> f, const Args&... args) {
-  const ax::detail::FormatArgument arguments[] = {ax::detail::FormatArgument::of(args)..., {}};
-  write_line(f.text(), arguments, sizeof...(Args));
+[[gnu::always_inline]] inline void print_line(FormatString<std::type_identity_t<Args>...> f, const Args&... args) {
+  detail::line(f.text(), ax::detail::kinds_of<Args...>(detail::kNoLevel), ax::detail::passed(args)...);
 }
 
 }  // namespace ax::log

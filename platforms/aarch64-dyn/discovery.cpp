@@ -1,5 +1,7 @@
 #include "platforms/aarch64-dyn/discovery.hpp"
 
+#include <algorithm>
+
 #include "platforms/common/ranges.hpp"
 
 namespace ax::platform {
@@ -51,7 +53,7 @@ class Discovery {
     TRY(find_memory());
     TRY(find_reserved());
     TRY(find_initrd());
-    normalise(machine_.reserved);
+    sort_and_join(machine_.reserved);
     TRY(find_gic());
     find_timer();
     find_console();
@@ -161,18 +163,18 @@ Result<void> Discovery::find_memory() {
       if (!region) return stop(region.error(), "unreadable reg in a /memory node");
       const HpaRange range = whole_pages_within(to_range(*region));
       if (range.empty()) continue;
-      if (machine_.ram.full()) normalise(machine_.ram);
+      if (machine_.ram.full()) sort_and_join(machine_.ram);
       if (!machine_.ram.push_back(range)) warn("more memory ranges than are supported: the rest is not used");
     }
   }
-  normalise(machine_.ram);
+  sort_and_join(machine_.ram);
   if (machine_.ram.empty()) return stop(Error::NotFound, "no RAM: no /memory node with a reg");
   return {};
 }
 
 Result<void> Discovery::reserve(HpaRange range) {
   if (range.empty()) return {};
-  if (machine_.reserved.full()) normalise(machine_.reserved);
+  if (machine_.reserved.full()) sort_and_join(machine_.reserved);
   if (!machine_.reserved.push_back(whole_pages_around(range))) {
     return stop(Error::OutOfMemory, "more reserved memory ranges than are supported");
   }

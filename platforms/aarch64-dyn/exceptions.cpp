@@ -78,7 +78,7 @@ extern "C" [[noreturn]] void ax_fatal_exception(const ax::platform::CrashFrame* 
                       ax::percpu::this_cpu().index, class_name(exception_class),
                       is_stack_overflow(*frame) ? " (stack overflow)" : "");
   print_registers(*frame);
-  print_back_trace(frame->elr, frame->x[29]);
+  print_back_trace(frame->elr, frame->x[29], frame->x[30]);
   end_panic(is_stack_overflow(*frame) ? "stack overflow" : "fatal exception in the hypervisor");
 }
 

@@ -57,8 +57,9 @@ void end_panic(const char* message) {
   power_off();
 }
 
-void print_back_trace(u64 pc, u64 frame) {
+void print_back_trace(u64 pc, u64 frame, u64 link) {
   log::print_line("back-trace (llvm-symbolizer --obj=axvisor ADDRESS...):");
+  if (link != 0) log::print_line("  called from {:#x}, if #0 calls nothing itself", link - kCallSize - load_offset());
   for (usize depth = 0; depth < kMaxFrames; ++depth) {
     log::print_line("  #{} {:#x}", depth, pc - load_offset());
     if (frame == 0 || !is_readable(frame) || !is_readable(frame + sizeof(u64))) return;

@@ -11,8 +11,9 @@ void begin_panic();
 [[noreturn]] void end_panic(const char* message);
 
 /// Prints the call chain that starts at `pc` with frame pointer `frame`, innermost first: `pc`, then the calls. Each
-/// address is printed as the ELF file knows it. Memory is touched only where the live tables allow it.
-void print_back_trace(u64 pc, u64 frame);
+/// address is printed as the ELF file knows it. Memory is touched only where the live tables allow it. A function that calls
+/// nothing has no frame record, so `frame` is then its caller's: the call itself may be before `link`, which is printed beside.
+void print_back_trace(u64 pc, u64 frame, u64 link = 0);
 
 // ---- provided by each platform, in its exceptions.cpp ----
 

@@ -1,8 +1,7 @@
 // Arithmetic on memory ranges that every platform's discovery and memory map need.
 #pragma once
 
-#include <algorithm>
-
+#include "kernel/base/range_list.hpp"
 #include "kernel/base/static_vector.hpp"
 #include "kernel/base/types.hpp"
 #include "platforms/machine_info.hpp"
@@ -24,22 +23,6 @@ constexpr HpaRange whole_pages_within(HpaRange range) {
 }
 
 constexpr Range<Hva> identity(HpaRange range) { return {Hva(range.base.value()), range.size}; }
-
-/// Sorts and joins ranges that overlap or touch.
-template <usize N>
-void normalise(StaticVector<HpaRange, N>& ranges) {
-  std::sort(ranges.begin(), ranges.end(), [](const HpaRange& a, const HpaRange& b) { return a.base < b.base; });
-  usize kept = 0;
-  for (usize i = 0; i < ranges.size(); ++i) {
-    if (kept > 0 && ranges[i].base <= ranges[kept - 1].end()) {
-      const Hpa end = std::max(ranges[kept - 1].end(), ranges[i].end());
-      ranges[kept - 1].size = end - ranges[kept - 1].base;
-    } else {
-      ranges[kept++] = ranges[i];
-    }
-  }
-  while (ranges.size() > kept) ranges.pop_back();
-}
 
 using Holes = StaticVector<HpaRange, kMaxReservedRanges + 1>;
 

@@ -26,8 +26,8 @@ class Reader {
 
   Result<BootInfo> finish() {
     if (info_.ram.empty()) return fail(Error::NotFound);
-    normalise(info_.ram);
-    normalise(info_.reserved);
+    sort_and_join(info_.ram);
+    sort_and_join(info_.reserved);
     return info_;
   }
 
@@ -46,7 +46,7 @@ class Reader {
   template <usize N>
   void add(StaticVector<HpaRange, N>& ranges, HpaRange range) {
     if (range.empty()) return;
-    if (ranges.full()) normalise(ranges);
+    if (ranges.full()) sort_and_join(ranges);
     if (!ranges.push_back(range)) info_.incomplete = true;
   }
 

@@ -27,7 +27,7 @@ class Discovery {
     if (info_.incomplete) warn("the boot loader lists more memory or modules than are supported: the rest is not used");
     TRY(reserve({Hpa(0), kPageSize}));  // address 0 stays nobody's
     for (const ModuleInfo& module : machine_.modules) TRY(reserve(module.data));
-    normalise(machine_.reserved);
+    sort_and_join(machine_.reserved);
     TRY(find_trampoline());
     add_cpu(facts_.boot_apic_id);
     read_acpi();
@@ -39,7 +39,7 @@ class Discovery {
 
   Result<void> reserve(HpaRange range) {
     if (range.empty()) return {};
-    if (machine_.reserved.full()) normalise(machine_.reserved);
+    if (machine_.reserved.full()) sort_and_join(machine_.reserved);
     TRY(machine_.reserved.push_back(whole_pages_around(range)));
     return {};
   }
@@ -73,7 +73,7 @@ Result<void> Discovery::find_trampoline() {
     return {};
   }
   TRY(reserve({findings_.trampoline, kPageSize}));
-  normalise(machine_.reserved);
+  sort_and_join(machine_.reserved);
   return {};
 }
 

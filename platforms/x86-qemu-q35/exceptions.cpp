@@ -88,7 +88,7 @@ extern "C" [[noreturn]] void ax_fatal_exception(const ax::platform::CrashFrame* 
   ax::log::print_line("axvisor: fatal {} on CPU {}{}", vector_name(frame->vector), ax::percpu::this_cpu().index,
                       overflow ? " (stack overflow)" : "");
   print_registers(*frame, fault_address);
-  print_back_trace(frame->rip, frame->x(5));
+  print_back_trace(frame->rip, frame->x(5), is_readable(frame->rsp) ? *reinterpret_cast<const ax::u64*>(frame->rsp) : 0);
   end_panic(overflow ? "stack overflow" : "fatal exception in the hypervisor");
 }
 

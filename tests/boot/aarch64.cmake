@@ -51,8 +51,18 @@ axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux.toml VARIABLES cpus=2
 axvisor_add_image(boot_guide VMS ${vms}/guide_first.toml ${vms}/guide_second.toml)
 axvisor_boot_test(guide-pair IMAGE boot_guide RUN guide_pair.toml LABELS linux)
 
+# ---- life cycle ----
+
+axvisor_add_image(boot_hearts VMS ${vms}/heart_first.toml ${vms}/heart_second.toml)
+axvisor_boot_test(life-cycle IMAGE boot_hearts RUN life_cycle.toml LABELS guest)
+axvisor_boot_test(thousand-restarts IMAGE boot_hearts RUN thousand_restarts.toml LABELS guest)
+
 # ---- devices of the machine ----
 
 axvisor_add_image(boot_virtio VMS ${vms}/virtio.toml)
 axvisor_disk_boot_test(virtio-gicv3 IMAGE boot_virtio RUN virtio.toml LABELS linux)
 axvisor_disk_boot_test(virtio-gicv2 IMAGE boot_virtio RUN virtio.toml SET gic_version=2 LABELS linux)
+axvisor_add_image(boot_virtio_direct VMS ${vms}/virtio_direct.toml)
+axvisor_add_image(boot_masked VMS ${vms}/masked.toml ${vms}/crash_second.toml)
+axvisor_boot_test(masked IMAGE boot_masked RUN masked.toml LABELS guest)
+axvisor_disk_boot_test(virtio-direct IMAGE boot_virtio_direct RUN virtio.toml LABELS linux)

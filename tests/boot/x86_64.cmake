@@ -91,6 +91,7 @@ axvisor_boot_test(useless-cpu IMAGE boot_tiny RUN useless_cpu_pc.toml LABELS gue
 # Whatever a guest does to registers, ports and addresses that are not its own, the host and the neighbour go on.
 axvisor_add_image(boot_hostile VMS ${vms}/pc_hostile.toml ${vms}/pc_second.toml)
 axvisor_boot_test(guest-is-hostile IMAGE boot_hostile RUN hostile_pc.toml LABELS hostile)
+axvisor_boot_test(guest-is-hostile-epyc IMAGE boot_hostile RUN hostile_pc.toml SET cpu="EPYC" LABELS hostile)
 
 # ---- devices of the machine ----
 
@@ -124,6 +125,12 @@ axvisor_kernel_test(debian-amd64)
 # Two of them side by side, and the keyboard for either.
 axvisor_add_image(boot_two_linux VMS ${vms}/pc_linux_first.toml ${vms}/pc_linux_second.toml)
 axvisor_boot_test(two-linux IMAGE boot_two_linux RUN two_linux_pc.toml LABELS linux)
+
+# ---- life cycle ----
+
+axvisor_add_image(boot_hearts VMS ${vms}/pc_heart_first.toml ${vms}/pc_heart_second.toml)
+axvisor_boot_test(life-cycle IMAGE boot_hearts RUN life_cycle_pc.toml LABELS guest)
+axvisor_boot_test(thousand-restarts IMAGE boot_hearts RUN thousand_restarts_pc.toml LABELS guest)
 
 # ---- devices of the machine ----
 

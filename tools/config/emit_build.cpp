@@ -81,6 +81,7 @@ std::string_view cpp_name(hv::CrashPolicy policy) {
   constexpr std::string_view names[] = {"Halt", "Restart", "Shutdown"};
   return names[static_cast<usize>(policy)];
 }
+std::string_view cpp_name(hv::StartPolicy policy) { return policy == hv::StartPolicy::Auto ? "Auto" : "Manual"; }
 std::string_view cpp_name(hv::BootProtocol protocol) {
   constexpr std::string_view names[] = {"Direct", "Multiboot"};
   return names[static_cast<usize>(protocol)];
@@ -119,6 +120,7 @@ class VmWriter {
       return fmt::format("{{{:#x}, {:#x}, {:#x}, {}}}", a.segment, a.bus, a.device, a.function);
     });
     out += array("std::string_view", "ExcludedDevices", config_.excluded_devices, cpp_string);
+    out += array("std::string_view", "StartAfter", config_.start_after, cpp_string);
     out += emulated();
     return out;
   }
@@ -158,6 +160,8 @@ class VmWriter {
     field("allow_unprotected_dma", fmt::format("{}", config_.allow_unprotected_dma));
     list(out, "emulated_devices", "EmulatedDevices", config_.emulated_devices.empty());
     field("on_crash", fmt::format("CrashPolicy::{}", cpp_name(config_.on_crash)));
+    field("start", fmt::format("StartPolicy::{}", cpp_name(config_.start)));
+    list(out, "start_after", "StartAfter", config_.start_after.empty());
     return out + "    },\n";
   }
 

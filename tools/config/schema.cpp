@@ -199,8 +199,13 @@ constexpr Choice kVmTypes[] = {
 
 constexpr Choice kCrashPolicies[] = {
     {.text = "halt", .number = 0, .doc = "The VM stays stopped, its state can be looked at."},
-    {.text = "restart", .number = 1, .doc = "The VM starts again."},
+    {.text = "restart", .number = 1, .doc = "The VM starts again, after a delay that grows with every crash in a row."},
     {.text = "shutdown", .number = 2, .doc = "The VM is taken down and its memory freed."},
+};
+
+constexpr Choice kStartPolicies[] = {
+    {.text = "auto", .number = 0, .doc = "The hypervisor, as soon as it runs."},
+    {.text = "manual", .number = 1, .doc = "A command of the shell: `vm start`."},
 };
 
 constexpr Key kBaseKeys[] = {
@@ -280,6 +285,19 @@ constexpr Key kBaseKeys[] = {
      .doc = "What happens when the guest does what no guest may do.",
      .default_value = "halt",
      .choices = kCrashPolicies,
+     .origin = Origin::Ours},
+    {.name = "start",
+     .type = Type::String,
+     .doc = "Who starts the VM the first time.",
+     .default_value = "auto",
+     .choices = kStartPolicies,
+     .origin = Origin::Ours},
+    {.name = "start_after",
+     .type = Type::StringList,
+     .doc = "Names of VMs that must have been started before this one is: their first instruction comes first. One that could not be "
+            "started holds nobody back; one that is started by hand does until then. Without it VMs start in the order in which the "
+            "board lists them.",
+     .default_value = "[]",
      .origin = Origin::Ours},
 };
 

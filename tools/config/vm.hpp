@@ -75,6 +75,8 @@ class Vm {
   u64 vm_type_ = 0;
   std::string name_;
   std::string command_line_;
+  std::vector<std::string> start_after_;
+  std::vector<std::string_view> start_after_views_;
   std::vector<u64> phys_cpu_ids_;
   std::vector<u64> phys_cpu_sets_;
   std::vector<hv::MemoryRegion> memory_;

@@ -48,7 +48,7 @@ begin_thread:
     mov     x29, xzr
     mov     x30, xzr
     mov     x0, x20
-    msr     daifclr, #2
+    msr     daifclr, #3
     blr     x19
     bl      ax_thread_exit
     .size begin_thread, . - begin_thread

@@ -45,7 +45,13 @@ void ArchVcpu::put() {
   ax_save_fp(&fp_);
   save_system_registers(system_);
   // Its timer runs on without the hardware: somebody has to wake it when it is due.
-  if (timer_can_fire(system_.cntv_ctl_el0)) Cpu::current().arm(virtual_timer_wake_, system_.cntv_cval_el0 + vcpu_.vm.time_offset());
+  if (timer_can_fire(system_.cntv_ctl_el0)) arm(virtual_timer_wake_, system_.cntv_cval_el0);
+}
+
+// A comparator may be set to a time that never comes.
+void ArchVcpu::arm(Deadline& deadline, u64 guest_time) {
+  const u64 ticks = guest_time + vcpu_.vm.time_offset();
+  Cpu::current().arm(deadline, ticks < guest_time ? DeadlineQueue::kNever : ticks);
 }
 
 void ArchVcpu::cancel_timers() {
@@ -64,6 +70,8 @@ void ArchVcpu::resume_timers() {
   if (timer_can_fire(physical_timer_.control)) set_physical_timer(physical_timer_.control, physical_timer_.compare);
 }
 
+void ArchVcpu::resume_time() { resume_timers(); }
+
 bool ArchVcpu::has_deliverable() { return vm_.interrupts().has_deliverable(vcpu_); }
 
 void ArchVcpu::wake_for_timer(Deadline& deadline) {
@@ -79,22 +87,21 @@ void ArchVcpu::virtual_timer_fired() {
 }
 
 void ArchVcpu::set_physical_timer(u64 control, u64 compare_value) {
-  Cpu& cpu = Cpu::current();
   physical_timer_.control = control;
   physical_timer_.compare = compare_value;
   const bool enabled = timer_can_fire(control);
-  const bool due = enabled && compare_value <= cpu.now();
+  const bool due = enabled && compare_value <= vcpu_.vm.now();
   vm_.interrupts().set_physical_timer_line(vcpu_, due);
   if (enabled && !due) {
-    cpu.arm(physical_timer_, compare_value);
+    arm(physical_timer_, compare_value);
   } else {
-    cpu.cancel(physical_timer_);
+    Cpu::current().cancel(physical_timer_);
   }
 }
 
 u64 ArchVcpu::physical_timer_control() const {
   using arch::TimerControl;
-  const bool due = (physical_timer_.control & TimerControl::ENABLE) != 0 && physical_timer_.compare <= Cpu::current().now();
+  const bool due = (physical_timer_.control & TimerControl::ENABLE) != 0 && physical_timer_.compare <= vcpu_.vm.now();
   return physical_timer_.control | (due ? TimerControl::ISTATUS : 0);
 }
 

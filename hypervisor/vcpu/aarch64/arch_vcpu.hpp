@@ -39,6 +39,8 @@ class ArchVcpu {
   /// It leaves for another CPU, put away; it has come from one. Its timers go with it.
   void suspend_timers();
   void resume_timers();
+  /// The VM goes on after a pause, with another Vm::time_offset().
+  void resume_time();
   /// An interrupt would end a WFI.
   bool has_deliverable();
 
@@ -54,6 +56,7 @@ class ArchVcpu {
   DebugRegisters debug;
 
  private:
+  void arm(Deadline& deadline, u64 guest_time);
   static void wake_for_timer(Deadline& deadline);
   static void physical_timer_due(Deadline& deadline);
 
@@ -61,7 +64,7 @@ class ArchVcpu {
     Timer(Callback callback, Vcpu& owner) : Deadline(callback), vcpu(owner) {}
     Vcpu& vcpu;
     u64 control = 0;
-    u64 compare = 0;  ///< counter ticks
+    u64 compare = 0;  ///< in the VM's time
   };
 
   Vcpu& vcpu_;

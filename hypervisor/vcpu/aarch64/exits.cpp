@@ -55,6 +55,7 @@ void handle_undefined(Vcpu& vcpu, ExitSyndrome) { enter_exception(vcpu, inject_u
 
 void handle_wait(Vcpu& vcpu, ExitSyndrome syndrome) {
   skip_instruction(vcpu, syndrome);
+  if (DirectInterrupts* direct = vcpu.vm.arch.interrupts().direct()) return direct->waits(vcpu);
   vcpu.wait();
 }
 

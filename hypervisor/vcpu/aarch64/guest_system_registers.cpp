@@ -24,7 +24,7 @@ class Host final : public SystemRegisterHost, private PhysicalTimer {
  private:
   u64 control() override { return vcpu_.arch.physical_timer_control(); }
   u64 compare() override { return vcpu_.arch.physical_timer_compare(); }
-  u64 counter() override { return Cpu::current().now(); }
+  u64 counter() override { return vcpu_.vm.now(); }
   void set(u64 timer_control, u64 timer_compare) override { vcpu_.arch.set_physical_timer(timer_control, timer_compare); }
 
   Vcpu& vcpu_;
@@ -33,8 +33,14 @@ class Host final : public SystemRegisterHost, private PhysicalTimer {
 }  // namespace
 
 bool access_system_register(Vcpu& vcpu, SystemRegisterAccess access) {
-  Host host(vcpu);
   const unsigned target = access.register_index();
+  DirectInterrupts* direct = vcpu.vm.arch.interrupts().direct();
+  if (direct != nullptr && DirectInterrupts::is_trapped(access)) {
+    if (access.is_read()) vcpu.arch.registers.write(target, direct->read(vcpu, access));
+    else direct->write(vcpu, access, vcpu.arch.registers.read(target));
+    return true;
+  }
+  Host host(vcpu);
   const u64 stored = access.is_read() ? 0 : vcpu.arch.registers.read(target);
   const SystemRegisterOutcome outcome = emulate_system_register({vcpu.index, host}, access, stored);
   using Kind = SystemRegisterOutcome::Kind;

@@ -25,8 +25,9 @@ void init_guest_execution() {
   HSTR_EL2::write(0);
   // SVE, SME and trace accesses trap; FP/SIMD does not: it is switched with the vCPU.
   CPTR_EL2::write(CPTR_EL2::RES1 | CPTR_EL2::TTA);
-  // The physical counter is readable, the physical timer is emulated.
-  CNTHCTL_EL2::write(CNTHCTL_EL2::EL1PCTEN);
+  // Physical counter and timer are emulated: the VM's time starts at 0 and stands still while it is paused, which only the virtual
+  // counter has an offset for on every CPU.
+  CNTHCTL_EL2::write(0);
   VPIDR_EL2::write(MIDR_EL1::read());
   isb();
 }

@@ -1,5 +1,7 @@
 #include "hypervisor/vcpu/aarch64/physical_interrupts.hpp"
 
+#include <algorithm>
+
 #include "hypervisor/main/hypervisor.hpp"
 #include "hypervisor/vm/vm.hpp"
 #include "kernel/log/log.hpp"
@@ -14,7 +16,30 @@ Result<void> PhysicalInterrupts::init() {
   for (const HpaRange& region : gic.redistributors) TRY(platform::map_device(region));
   gic_.attach(gic, machine_.cpus);
   gic_.init_distributor();
+  const bool wanted = std::ranges::any_of(kStaticVmConfigs, [&](const VmConfig& vm) { return why_injected(vm).empty(); });
+  if (wanted) gic_.use_group0();
   return {};
+}
+
+// Direct delivery takes an interrupt of the host's that no guest can mask (Group 0), and a CPU whose interrupt controller has
+// one user.
+std::string_view PhysicalInterrupts::why_injected(const VmConfig& config) const {
+  if (config.interrupt_mode != InterruptMode::Passthrough) return "as interrupt_mode says";
+  if (!gic_.can_use_group0()) return gic_.version() == 2 ? "a GICv2 has no interrupt that guests cannot mask" : "Group 0 is the secure world's";
+  if (!config.exclusive_cpus || config.phys_cpu_ids.size() != config.cpu_count) return "its CPUs are not its own (exclusive)";
+  return {};
+}
+
+Result<u32> PhysicalInterrupts::find_free_spi() const {
+  for (u32 intid = gic_.interrupt_count(); intid-- > kFirstSpi;) {
+    if (intid != machine_.console.interrupt && owners_[intid].vm.load(std::memory_order_relaxed) == nullptr) return intid;
+  }
+  return fail(Error::NotFound);
+}
+
+void PhysicalInterrupts::configure(u32 intid, drivers::Trigger trigger) {
+  const auto held = configuration_.lock();
+  gic_.set_trigger(intid, trigger);
 }
 
 Result<void> PhysicalInterrupts::init_cpu(unsigned index) {
@@ -22,13 +47,26 @@ Result<void> PhysicalInterrupts::init_cpu(unsigned index) {
   // Every CPU has the same virtual interface: attaching again changes nothing.
   virtual_.attach(machine_.gic);
   const TimerInfo& timer = machine_.timer;
-  for (const u32 ppi : {timer.hypervisor_interrupt, timer.virtual_interrupt, machine_.gic.maintenance_interrupt}) gic_.enable(ppi);
+  if (gic_.uses_group0()) gic_.move_to_group0(kKickSgi);
+  for (const u32 ppi : {timer.hypervisor_interrupt, machine_.gic.maintenance_interrupt}) enable(ppi);
+  gic_.enable(timer.virtual_interrupt);
   return {};
 }
 
 void PhysicalInterrupts::send_kick(unsigned index) { gic_.send_ipi(index, kKickSgi); }
 
+// Group 1 is left to a guest that takes its interrupts itself.
+bool PhysicalInterrupts::handle_group0(Cpu& cpu) {
+  for (;;) {
+    const drivers::AcknowledgedInterrupt interrupt = gic_.acknowledge_group0();
+    if (interrupt.spurious()) return cpu.loaded != nullptr && cpu.loaded->vm.arch.interrupts().direct();
+    static_cast<void>(handle(cpu, interrupt.id));
+    gic_.end_group0(interrupt.token);
+  }
+}
+
 void PhysicalInterrupts::handle_pending(Cpu& cpu) {
+  if (gic_.uses_group0() && handle_group0(cpu)) return;
   for (;;) {
     const drivers::AcknowledgedInterrupt interrupt = gic_.acknowledge();
     if (interrupt.spurious()) return;
@@ -83,7 +121,7 @@ Result<void> PhysicalInterrupts::give_to_vm(u32 intid, Vm& vm, u32 virtual_id, d
   Vm* nobody = nullptr;
   if (!owner.vm.compare_exchange_strong(nobody, &vm, std::memory_order_acq_rel)) return fail(Error::Busy);
   owner.virtual_id = virtual_id;
-  gic_.set_trigger(intid, trigger);
+  configure(intid, trigger);
   gic_.route(intid, vm.boot_vcpu()->cpu);
   gic_.enable(intid);
   return {};

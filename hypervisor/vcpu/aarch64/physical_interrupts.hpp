@@ -4,7 +4,9 @@
 #include <array>
 #include <atomic>
 
+#include "hypervisor/config/vm_config.hpp"
 #include "kernel/base/result.hpp"
+#include "kernel/base/spinlock.hpp"
 #include "kernel/drivers/gic.hpp"
 #include "kernel/drivers/gic_virtual.hpp"
 #include "platforms/machine_info.hpp"
@@ -31,7 +33,10 @@ class PhysicalInterrupts {
   /// What the banner says of the controller.
   std::string_view name() const { return machine_.gic.version == 2 ? "GICv2" : "GICv3"; }
   /// Delivers a device's interrupt to the host on the boot CPU. Boot CPU.
-  void enable(u32 intid) { gic_.enable(intid); }
+  void enable(u32 intid) {
+    if (gic_.uses_group0()) gic_.move_to_group0(intid);
+    gic_.enable(intid);
+  }
 
   /// Acknowledges and handles interrupts until none is pending. The calling CPU, interrupts masked.
   void handle_pending(Cpu& cpu);
@@ -45,13 +50,20 @@ class PhysicalInterrupts {
   /// Takes all of a VM's interrupts back; when it returns no CPU delivers one any more and all are inactive.
   void take_back(Vm& vm);
 
+  /// Why the interrupts of such a VM cannot go to it directly; empty: they can. After init().
+  std::string_view why_injected(const VmConfig& config) const;
+  /// An SPI that nobody has, for a VM's emulated device. Error: NotFound.
+  Result<u32> find_free_spi() const;
+  /// Trigger of an SPI. Any CPU, interrupts masked.
+  void configure(u32 intid, drivers::Trigger trigger);
+
   drivers::Gic& gic() { return gic_; }
   drivers::GicVirtualInterface& virtual_interface() { return virtual_; }
 
  private:
   static constexpr u32 kInterruptCount = 1020;
   static constexpr u32 kFirstSpi = 32;
-  static constexpr u32 kKickSgi = 0;
+  static constexpr u32 kKickSgi = 15;  ///< one that guests do without
 
   struct Owner {
     std::atomic<Vm*> vm{nullptr};
@@ -60,6 +72,7 @@ class PhysicalInterrupts {
 
   /// True: the guest deactivates the interrupt, through its list register.
   bool handle(Cpu& cpu, u32 intid);
+  bool handle_group0(Cpu& cpu);
   bool forward(u32 intid);
 
   Hypervisor& hypervisor_;
@@ -67,6 +80,8 @@ class PhysicalInterrupts {
   drivers::Gic gic_;
   drivers::GicVirtualInterface virtual_;
   std::array<Owner, kInterruptCount> owners_{};
+  struct Configuration {};
+  Locked<Configuration, LockRank::HostInterrupts> configuration_{};  ///< a register of the distributor configures 16 lines
 };
 
 }  // namespace hv

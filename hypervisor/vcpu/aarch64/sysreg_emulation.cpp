@@ -94,6 +94,8 @@ Outcome write_timer_compare(const AccessContext& context, u32, u64 value) {
   return kDone;
 }
 
+Outcome read_counter(const AccessContext& context, u32) { return value_of(timer(context).counter()); }
+
 /// CNTP_TVAL_EL0: the low 32 bits of the distance to the compare value.
 Outcome read_timer_value(const AccessContext& context, u32) {
   return value_of(static_cast<u32>(timer(context).compare() - timer(context).counter()));
@@ -190,7 +192,8 @@ constexpr Row kRegisters[] = {
     write_only(system_register(3, 0, 12, 11, 6), send_sgi<SgiRegister::Asgi1r>),
     write_only(system_register(3, 0, 12, 11, 7), send_sgi<SgiRegister::Sgi0r>),
     {system_register(3, 0, 12, 12, 5), read_system_register_enable, write_system_register_enable},  // ICC_SRE_EL1
-    // CNTHCTL_EL2.EL1PCEN.
+    // CNTHCTL_EL2.EL1PCTEN and EL1PCEN.
+    read_only(system_register(3, 3, 14, 0, 1), read_counter),                    // CNTPCT_EL0
     {system_register(3, 3, 14, 2, 0), read_timer_value, write_timer_value},      // CNTP_TVAL_EL0
     {system_register(3, 3, 14, 2, 1), read_timer_control, write_timer_control},  // CNTP_CTL_EL0
     {system_register(3, 3, 14, 2, 2), read_timer_compare, write_timer_compare},  // CNTP_CVAL_EL0

@@ -87,6 +87,7 @@ void VirtualInterrupts::synchronize(unsigned vcpu) {
 }
 
 void VirtualInterrupts::load(Vcpu& vcpu) {
+  if (direct_) return with_vgic([&](Vgic&) { direct_->load(vcpu); });
   host_.virtual_interface().restore(interfaces_[vcpu.index]);
   const bool owed = with_vgic([&](Vgic& vgic) { return vgic.owes_deactivation(vcpu.index, virtual_timer_id_); });
   host_.gic().set_active(virtual_timer_id_, owed);
@@ -94,6 +95,7 @@ void VirtualInterrupts::load(Vcpu& vcpu) {
 }
 
 void VirtualInterrupts::put(Vcpu& vcpu) {
+  if (direct_) return with_vgic([&](Vgic&) { direct_->put(vcpu); });
   with_vgic([&](Vgic& vgic) { read_back(vgic, vcpu.index); });
   const drivers::GicVirtualInterface& hardware = host_.virtual_interface();
   hardware.save(interfaces_[vcpu.index]);
@@ -105,7 +107,7 @@ void VirtualInterrupts::put(Vcpu& vcpu) {
 // ---- sources ----------------------------------------------------------------------------------------------------------
 
 void VirtualInterrupts::set_line(u32 intid, bool asserted) {
-  with_vgic([&](Vgic& vgic) { vgic.set_line(0, intid, asserted); });
+  with_vgic([&](Vgic& vgic) { direct_ ? direct_->model().set_line(0, intid, asserted) : vgic.set_line(0, intid, asserted); });
 }
 
 void VirtualInterrupts::hardware_interrupt(Vcpu& vcpu, u32 virtual_id) {
@@ -128,11 +130,15 @@ bool VirtualInterrupts::reload(const Vcpu& vcpu, u32 ppi) {
 }
 
 void VirtualInterrupts::set_physical_timer_line(Vcpu& vcpu, bool asserted) {
-  with_vgic([&](Vgic& vgic) { vgic.set_line(vcpu.index, physical_timer_id_, asserted); });
+  with_vgic([&](Vgic& vgic) {
+    direct_ ? direct_->model().set_line(vcpu.index, physical_timer_id_, asserted) : vgic.set_line(vcpu.index, physical_timer_id_, asserted);
+  });
 }
 
 void VirtualInterrupts::send_sgi(Vcpu& sender, SgiRegister which, u64 value) {
-  with_vgic([&](Vgic& vgic) { vgic.send_sgi(sender.index, which, value); });
+  with_vgic([&](Vgic& vgic) {
+    direct_ ? direct_->model().send_sgi(sender.index, which, value) : vgic.send_sgi(sender.index, which, value);
+  });
 }
 
 void VirtualInterrupts::deactivate(Vcpu& vcpu, u32 intid) {
@@ -140,11 +146,20 @@ void VirtualInterrupts::deactivate(Vcpu& vcpu, u32 intid) {
 }
 
 bool VirtualInterrupts::has_deliverable(Vcpu& vcpu) {
+  if (direct_) return true;  // only the hardware knows: the guest looks for itself
   return with_vgic([&](Vgic& vgic) { return vgic.has_deliverable(vcpu.index); });
 }
 
 Result<void> VirtualInterrupts::map_hardware(u32 virtual_id, u32 intid) {
   return with_vgic([&](Vgic& vgic) { return vgic.map_hardware(0, virtual_id, intid); });
+}
+
+void VirtualInterrupts::make_direct() {
+  direct_.emplace(vm_, host_, vgic_.without_lock(), virtual_timer_id_, physical_timer_id_);
+}
+
+void VirtualInterrupts::give_directly(u32 intid) {
+  with_vgic([&](Vgic&) { direct_->model().give(intid); });
 }
 
 // ---- registers --------------------------------------------------------------------------------------------------------
@@ -177,7 +192,7 @@ void VirtualInterrupts::deactivate_line(unsigned vcpu, u32 intid) {
 }
 
 void VirtualInterrupts::configure_line(u32 intid, bool edge) {
-  host_.gic().set_trigger(intid, edge ? drivers::Trigger::Edge : drivers::Trigger::Level);
+  host_.configure(intid, edge ? drivers::Trigger::Edge : drivers::Trigger::Level);
 }
 
 }  // namespace hv

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <array>
+#include <optional>
 
 #include "hypervisor/device/vgic.hpp"
+#include "hypervisor/vcpu/aarch64/direct_interrupts.hpp"
 #include "kernel/base/spinlock.hpp"
 #include "kernel/drivers/gic_virtual.hpp"
 
@@ -38,11 +40,19 @@ class VirtualInterrupts final : private VgicHost {
   void deactivate(Vcpu& vcpu, u32 intid);
   bool has_deliverable(Vcpu& vcpu);
 
+  /// The VM takes its interrupts directly from now on: the model answers for what never changes, and nothing goes through the
+  /// list registers. Before any vCPU is loaded.
+  void make_direct();
+  /// nullptr: through the list registers.
+  DirectInterrupts* direct() { return direct_ ? &*direct_ : nullptr; }
+  /// SPI `intid` is the guest's, disabled. Direct only, before the VM runs.
+  void give_directly(u32 intid);
+
   /// Register accesses of the guest.
   std::optional<u64> read(MmioDevice& device, const MmioAccess& access);
   bool write(MmioDevice& device, const MmioAccess& access, u64 value);
-  MmioDevice& distributor() { return distributor_; }
-  MmioDevice& redistributors() { return redistributors_; }
+  MmioDevice& distributor() { return direct_ ? direct_->distributor() : distributor_; }
+  MmioDevice& redistributors() { return direct_ ? direct_->redistributors() : redistributors_; }
 
   /// Makes SPI `virtual_id` hardware-backed by the host's `intid`. Before the VM runs. Error: OutOfRange.
   Result<void> map_hardware(u32 virtual_id, u32 intid);
@@ -76,6 +86,7 @@ class VirtualInterrupts final : private VgicHost {
   Locked<Vgic, LockRank::VirtualInterrupts> vgic_;
   VgicDistributor distributor_;
   VgicRedistributors redistributors_;
+  std::optional<DirectInterrupts> direct_;
   /// Per vCPU, for the CPU it is loaded on: what its list registers hold, and the rest of its interface while put away.
   std::array<ListRegisterSet, kMaxVcpus> lists_{};
   std::array<drivers::VirtualInterfaceState, kMaxVcpus> interfaces_{};

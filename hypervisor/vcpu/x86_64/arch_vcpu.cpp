@@ -8,8 +8,11 @@
 
 namespace hv {
 
+using namespace x86;
+
 Result<void> ArchVcpu::create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames,
-                              const VcpuSettings& settings, u64 xcr0) {
+                              const VcpuSettings& settings, u64 xcr0, u64 cr4) {
+  supported_cr4_ = cr4;
   supported_xcr0_ = xcr0;
   physical_address_bits_ = static_cast<u8>(machine.nested().physical_bits);
   floating_point_.emplace(TRY(FloatingPointState::create(xcr0, frames)));
@@ -42,11 +45,25 @@ bool ArchVcpu::set_xcr0(u64 value) {
   return true;
 }
 
+// SDM vol. 3 2.5, APM vol. 2 3.1.3.
+bool ArchVcpu::set_cr4(u64 value, const PagingState& now) {
+  const bool long_mode = (now.efer & Efer::kLma) != 0;
+  if ((value & ~supported_cr4_) != 0 || (long_mode && (value & Cr4::kPae) == 0)) return false;
+  const bool begins_tags = (value & ~now.cr4 & Cr4::kPcide) != 0;
+  if (begins_tags && (!long_mode || (now.cr3 & (kPageSize - 1)) != 0)) return false;
+  backend_->write(GuestRegister::Cr4, value);
+  return true;
+}
+
 void ArchVcpu::serve(u32 asked) {
   if ((asked & kArmTimer) != 0) vm_.arm_timer(owner_);
 }
 void ArchVcpu::report_wait(u64 ticks) { vm_.report_wait(owner_, ticks); }
 void ArchVcpu::cancel_timers() { vm_.cancel_timer(owner_); }
+void ArchVcpu::resume_time() {
+  vm_.adjust_counter(owner_);
+  resume_timers();
+}
 
 bool ArchVcpu::has_deliverable() {
   if (nmi_.load(std::memory_order_acquire)) return true;

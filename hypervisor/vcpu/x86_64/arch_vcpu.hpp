@@ -22,10 +22,10 @@ class ArchVcpu {
   /// Both outlive it.
   ArchVcpu(Vcpu& owner, ArchVm& vm) : owner_(owner), vm_(vm) {}
 
-  /// Before any other function. `xcr0`: what any guest may enable there; 0 on a CPU without XSAVE. Manager thread,
-  /// interrupts masked. Errors: OutOfMemory.
+  /// Before any other function. `xcr0`, `cr4`: what any guest may enable there; XCR0 is 0 on a CPU without XSAVE.
+  /// Manager thread, interrupts masked. Errors: OutOfMemory.
   Result<void> create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames,
-                      const VcpuSettings& settings, u64 xcr0);
+                      const VcpuSettings& settings, u64 xcr0, u64 cr4);
 
   /// Takes the state that a start-up IPI or a boot protocol asks for. Not while loaded.
   void reset(const StartState& state);
@@ -47,6 +47,8 @@ class ArchVcpu {
   /// It leaves for another CPU, put away; it has come from one. Its timers go with it.
   void suspend_timers() { cancel_timers(); }
   void resume_timers() { serve(kArmTimer); }
+  /// The VM goes on after a pause, with another Vm::time_offset().
+  void resume_time();
 
   /// Whether a halted vCPU has a reason to go on.
   bool has_deliverable();
@@ -68,6 +70,8 @@ class ArchVcpu {
   u64 xcr0() const { return floating_point_->xcr0(); }
   /// XSETBV. False: #GP.
   bool set_xcr0(u64 value);
+  /// MOV to CR4 by a guest that is in the state `now`. False: #GP.
+  bool set_cr4(u64 value, const PagingState& now);
 
   /// HLT: the next run_guest() waits.
   void halt() { halted_ = true; }
@@ -85,6 +89,7 @@ class ArchVcpu {
   mm::Box<VcpuBackend> backend_;
   std::optional<FloatingPointState> floating_point_;
   u64 supported_xcr0_ = 0;
+  u64 supported_cr4_ = 0;
   u8 physical_address_bits_ = 0;
   std::atomic<bool> look_for_interrupt_{false};
   std::atomic<bool> nmi_{false};

@@ -25,7 +25,8 @@ struct Cr0 {
 };
 
 struct Cr4 {
-  static constexpr u64 kPae = detail::bit(5), kVmxe = detail::bit(13), kOsxsave = detail::bit(18);
+  static constexpr u64 kPae = detail::bit(5), kVmxe = detail::bit(13), kPcide = detail::bit(17),
+                       kOsxsave = detail::bit(18);
 };
 
 struct Efer {

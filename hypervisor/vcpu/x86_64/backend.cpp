@@ -51,12 +51,14 @@ std::string_view describe(ExitReason reason) {
                                                                  "a nested page fault",
                                                                  "XSETBV",
                                                                  "an access to CR8",
+                                                                 "a write to CR4",
                                                                  "INVD or WBINVD",
                                                                  "PAUSE",
                                                                  "an instruction it was not promised",
                                                                  "RDPMC",
                                                                  "a triple fault",
                                                                  "a hardware task switch",
+                                                                 "a machine check",
                                                                  "a state that the hardware refuses",
                                                                  "an unexpected exit"};
   return kNames[static_cast<usize>(reason)];

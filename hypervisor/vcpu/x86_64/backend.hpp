@@ -31,12 +31,14 @@ enum class ExitReason : u8 {
   NestedFault,
   Xsetbv,
   TaskPriority,          ///< MOV to or from CR8
+  Cr4Write,              ///< MOV to CR4
   CacheInvalidation,     ///< INVD, WBINVD
   Pause,                 ///< spinning for long
   UndefinedInstruction,  ///< SVM, VMX and MONITOR instructions, and others that the guest was not promised
   ProtectedInstruction,  ///< one that raises #GP on the CPU that the guest was promised (RDPMC)
   Shutdown,              ///< triple fault
   TaskSwitch,
+  MachineCheck,  ///< the hardware reports an error of its own
   InvalidState,  ///< the hardware refused to enter the guest
   Unexpected,
 };
@@ -60,8 +62,8 @@ struct NestedFault {
   bool on_walk = false;  ///< the access was the CPU's own, to a page table of the guest
 };
 
-/// TaskPriority: a move between CR8 and a general-purpose register.
-struct TaskPriorityAccess {
+/// TaskPriority, Cr4Write: a move between a control register and a general-purpose one.
+struct ControlMove {
   bool write = false;
   std::optional<Gpr> which{};  ///< nothing: the CPU does not say
 };
@@ -75,7 +77,7 @@ struct VmExit {
   /// model must know before anything asks it.
   std::optional<u8> new_task_priority{};
   PortAccess port{};
-  TaskPriorityAccess task_priority{};
+  ControlMove control_move{};
   NestedFault fault{};
   u64 code = 0;  ///< the hardware's own reason, for reports
 };

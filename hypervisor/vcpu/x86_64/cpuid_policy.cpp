@@ -339,9 +339,36 @@ CpuidResult guest_cpuid(const CpuidSource& host, const CpuidGuest& guest, u32 le
   return result;
 }
 
+namespace {
+
+enum class Word : u8 { Eax, Ebx, Ecx, Edx };
+
+/// A feature and the bits of CR4 that come with it (SDM vol. 3 2.5). Those of features that no guest sees are missing.
+struct ControlBit {
+  u8 leaf;
+  Word word;
+  u8 bit;
+  u32 cr4;
+};
+constexpr ControlBit kControlBits[] = {
+    {1, Word::Edx, kVme, 0x003},          {1, Word::Edx, kTsc, 0x004},         {1, Word::Edx, kDe, 0x008},
+    {1, Word::Edx, kPse, 0x010},          {1, Word::Edx, kPae, 0x020},         {1, Word::Edx, kMce, 0x040},
+    {1, Word::Edx, kPge, 0x080},          {1, Word::Edx, kMsr, 0x100 /*PCE*/}, {1, Word::Edx, kFxsr, 0x200},
+    {1, Word::Edx, kSse, 0x400},          {7, Word::Ecx, 2, 1 << 11 /*UMIP*/}, {7, Word::Ebx, 0, 1 << 16 /*FSGSBASE*/},
+    {1, Word::Ecx, kPcid, 1 << 17},       {1, Word::Ecx, kXsave, 1 << 18},     {7, Word::Ebx, 7, 1 << 20 /*SMEP*/},
+    {7, Word::Ebx, 20, 1 << 21 /*SMAP*/},
+};
+
+}  // namespace
+
 CpuidFacts cpuid_facts(const CpuidSource& host) {
   CpuidFacts facts;
   const CpuidGuest anyone;
+  for (const ControlBit& row : kControlBits) {
+    const CpuidResult r = guest_cpuid(host, anyone, row.leaf, 0);
+    const u32 words[] = {r.eax, r.ebx, r.ecx, r.edx};
+    if ((words[static_cast<u8>(row.word)] >> row.bit & 1) != 0) facts.cr4 |= row.cr4;
+  }
   const CpuidResult extended = guest_cpuid(host, anyone, kExtendedLeaves + 0x1, 0);
   const CpuidResult seven = guest_cpuid(host, anyone, 0x7, 0);
   facts.no_execute = (extended.edx & bits({kNx})) != 0;

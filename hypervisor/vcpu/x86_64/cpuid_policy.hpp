@@ -58,6 +58,7 @@ struct CpuidFacts {
   bool tsc_aux = false;            ///< RDTSCP or RDPID
   bool arch_capabilities = false;  ///< IA32_ARCH_CAPABILITIES exists
   u8 physical_address_bits = 36;
+  u64 cr4 = 0;  ///< bits of CR4 that a guest may set: those of features that it sees
 };
 CpuidFacts cpuid_facts(const CpuidSource& host);
 

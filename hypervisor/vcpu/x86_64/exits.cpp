@@ -102,7 +102,7 @@ void handle_nested_fault(ArchVcpu& vcpu, const VmExit& exit) {
 }
 
 void handle_task_priority(ArchVcpu& vcpu, const VmExit& exit) {
-  const auto access = task_priority_move(vcpu, exit);
+  const auto access = control_move(vcpu, exit);
   if (!access) return;  // another CPU of the guest changed the code: it runs again
   GuestRegisters& r = vcpu.registers;
   constexpr u64 kMaxPriority = 15;
@@ -114,6 +114,15 @@ void handle_task_priority(ArchVcpu& vcpu, const VmExit& exit) {
     vcpu.vm().set_task_priority(vcpu.owner(), static_cast<u8>(r[access->which]));
   }
   vcpu.complete(access->length);
+}
+
+void handle_cr4_write(ArchVcpu& vcpu, const VmExit& exit) {
+  const auto move = control_move(vcpu, exit);
+  if (!move) return;
+  const CodeState code = vcpu.backend().code();
+  const u64 value = vcpu.registers[move->which];
+  if (!vcpu.set_cr4(code.is_64bit ? value : low(value), code.paging)) return vcpu.inject(Vector::kGeneralProtection, 0);
+  vcpu.complete(move->length);
 }
 
 // ---- the rest --------------------------------------------------------------------------------------------------------
@@ -130,12 +139,6 @@ void handle_lost_shadow(ArchVcpu& vcpu, const VmExit& exit) {
     vcpu.halt();
   }
   handle_window(vcpu, exit);
-}
-
-// QEMU leaves the guest with this code where a CPU raises #GP: for a MOV to CR4 with reserved bits.
-void handle_invalid_state(ArchVcpu& vcpu, const VmExit& exit) {
-  if (stands_at_cr4_write(vcpu)) return handle_protected(vcpu, exit);
-  crash(vcpu, describe(exit.reason));
 }
 
 void handle_fatal(ArchVcpu& vcpu, const VmExit& exit) { crash(vcpu, describe(exit.reason)); }
@@ -162,9 +165,9 @@ constexpr auto kHandlers = [] {
   set(ExitReason::NestedFault, &handle_nested_fault);
   set(ExitReason::Xsetbv, &handle_xsetbv);
   set(ExitReason::TaskPriority, &handle_task_priority);
+  set(ExitReason::Cr4Write, &handle_cr4_write);
   set(ExitReason::CacheInvalidation, &handle_cache_invalidation);
   set(ExitReason::Pause, &handle_pause);
-  set(ExitReason::InvalidState, &handle_invalid_state);
   set(ExitReason::UndefinedInstruction, &handle_undefined);
   set(ExitReason::ProtectedInstruction, &handle_protected);
   return table;

@@ -161,18 +161,6 @@ bool stands_at_halt(ArchVcpu& vcpu) {
   return emulation.access().fetch(emulation.linear_rip(), opcode) && opcode[0] == kHalt;
 }
 
-bool stands_at_cr4_write(ArchVcpu& vcpu) {
-  constexpr u8 kEscape = 0x0f, kMoveToControlRegister = 0x22, kRexMask = 0xf0, kRex = 0x40;
-  constexpr u8 kRegisterMask = 7 << 3, kCr4 = 4 << 3;
-  Emulation emulation(vcpu);
-  std::array<u8, 4> bytes{};
-  const auto fetched = emulation.access().fetch(emulation.linear_rip(), bytes);
-  if (!fetched) return false;
-  const usize first = emulation.mode() == CpuMode::Code64 && (bytes[0] & kRexMask) == kRex ? 1 : 0;
-  return *fetched >= first + 3 && bytes[first] == kEscape && bytes[first + 1] == kMoveToControlRegister &&
-         (bytes[first + 2] & kRegisterMask) == kCr4;
-}
-
 [[gnu::noinline]] void emulate_any_instruction(ArchVcpu& vcpu, const VmExit& exit) {
   Emulation emulation(vcpu);
   const std::optional<Instruction> instruction = emulation.decode_next();
@@ -190,17 +178,18 @@ void emulate_instruction(ArchVcpu& vcpu, const VmExit& exit) {
     emulate_any_instruction(vcpu, exit);
 }
 
-std::optional<TaskPriorityMove> task_priority_move(ArchVcpu& vcpu, const VmExit& exit) {
-  const TaskPriorityAccess& known = exit.task_priority;
+std::optional<DecodedControlMove> control_move(ArchVcpu& vcpu, const VmExit& exit) {
+  const ControlMove& known = exit.control_move;
   if (known.which && exit.instruction_length != 0)
-    return TaskPriorityMove{known.write, *known.which, exit.instruction_length};
+    return DecodedControlMove{known.write, *known.which, exit.instruction_length};
   const std::optional<Instruction> instruction = Emulation(vcpu).decode_next();
   if (!instruction) return std::nullopt;
-  constexpr u64 kTaskPriority = 8;
+  constexpr u64 kCr4 = 4, kTaskPriority = 8;
   const bool write = instruction->operation == Operation::MovToControl;
-  if ((!write && instruction->operation != Operation::MovFromControl) || instruction->immediate != kTaskPriority)
+  const u64 number = exit.reason == ExitReason::Cr4Write ? kCr4 : kTaskPriority;
+  if ((!write && instruction->operation != Operation::MovFromControl) || instruction->immediate != number)
     return std::nullopt;
-  return TaskPriorityMove{write, static_cast<Gpr>(instruction->reg), instruction->length};
+  return DecodedControlMove{write, static_cast<Gpr>(instruction->reg), instruction->length};
 }
 
 }  // namespace hv

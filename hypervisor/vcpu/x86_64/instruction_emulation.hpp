@@ -14,18 +14,17 @@ class ArchVcpu;
 /// such instruction.
 void emulate_instruction(ArchVcpu& vcpu, const VmExit& exit);
 
-/// A move between CR8 and a general-purpose register.
-struct TaskPriorityMove {
+/// A move between a control register and a general-purpose one.
+struct DecodedControlMove {
   bool write = false;
   Gpr which{};
   u8 length = 0;
 };
-/// What `exit`, a TaskPriority, is about; asks the instruction itself when the CPU does not say all. Nothing: the guest
-/// changed it.
-std::optional<TaskPriorityMove> task_priority_move(ArchVcpu& vcpu, const VmExit& exit);
+/// What `exit`, a TaskPriority or Cr4Write, is about; asks the instruction itself when the CPU does not say all.
+/// Nothing: the guest changed it.
+std::optional<DecodedControlMove> control_move(ArchVcpu& vcpu, const VmExit& exit);
 
-/// Whether the next instruction is a HLT, or a MOV to CR4 (without a prefix, or with REX).
+/// Whether the next instruction is a HLT.
 bool stands_at_halt(ArchVcpu& vcpu);
-bool stands_at_cr4_write(ArchVcpu& vcpu);
 
 }  // namespace hv

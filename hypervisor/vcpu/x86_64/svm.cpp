@@ -23,7 +23,7 @@ constexpr u64 kIntercepted[] = {
     ExitCode::kWbinvd,    ExitCode::kMonitor, ExitCode::kMwait,   ExitCode::kMwaitConditional,
     ExitCode::kXsetbv,    ExitCode::kRdpru,
 };
-constexpr u32 kInterceptedCr = 1 << 8 | 1 << 24;  // reads and writes of CR8
+constexpr u32 kInterceptedCr = 1 << 8 | 1 << 20 | 1 << 24;  // reads and writes of CR8, writes of CR4
 // A guest whose handlers raise these again for ever would never let the CPU go (APM vol. 2 15.14.4). A machine check is
 // the host's.
 constexpr u32 kInterceptedExceptions = 1 << Vector::kDebug | 1 << Vector::kAlignmentCheck | 1 << Vector::kMachineCheck;
@@ -43,6 +43,7 @@ constexpr auto kExitKinds = [] {
   const auto set = [&](u64 code, ExitReason reason, u8 length) { table[code] = {reason, length}; };
   set(ExitCode::kCr8Read, ExitReason::TaskPriority, 0);
   set(ExitCode::kCr8Write, ExitReason::TaskPriority, 0);
+  set(ExitCode::kCr4Write, ExitReason::Cr4Write, 0);
   set(ExitCode::kInterrupt, ExitReason::Interrupt, 0);
   set(ExitCode::kNmi, ExitReason::Nmi, 0);
   set(ExitCode::kInit, ExitReason::Handled, 0);
@@ -173,6 +174,8 @@ const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
   SaveArea& s = vmcb_.save;
   if (epoch_ != settings_.translation.epoch() || !cpu_->asids.is_current(asid_)) [[unlikely]]
     renew_asid();
+  if (nmi_waits_) [[unlikely]]
+    step_over_return(registers);
   s.rax = registers[Gpr::Rax];
   s.rsp = registers[Gpr::Rsp];
   s.rip = registers.rip;
@@ -226,9 +229,10 @@ void SvmVcpu::classify(GuestRegisters& registers) {
       shadowed_ = kNothingShadowed;
       break;
     case ExitReason::TaskPriority:
-      exit_.task_priority.write = code == ExitCode::kCr8Write;
-      exit_.task_priority.which.reset();
-      if (machine_.features.decode_assists) exit_.task_priority.which = static_cast<Gpr>(c.exit_info_1 & 15);
+    case ExitReason::Cr4Write:
+      exit_.control_move.write = code != ExitCode::kCr8Read;
+      exit_.control_move.which.reset();
+      if (machine_.features.decode_assists) exit_.control_move.which = static_cast<Gpr>(c.exit_info_1 & 15);
       break;
     case ExitReason::NmiWindow:
       // The IRET runs now; afterwards NMIs are open.
@@ -237,7 +241,7 @@ void SvmVcpu::classify(GuestRegisters& registers) {
       nmi_return_ = registers.rip;
       exit_.reason = ExitReason::Handled;
       break;
-    case ExitReason::Unexpected: return classify_exception();
+    case ExitReason::Unexpected: return classify_exception(registers);
     default: break;
   }
 }
@@ -263,9 +267,11 @@ void SvmVcpu::describe_fault() {
 }
 
 // The guest takes an intercepted exception all the same: it was only to be seen.
-void SvmVcpu::classify_exception() {
+void SvmVcpu::classify_exception(GuestRegisters& registers) {
   const ControlArea& c = vmcb_.control;
   const u64 vector = c.exit_code - ExitCode::kFirstException;
+  if (vector == Vector::kMachineCheck) exit_.reason = ExitReason::MachineCheck;
+  if (vector == Vector::kDebug && stepping_) return end_step(registers);
   if (vector != Vector::kDebug && vector != Vector::kAlignmentCheck) return;
   const std::optional<u32> error_code =
       vector == Vector::kAlignmentCheck ? std::optional(static_cast<u32>(c.exit_info_1)) : std::nullopt;
@@ -306,6 +312,7 @@ void SvmVcpu::write(GuestRegister which, u64 value) {
   }
   const Field f = kFields[static_cast<usize>(which)];
   field(vmcb_.save, f) = which == GuestRegister::Efer ? value | Efer::kSvme : value;
+  if (which == GuestRegister::Cr4) epoch_ = kFlush;  // what it says about pages is also in the TLB (APM vol. 2 15.16.1)
   vmcb_.control.clean &= ~u32{f.clean};
 }
 
@@ -375,9 +382,40 @@ bool SvmVcpu::can_take_nmi(const GuestRegisters& registers) const {
   return nmi_ == NmiState::Open || (nmi_ == NmiState::Returning && registers.rip != nmi_return_);
 }
 
-// A virtual interrupt that is intercepted the moment it could be taken. An NMI that waits for the end of another one
-// waits for the same moment: the IRET that ends it nearly always opens the window too, and if not, any exit after it
-// will do.
+// While another NMI is handled it is the IRET that opens the window. What else stands in its way is over soon, and
+// nearly always when an interrupt could be taken.
+void SvmVcpu::request_nmi_window() {
+  if (nmi_ == NmiState::Open) return request_interrupt_window();
+  nmi_waits_ = true;
+}
+
+// The IRET is single-stepped: it loads the flag that the guest has saved, and traps behind it all the same.
+void SvmVcpu::step_over_return(GuestRegisters& registers) {
+  if (nmi_ == NmiState::Masked) return;
+  nmi_waits_ = false;
+  if (registers.rip != nmi_return_) {
+    nmi_ = NmiState::Open;
+    return request_interrupt_window();
+  }
+  if ((registers.rflags & Rflags::kTf) != 0) return;  // the guest is left there anyway
+  registers.rflags |= Rflags::kTf;
+  stepping_ = true;
+  step_dr6_ = vmcb_.save.dr6;
+}
+
+// Had the IRET raised an exception, or had an interrupt come before it, the flag would have been saved with the others
+// and be back by now.
+void SvmVcpu::end_step(GuestRegisters& registers) {
+  exit_.reason = ExitReason::Handled;
+  if (registers.rip == nmi_return_) return;
+  exit_.reason = ExitReason::NmiWindow;
+  registers.rflags &= ~Rflags::kTf;
+  stepping_ = false;
+  nmi_ = NmiState::Open;
+  write(GuestRegister::Dr6, step_dr6_);
+}
+
+// A virtual interrupt that is intercepted the moment it could be taken.
 void SvmVcpu::request_interrupt_window() {
   ControlArea& c = vmcb_.control;
   c.virtual_interrupt |= VirtualInterrupt::kPending | VirtualInterrupt::kPriorityMax | VirtualInterrupt::kIgnoreTpr;
@@ -397,6 +435,7 @@ void SvmVcpu::reset_events() {
   vmcb_.control.interrupt_shadow = 0;
   shadowed_ = kNothingShadowed;
   nmi_ = NmiState::Open;
+  nmi_waits_ = stepping_ = false;
   set_intercept(ExitCode::kIret, false);
   close_window();
 }

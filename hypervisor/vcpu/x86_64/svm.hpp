@@ -58,7 +58,7 @@ class SvmVcpu final : public VcpuBackend {
   bool can_take_interrupt(const GuestRegisters& registers) const override;
   bool can_take_nmi(const GuestRegisters& registers) const override;
   void request_interrupt_window() override;
-  void request_nmi_window() override { request_interrupt_window(); }
+  void request_nmi_window() override;
   void reset_events() override;
   CodeState code() const override {
     const SaveArea& s = vmcb_.save;
@@ -77,7 +77,9 @@ class SvmVcpu final : public VcpuBackend {
   void close_window();
   void set_intercept(u64 exit_code, bool on);
   void classify(GuestRegisters& registers);
-  void classify_exception();
+  void classify_exception(GuestRegisters& registers);
+  void step_over_return(GuestRegisters& registers);
+  void end_step(GuestRegisters& registers);
   void describe_port(const GuestRegisters& registers);
   void describe_fault();
 
@@ -89,14 +91,18 @@ class SvmVcpu final : public VcpuBackend {
   SvmCpu* cpu_ = nullptr;  ///< nullptr: not loaded
   SvmCpu* last_cpu_ = nullptr;  ///< that it was loaded on
   AddressTag asid_{};
-  u64 epoch_ = 0;  ///< of the translation, at the last entry
+  static constexpr u64 kFlush = ~u64{0};
+  u64 epoch_ = 0;  ///< of the translation, at the last entry; kFlush: what the TLB knows is no longer true
   /// An instruction that may not be interrupted, behind STI or a load of SS. Emulators save the shadow at an exit and
   /// do not restore it at the entry, so it is remembered here.
   static constexpr u64 kNothingShadowed = ~u64{0};
   static constexpr u64 kInShadow = 1;
   u64 shadowed_ = kNothingShadowed;
   NmiState nmi_ = NmiState::Open;
-  u64 nmi_return_ = 0;  ///< RIP of the IRET in state Returning
+  bool nmi_waits_ = false;  ///< for the end of another NMI
+  bool stepping_ = false;   ///< over the IRET that ends it
+  u64 step_dr6_ = 0;        ///< the guest's
+  u64 nmi_return_ = 0;      ///< RIP of the IRET in state Returning
   BreakpointAddresses breakpoints_{};
   u64 tsc_aux_ = 0;
 };

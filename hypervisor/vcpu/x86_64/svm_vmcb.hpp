@@ -10,13 +10,13 @@ namespace hv::svm {
 /// Exit codes (APM vol. 2 appendix C) and intercept bits have the same order: bit n of the vectors from "misc1" on is
 /// exit code 0x60 + n.
 struct ExitCode {
-  static constexpr u64 kCr8Read = 0x08, kCr8Write = 0x18, kFirstException = 0x40, kInterrupt = 0x60, kNmi = 0x61,
-                       kInit = 0x63, kInterruptWindow = 0x64, kRdpmc = 0x6f, kCpuid = 0x72, kRsm = 0x73, kIret = 0x74,
-                       kInvd = 0x76, kPause = 0x77, kHlt = 0x78, kInvlpga = 0x7a, kPort = 0x7b, kMsr = 0x7c,
-                       kTaskSwitch = 0x7d, kShutdown = 0x7f, kVmrun = 0x80, kVmmcall = 0x81, kVmload = 0x82,
-                       kVmsave = 0x83, kStgi = 0x84, kClgi = 0x85, kSkinit = 0x86, kWbinvd = 0x89, kMonitor = 0x8a,
-                       kMwait = 0x8b, kMwaitConditional = 0x8c, kXsetbv = 0x8d, kRdpru = 0x8e, kInvlpgb = 0xa0,
-                       kIllegalInvlpgb = 0xa1, kMcommit = 0xa3, kTlbsync = 0xa4;
+  static constexpr u64 kCr8Read = 0x08, kCr4Write = 0x14, kCr8Write = 0x18, kFirstException = 0x40, kInterrupt = 0x60,
+                       kNmi = 0x61, kInit = 0x63, kInterruptWindow = 0x64, kRdpmc = 0x6f, kCpuid = 0x72, kRsm = 0x73,
+                       kIret = 0x74, kInvd = 0x76, kPause = 0x77, kHlt = 0x78, kInvlpga = 0x7a, kPort = 0x7b,
+                       kMsr = 0x7c, kTaskSwitch = 0x7d, kShutdown = 0x7f, kVmrun = 0x80, kVmmcall = 0x81,
+                       kVmload = 0x82, kVmsave = 0x83, kStgi = 0x84, kClgi = 0x85, kSkinit = 0x86, kWbinvd = 0x89,
+                       kMonitor = 0x8a, kMwait = 0x8b, kMwaitConditional = 0x8c, kXsetbv = 0x8d, kRdpru = 0x8e,
+                       kInvlpgb = 0xa0, kIllegalInvlpgb = 0xa1, kMcommit = 0xa3, kTlbsync = 0xa4;
   static constexpr u64 kNestedFault = 0x400;
   static constexpr u32 kInvalid = 0xffff'ffff;  ///< emulators extend it with zeros
   static constexpr u64 kFirstMisc = 0x60;

@@ -402,6 +402,7 @@ void VmxVcpu::classify_exception(GuestRegisters& registers) {
   } else if (event.vector() == Vector::kAlignmentCheck) {
     error_code = static_cast<u32>(Vmx::read(Field::kExitErrorCode));
   } else {
+    if (event.vector() == Vector::kMachineCheck) exit_.reason = ExitReason::MachineCheck;
     return;
   }
   exit_.reason = inject_exception(event.vector(), error_code) ? ExitReason::Handled : ExitReason::Shutdown;
@@ -417,7 +418,7 @@ void VmxVcpu::classify_control_register(const GuestRegisters& registers) {
   constexpr u64 kTaskPriority = 8;
   if (number == kTaskPriority) {
     exit_.reason = ExitReason::TaskPriority;
-    exit_.task_priority = {.write = type == ControlQualification::kMoveTo, .which = gpr};
+    exit_.control_move = {.write = type == ControlQualification::kMoveTo, .which = gpr};
     exit_.instruction_length = static_cast<u8>(Vmx::read(Field::kExitInstructionLength));
     return;
   }

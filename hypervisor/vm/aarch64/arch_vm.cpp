@@ -35,6 +35,7 @@ std::optional<u64> ArchVm::mmio_read(Vcpu& vcpu, Gpa address, u32 size) {
   const auto terminal = terminal_.lock();
   const auto value = terminal->uart.read(access);
   terminal->feed();
+  uart_line_.refresh();
   if (++terminal->reads == kPollsThatMeanWaiting) vm_.output().flush();
   return value;
 }
@@ -46,7 +47,11 @@ bool ArchVm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
   if (region->device != nullptr) return interrupts_->write(*region->device, access, value);
   const auto terminal = terminal_.lock();
   terminal->reads = 0;
-  return terminal->uart.write(access, value);
+  const bool answered = terminal->uart.write(access, value);
+  uart_line_.refresh();
+  // Nobody else sees that the guest waits, and then an unfinished line is to be shown.
+  if (interrupts_->direct() != nullptr) DirectInterrupts::expect_wait();
+  return answered;
 }
 
 void ArchVm::console_input(char c) {
@@ -62,7 +67,12 @@ void ArchVm::Terminal::feed() {
   }
 }
 
+void ArchVm::UartInterrupt::refresh() {
+  if (asserted_ && vm_.interrupts_->direct() != nullptr) set(true);
+}
+
 void ArchVm::UartInterrupt::set(bool asserted) {
+  asserted_ = asserted;
   if (vm_.uart_interrupt_ != 0) vm_.interrupts_->set_line(vm_.uart_interrupt_, asserted);
 }
 

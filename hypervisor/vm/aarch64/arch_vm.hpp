@@ -91,9 +91,13 @@ class ArchVm {
    public:
     explicit UartInterrupt(ArchVm& owner) : vm_(owner) {}
     void set(bool asserted) override;
+    /// After an access to the UART. A line that the machine's controller only knows as pending has to be told again that it is
+    /// still asserted.
+    void refresh();
 
    private:
     ArchVm& vm_;
+    bool asserted_ = false;
   };
 
   /// A guest that polls its UART this often without sending anything waits for input.
@@ -116,6 +120,7 @@ class ArchVm {
   Result<void> select(const fdt::Fdt& host, std::span<NodeRecord> scratch, DeviceSelection& selection);
   Result<void> map_resources(const PassthroughResources& resources);
   Result<void> map_configured_ranges();
+  Result<void> choose_delivery();
   Result<void> give_interrupt(u32 intid, drivers::Trigger trigger);
   Result<void> write_device_tree(const DeviceSelection& selection);
 

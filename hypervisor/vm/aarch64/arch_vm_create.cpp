@@ -94,6 +94,7 @@ Result<void> ArchVm::create_devices() {
   interrupts_.emplace(vm_, vm_.hypervisor().interrupts(), config, machine.timer.virtual_interrupt,
                       machine.timer.physical_interrupt);
 
+  TRY(choose_delivery());
   const Gpa distributor(gic.distributor.base.value());
   if (gic.version == 2) {
     TRY(add_device({distributor, 4_KiB}, &interrupts_->distributor()));
@@ -106,9 +107,25 @@ Result<void> ArchVm::create_devices() {
     if (region.size < size) return vm_.reject(Error::OutOfRange, "has more vCPUs than the machine's first redistributor region");
     TRY(add_device({Gpa(region.base.value()), size}, &interrupts_->redistributors()));
   }
-  uart_interrupt_ = machine.console.interrupt;
   TRY(add_device(console_range(), nullptr));
   return {};
+}
+
+// The console's own interrupt is the host's. A VM that takes its interrupts directly gets another for its emulated one.
+Result<void> ArchVm::choose_delivery() {
+  PhysicalInterrupts& host = vm_.hypervisor().interrupts();
+  uart_interrupt_ = vm_.hypervisor().machine().console.interrupt;
+  const std::string_view reason = host.why_injected(vm_.config());
+  if (vm_.config().interrupt_mode != InterruptMode::Passthrough) return {};
+  if (!reason.empty()) {
+    log::info("VM {}: interrupts are injected: {}", vm_.name(), reason);
+    return {};
+  }
+  log::info("VM {}: interrupts are delivered directly", vm_.name());
+  interrupts_->make_direct();
+  if (uart_interrupt_ == 0) return {};
+  uart_interrupt_ = TRY(host.find_free_spi());
+  return give_interrupt(uart_interrupt_, drivers::Trigger::Edge);
 }
 
 Result<void> ArchVm::load_images() {
@@ -185,6 +202,7 @@ Result<void> ArchVm::give_interrupt(u32 intid, drivers::Trigger trigger) {
     log::error("VM {}: interrupt {} cannot be given to it: {}", vm_.name(), intid, given.error());
     return given;
   }
+  if (interrupts_->direct() != nullptr) interrupts_->give_directly(intid);
   return {};
 }
 

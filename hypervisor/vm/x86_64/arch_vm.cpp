@@ -43,7 +43,7 @@ class ArchVm::Msrs final : public MsrHost {
   u64 read_tsc() override { return vm_.now() + adjust(); }
   void write_tsc(u64 value) override {
     adjust() = value - vm_.now();
-    backend().set_tsc_offset(adjust() - vm_.vm_.time_offset());
+    vm_.adjust_counter(vcpu_);
     vm_.update_clock(vcpu_, msr::kKvmSystemTime);
   }
   std::optional<u64> read_apic(u32 index) override {
@@ -158,8 +158,10 @@ std::optional<u8> ArchVm::take_interrupt(Vcpu& vcpu) {
 // ---- from outside ----------------------------------------------------------------------------------------------------
 
 void ArchVm::begin_time() {
-  for (unsigned i = 0; i < vm_.vcpu_count(); ++i) vm_.vcpu(i)->arch.backend().set_tsc_offset(-vm_.time_offset());
+  for (unsigned i = 0; i < vm_.vcpu_count(); ++i) adjust_counter(*vm_.vcpu(i));
 }
+
+void ArchVm::adjust_counter(Vcpu& vcpu) { vcpu.arch.backend().set_tsc_offset(tsc_adjust_[vcpu.index] - vm_.time_offset()); }
 
 void ArchVm::console_input(char c) {
   with_machine([&](PcMachine& machine) {
@@ -240,8 +242,7 @@ void ArchVm::line_ended(u32 gsi) { vm_.hypervisor().interrupts().line_ended(vm_,
 
 // ---- time ------------------------------------------------------------------------------------------------------------
 
-/// Ticks of the VM's own time: 0 at its start.
-u64 ArchVm::now() { return drivers::host_timer::now() - vm_.time_offset(); }
+u64 ArchVm::now() { return vm_.now(); }
 
 // A record that a guest wants outside its memory is not written: what it reads there is its own business.
 void ArchVm::update_clock(Vcpu& vcpu, u32 index) {
@@ -284,7 +285,7 @@ void ArchVm::set_changed_timers(PcMachine& machine) {
 
 void ArchVm::arm(PcMachine& machine, unsigned index) {
   const u64 next = machine.next_deadline(index);
-  if (next == kNoDeadline) {
+  if (next == kNoDeadline || vm_.is_paused()) {
     Cpu::current().cancel(timers_[index]);
   } else {
     Cpu::current().arm(timers_[index], next + vm_.time_offset());

@@ -85,6 +85,8 @@ class ArchVm final : private PcHost, private PciMessageSink {
   /// Sets the timer for what the vCPU's devices have due next, or for nothing.
   void arm_timer(Vcpu& vcpu);
   void cancel_timer(Vcpu& vcpu);
+  /// Makes the vCPU's time-stamp counter what Vm::now() and the guest's own writes to it say.
+  void adjust_counter(Vcpu& vcpu);
 
  private:
   /// A guest that reads ports this often without writing to one waits for input.

@@ -7,6 +7,7 @@
 #include "hypervisor/vm/x86_64/boot_plan.hpp"
 #include "hypervisor/vm/x86_64/guest_acpi.hpp"
 #include "kernel/base/memory.hpp"
+#include "kernel/base/range_list.hpp"
 #include "kernel/drivers/cmos_clock.hpp"
 #include "kernel/log/log.hpp"
 #include "platforms/platform.hpp"
@@ -34,7 +35,8 @@ Result<void> ArchVm::prepare(Vcpu& vcpu) {
   timers_[vcpu.index].vm = this;
   timers_[vcpu.index].vcpu = vcpu.index;
   return vcpu.arch.create(execution.virtualization(), vm_.hypervisor().heap(), vm_.frames(),
-                          {.translation = *translation_, .port_permissions = ports_->address()}, execution.xcr0());
+                          {.translation = *translation_, .port_permissions = ports_->address()}, execution.xcr0(),
+                          execution.facts().cr4);
 }
 
 void ArchVm::destroy_translation() {
@@ -77,7 +79,7 @@ Result<void> ArchVm::load_images() {
   const VmConfig& config = vm_.config();
   StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
   for (const GuestRegion& region : vm_.regions()) TRY(ram.push_back(region.gpa));
-  std::ranges::sort(ram, {}, [](const GpaRange& range) { return range.base.value(); });
+  sort_ranges(std::span<GpaRange>(ram.begin(), ram.size()));
   const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), boot_area::kScratchSize));
   memory::fill(scratch.bytes().data(), 0, boot_area::kScratchSize);
   const auto bytes_of = [](const Image& image) {

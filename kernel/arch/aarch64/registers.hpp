@@ -199,6 +199,8 @@ struct ICC_SRE_EL1 { AX_REGISTER_ACCESS(icc_sre_el1) };
 struct ICC_CTLR_EL1 {
   AX_REGISTER_ACCESS(icc_ctlr_el1)
   static constexpr u64 EOIMODE = bit(1);
+  /// Implemented bits of a priority.
+  static constexpr unsigned priority_bits(u64 value) { return static_cast<unsigned>(bits(value, 8, 3)) + 1; }
 };
 struct ICC_PMR_EL1 { AX_REGISTER_ACCESS(icc_pmr_el1) };
 struct ICC_BPR1_EL1 { AX_REGISTER_ACCESS(icc_bpr1_el1) };
@@ -207,6 +209,16 @@ struct ICC_IAR1_EL1 { AX_REGISTER_READ(icc_iar1_el1) };
 struct ICC_EOIR1_EL1 { AX_REGISTER_ACCESS(icc_eoir1_el1) };
 struct ICC_DIR_EL1 { AX_REGISTER_ACCESS(icc_dir_el1) };
 struct ICC_SGI1R_EL1 { AX_REGISTER_ACCESS(icc_sgi1r_el1) };
+struct ICC_RPR_EL1 { AX_REGISTER_READ(icc_rpr_el1) };
+struct ICC_AP1R0_EL1 { AX_REGISTER_ACCESS(icc_ap1r0_el1) };
+struct ICC_AP1R1_EL1 { AX_REGISTER_ACCESS(icc_ap1r1_el1) };
+struct ICC_AP1R2_EL1 { AX_REGISTER_ACCESS(icc_ap1r2_el1) };
+struct ICC_AP1R3_EL1 { AX_REGISTER_ACCESS(icc_ap1r3_el1) };
+struct ICC_IAR0_EL1 { AX_REGISTER_READ(icc_iar0_el1) };
+struct ICC_EOIR0_EL1 { AX_REGISTER_ACCESS(icc_eoir0_el1) };
+struct ICC_BPR0_EL1 { AX_REGISTER_ACCESS(icc_bpr0_el1) };
+struct ICC_IGRPEN0_EL1 { AX_REGISTER_ACCESS(icc_igrpen0_el1) };
+struct ICC_SGI0R_EL1 { AX_REGISTER_ACCESS(icc_sgi0r_el1) };
 
 // ---- GICv3 virtual interface ------------------------------------------------------------------------------------------
 

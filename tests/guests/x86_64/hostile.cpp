@@ -130,6 +130,28 @@ void try_instructions() {
   TRY_INSTRUCTION("movq %1, %%cr8", : "r"(u64{15}) : "r15", "memory");
 }
 
+/// Bits of CR4 behind features that CPUID hides: none may be set. All others, as long as long mode can live with them.
+void try_cr4() {
+  constexpr u64 kHidden[] = {1 << 12 /*LA57*/, 1 << 13 /*VMXE*/, 1 << 14 /*SMXE*/, 1 << 22 /*PKE*/,
+                             1 << 23 /*CET*/,  1 << 24 /*PKS*/,  u64{1} << 40};
+  u64 old;
+  asm volatile("movq %%cr4, %0" : "=r"(old));
+  for (const u64 bit : kHidden) {
+    const u32 before = faults;
+    TRY_INSTRUCTION("movq %1, %%cr4", : "r"(old | bit) : "r15", "memory");
+    if (faults == before) print("hostile: WRONG: CR4 took a hidden bit\n");
+  }
+  const u32 before = faults;
+  TRY_INSTRUCTION("movq %1, %%cr4", : "r"(old & ~u64{0x20}) : "r15", "memory");
+  if (faults == before) print("hostile: WRONG: long mode without PAE\n");
+  for (u32 i = 0; i < 200; ++i)
+    TRY_INSTRUCTION("movq %1, %%cr4", : "r"(old | (random() & 0xff'ffff & ~u64{1 << 20 | 1 << 21})) : "r15", "memory");
+  TRY_INSTRUCTION("movq %1, %%cr4", : "r"(old) : "r15", "memory");
+  u64 now;
+  asm volatile("movq %%cr4, %0" : "=r"(now));
+  if (now != old) print("hostile: WRONG: CR4 is not what was written last\n");
+}
+
 }  // namespace
 
 extern "C" void guest_interrupt(u64 vector, u64* rip) {
@@ -146,6 +168,7 @@ extern "C" void guest_main(u32, u64) {
   print("hostile: hello\n");
   try_cpuid();
   try_instructions();
+  try_cr4();
   try_msrs();
   try_ports();
   try_addresses();

@@ -25,6 +25,16 @@ TEST(ConsoleFocus, ADigitBehindTheEscapeChoosesAVm) {
   EXPECT_EQ(focus.type('3').character, '3') << "once";
 }
 
+TEST(ConsoleFocus, AnSBehindTheEscapeAsksForTheShell) {
+  ConsoleFocus focus;
+  EXPECT_FALSE(focus.type('s').shell);
+  focus.type(kEscape);
+  const auto input = focus.type('s');
+  EXPECT_TRUE(input.shell);
+  EXPECT_FALSE(input.character);
+  EXPECT_EQ(focus.type('s').character, 's') << "once";
+}
+
 TEST(ConsoleFocus, TheEscapeTwiceIsTheCharacterItself) {
   ConsoleFocus focus;
   focus.type(kEscape);
@@ -39,6 +49,7 @@ TEST(ConsoleFocus, AnythingElseIsDropped) {
     const auto input = focus.type(c);
     EXPECT_FALSE(input.character);
     EXPECT_FALSE(input.chosen);
+    EXPECT_FALSE(input.shell);
   }
 }
 

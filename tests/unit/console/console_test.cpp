@@ -77,5 +77,28 @@ TEST_F(ConsoleMuxTest, ClosingAStreamEndsItsLine) {
   EXPECT_EQ(device.out, "[a] last words\nhost\n");
 }
 
+TEST_F(ConsoleMuxTest, EchoesWhatIsTypedUntilSomethingElseIsWritten) {
+  mux.show_input("$ v", "v");
+  mux.show_input("$ vm", "m");
+  EXPECT_EQ(device.out, "$ vm");
+  put(a, "guest\n");
+  mux.show_input("$ vm l", "l");
+  EXPECT_EQ(device.out, "$ vm\n[a] guest\n$ vm l") << "the whole line again";
+  mux.write_host("");
+  mux.write_host("answer\n");
+  EXPECT_EQ(device.out, "$ vm\n[a] guest\n$ vm l\nanswer\n");
+}
+
+TEST_F(ConsoleMuxTest, RemembersWhatAGuestHasPrinted) {
+  OutputHistory history;
+  ConsoleMux::Stream stream("c", &history);
+  put(stream, "one\r\ntwo\v\r\n~ # ");
+  u64 at = history.start_of_last(10);
+  char buffer[10];
+  EXPECT_EQ(history.next_line(at, buffer), "one");
+  EXPECT_EQ(history.next_line(at, buffer), "two");
+  EXPECT_EQ(history.next_line(at, buffer), "~ # ");
+}
+
 }  // namespace
 }  // namespace hv

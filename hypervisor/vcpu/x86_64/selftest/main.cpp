@@ -240,6 +240,21 @@ void test_undefined(Guest& g) {
   }
 }
 
+// The second one waits for the end of the first, and for nothing else.
+void test_two_nmis(Guest& g) {
+  g.begin(PROGRAM(spin), kLong);
+  g.cpu().inject_nmi();
+  g.until_out(0x81, Vector::kNmi, "an NMI");
+  g.cpu().request_nmi_window();
+  g.until(ExitReason::NmiWindow, "the window behind an NMI");
+  expect(g.cpu().can_take_nmi(g.r), "the end of an NMI's handler");
+  expect(g.r.rip >= kCode && g.r.rip < kCode + 0x10, "where the NMI came");
+  expect((g.r.rflags & Rflags::kTf) == 0 && g.cpu().read(GuestRegister::Dr6) == kDr6Reset,
+         "a guest that is not stepped");
+  g.cpu().inject_nmi();
+  g.until_out(0x81, Vector::kNmi, "the NMI behind it");
+}
+
 void test_mmio(Guest& g) {
   g.begin(PROGRAM(mmio), kLong);
   const VmExit& read = g.until(ExitReason::NestedFault, "a read of the local APIC");
@@ -252,7 +267,7 @@ void test_mmio(Guest& g) {
   const auto moves_cr8 = [&](bool is_write, const char* what) {
     if (g.cpu().shadows_task_priority()) return;
     const VmExit& exit = g.until(ExitReason::TaskPriority, what);
-    expect(exit.task_priority.write == is_write, what);
+    expect(exit.control_move.write == is_write, what);
     g.cpu().complete_instruction(g.r, 4);
   };
   moves_cr8(false, "a read of CR8");
@@ -284,8 +299,7 @@ void test_injection(Guest& g) {
   expect(!g.cpu().can_take_nmi(g.r), "NMIs are masked inside their handler");
   g.cpu().request_nmi_window();
   g.cpu().complete_instruction(g.r, nmi.instruction_length);
-  ExitReason reason = g.enter().reason;
-  expect(reason == ExitReason::NmiWindow || reason == ExitReason::InterruptWindow, "a window after the NMI's end");
+  g.until(ExitReason::NmiWindow, "a window after the NMI's end");
   expect(g.cpu().can_take_nmi(g.r), "NMIs are open again");
 
   expect(g.cpu().inject_exception(Vector::kDebug, {}), "an exception");
@@ -343,6 +357,7 @@ void run(MachineInfo&) {
   constexpr Test kTests[] = {{"real mode", &test_real_mode},
                              {"protected mode", &test_protected_mode},
                              {"instructions that do not exist", &test_undefined},
+                             {"two NMIs in a row", &test_two_nmis},
                              {"accesses outside memory", &test_mmio},
                              {"injection and windows", &test_injection},
                              {"physical interrupts", &test_physical_interrupts},

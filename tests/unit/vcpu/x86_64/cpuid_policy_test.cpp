@@ -159,5 +159,13 @@ TEST(CpuidFacts, FollowTheGuestsView) {
   EXPECT_EQ(facts.physical_address_bits, 48);
 }
 
+TEST(CpuidFacts, KnowWhatOfCr4BelongsToFeaturesThatAGuestSees) {
+  FakeCpuid host = FakeCpuid::amd();
+  host.leaf(1) = {0, 0, 1u << 17 | 1u << 26, 1u << 3 | 1u << 6 | 1u << 13};        // PCID, XSAVE; PSE, PAE, PGE
+  host.leaf(7) = {0, 1u << 7 | 1u << 20, 1u << 2 | 1u << 3 | 1u << 16, 1u << 20};  // SMEP, SMAP; UMIP, PKU, LA57; CET
+  const CpuidFacts facts = cpuid_facts(host);
+  EXPECT_EQ(facts.cr4, 0x36'08b0u);
+}
+
 }  // namespace
 }  // namespace hv

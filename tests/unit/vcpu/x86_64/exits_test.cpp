@@ -151,11 +151,13 @@ class FakeVm final : public ArchVm {
 
 struct ExitsTest : test::GuestTables {
   static constexpr u64 kCode = 0x8000;
+  static constexpr u64 kCr4 =
+      0x3'06f0;  ///< what guests may set: PSE, PAE, MCE, PGE, OSFXSR, OSXMMEXCPT, FSGSBASE, PCIDE
 
   ExitsTest() {
     Cpu::the_cpu = &host_cpu;
-    EXPECT_TRUE(
-        vcpu.create(machine, heap, frames, {.translation = translation, .port_permissions = Hpa(0)}, xcr0::kSwitched));
+    EXPECT_TRUE(vcpu.create(machine, heap, frames, {.translation = translation, .port_permissions = Hpa(0)},
+                            xcr0::kSwitched, kCr4));
     vcpu.reset({.mode = StartState::Mode::Long64, .rip = kCode, .cr3 = 0x1000});
     map(kCode, kCode);
     vcpu.load(0);
@@ -327,21 +329,52 @@ TEST_F(ExitsTest, AnOperandThatIsNotMappedIsTheGuestsPageFault) {
 TEST_F(ExitsTest, DecodesMovesToCr8WhenTheCpuDoesNotSayWhichRegister) {
   code({0x44, 0x0f, 0x22, 0xc2});  // mov %rdx, %cr8
   r()[Gpr::Rdx] = 9;
-  run({.reason = ExitReason::TaskPriority, .task_priority = {.write = true}});
+  run({.reason = ExitReason::TaskPriority, .control_move = {.write = true}});
   EXPECT_EQ(vm.priority, 9);
   EXPECT_EQ(r().rip, kCode + 4);
 }
 
 TEST_F(ExitsTest, Cr8HasFourBits) {
   r()[Gpr::R9] = 16;
-  run({.reason = ExitReason::TaskPriority,
-       .instruction_length = 4,
-       .task_priority = {.write = true, .which = Gpr::R9}});
+  run({.reason = ExitReason::TaskPriority, .instruction_length = 4, .control_move = {.write = true, .which = Gpr::R9}});
   expect_exception(Vector::kGeneralProtection, 0);
   cpu().event = {};
   vm.priority = 5;
-  run({.reason = ExitReason::TaskPriority, .instruction_length = 4, .task_priority = {.which = Gpr::R9}});
+  run({.reason = ExitReason::TaskPriority, .instruction_length = 4, .control_move = {.which = Gpr::R9}});
   EXPECT_EQ(r()[Gpr::R9], 5u);
+}
+
+TEST_F(ExitsTest, Cr4TakesWhatTheGuestSeesAndNothingElse) {
+  code({0x0f, 0x22, 0xe2});  // mov %rdx, %cr4
+  const auto set = [&](u64 value) {
+    cpu().event = {};
+    r().rip = kCode;
+    r()[Gpr::Rdx] = value;
+    run({.reason = ExitReason::Cr4Write, .control_move = {.write = true}});
+    return !cpu().event.valid() && r().rip == kCode + 3 && cpu().read(GuestRegister::Cr4) == value;
+  };
+  EXPECT_TRUE(set(0x6f0));
+  EXPECT_FALSE(set(0x6f0 | 1 << 12)) << "LA57 is hidden";
+  expect_exception(Vector::kGeneralProtection, 0);
+  EXPECT_EQ(cpu().read(GuestRegister::Cr4), 0x6f0u);
+  EXPECT_FALSE(set(0x6f0 | u64{1} << 40)) << "reserved";
+  EXPECT_FALSE(set(0x6d0)) << "long mode needs PAE";
+}
+
+TEST_F(ExitsTest, AddressSpaceTagsBeginInLongModeWithTagZero) {
+  constexpr u64 kWithTags = 0x2'06f0;
+  code({0x0f, 0x22, 0xe2});
+  r()[Gpr::Rdx] = kWithTags;
+  cpu().write(GuestRegister::Cr3, cpu().read(GuestRegister::Cr3) | 1);
+  run({.reason = ExitReason::Cr4Write, .instruction_length = 3, .control_move = {.write = true, .which = Gpr::Rdx}});
+  expect_exception(Vector::kGeneralProtection, 0);
+  cpu().event = {};
+  cpu().write(GuestRegister::Cr3, cpu().read(GuestRegister::Cr3) & ~u64{1});
+  run({.reason = ExitReason::Cr4Write, .instruction_length = 3, .control_move = {.write = true, .which = Gpr::Rdx}});
+  EXPECT_EQ(cpu().read(GuestRegister::Cr4), kWithTags);
+  cpu().write(GuestRegister::Cr3, cpu().read(GuestRegister::Cr3) | 1);
+  run({.reason = ExitReason::Cr4Write, .instruction_length = 3, .control_move = {.write = true, .which = Gpr::Rdx}});
+  EXPECT_FALSE(cpu().event.valid()) << "they are on already";
 }
 
 TEST_F(ExitsTest, TheModelLearnsThePriorityThatTheHardwareLetTheGuestSet) {

@@ -99,7 +99,7 @@ TEST_F(SvmVcpuTest, KnowsWhatExitsMeanAndHowLongTheirInstructionsAre) {
                                   {0x8d, ExitReason::Xsetbv, 3},
                                   {0x6f, ExitReason::ProtectedInstruction, 0},
                                   {0x40, ExitReason::Unexpected, 0},
-                                  {0x52, ExitReason::Unexpected, 0},
+                                  {0x52, ExitReason::MachineCheck, 0},
                                   {0x500, ExitReason::Unexpected, 0},
                                   {0xffff'ffff, ExitReason::InvalidState, 0},
                                   {~u64{0}, ExitReason::InvalidState, 0}};
@@ -162,8 +162,8 @@ TEST_F(SvmWithAssists, NamesTheRegisterOfAnAccessToCr8AndTheInstructionBytes) {
   };
   const VmExit& exit = vcpu->enter(registers);
   EXPECT_EQ(exit.reason, ExitReason::TaskPriority);
-  EXPECT_TRUE(exit.task_priority.write);
-  EXPECT_EQ(exit.task_priority.which, Gpr::R9);
+  EXPECT_TRUE(exit.control_move.write);
+  EXPECT_EQ(exit.control_move.which, Gpr::R9);
   ASSERT_EQ(vcpu->instruction_bytes().size(), 4u);
   EXPECT_EQ(vcpu->instruction_bytes()[3], 0xaa);
 }
@@ -375,6 +375,68 @@ TEST_F(SvmVcpuTest, NmisAreMaskedUntilTheirHandlerReturns) {
   EXPECT_FALSE(vcpu->can_take_nmi(registers)) << "the IRET has not run yet";
   registers.rip += 0x100;
   EXPECT_TRUE(vcpu->can_take_nmi(registers));
+}
+
+TEST_F(SvmVcpuTest, ASecondNmiComesRightBehindTheIretOfTheFirst) {
+  vcpu->inject_nmi();
+  exit_with(ExitCode::kHlt);
+  ASSERT_FALSE(vcpu->can_take_nmi(registers));
+  vcpu->request_nmi_window();
+  exit_with(ExitCode::kCpuid);
+  EXPECT_EQ(vmcb().save.rflags & Rflags::kTf, 0u) << "the handler itself is not stepped";
+  registers.rip = 0x5000;
+  EXPECT_EQ(exit_with(ExitCode::kIret).reason, ExitReason::Handled);
+  ASSERT_FALSE(vcpu->can_take_nmi(registers));
+  vcpu->request_nmi_window();
+  guest_runs = [](Vmcb& v) {
+    EXPECT_NE(v.save.rflags & Rflags::kTf, 0u);
+    v.save.rip = 0x1234;
+    v.save.rflags = 0x202;  // from the stack
+    v.save.dr6 |= kDr6SingleStep;
+    v.control.exit_code = ExitCode::kFirstException + Vector::kDebug;
+  };
+  EXPECT_EQ(vcpu->enter(registers).reason, ExitReason::NmiWindow);
+  EXPECT_EQ(control().event_injection, 0u) << "the step is not the guest's";
+  EXPECT_EQ(vcpu->read(GuestRegister::Dr6), kDr6Reset);
+  EXPECT_EQ(registers.rflags, 0x202u);
+  EXPECT_TRUE(vcpu->can_take_nmi(registers));
+}
+
+TEST_F(SvmVcpuTest, AStepThatEndsInFrontOfTheIretGoesOn) {
+  vcpu->inject_nmi();
+  registers.rip = 0x5000;
+  exit_with(ExitCode::kIret);
+  vcpu->request_nmi_window();
+  EXPECT_EQ(exit_with(ExitCode::kFirstException + Vector::kDebug).reason, ExitReason::Handled);
+  EXPECT_FALSE(vcpu->can_take_nmi(registers));
+  EXPECT_NE(registers.rflags & Rflags::kTf, 0u);
+}
+
+TEST_F(SvmVcpuTest, AGuestThatStepsItselfKeepsItsTrapBehindTheIret) {
+  vcpu->inject_nmi();
+  registers.rip = 0x5000;
+  registers.rflags |= Rflags::kTf;
+  exit_with(ExitCode::kIret);
+  vcpu->request_nmi_window();
+  registers.rip = 0x5000;
+  exit_with(ExitCode::kFirstException + Vector::kDebug);
+  EXPECT_EQ(control().event_injection, kHardException | Vector::kDebug);
+}
+
+TEST_F(SvmVcpuTest, WritesOfCr4LeaveTheGuest) {
+  constexpr u32 kReadOfCr4 = 1 << 4, kWriteOfCr4 = 1 << 20;
+  EXPECT_EQ(control().intercept_cr & (kReadOfCr4 | kWriteOfCr4), kWriteOfCr4);
+  const VmExit& exit = exit_with(ExitCode::kCr4Write);
+  EXPECT_EQ(exit.reason, ExitReason::Cr4Write);
+  EXPECT_TRUE(exit.control_move.write);
+}
+
+TEST_F(SvmVcpuTest, ANewCr4EmptiesTheTlb) {
+  exit_with(ExitCode::kHlt);
+  const u32 asid = control().asid;
+  vcpu->write(GuestRegister::Cr4, Cr4::kPae | 0x80);
+  exit_with(ExitCode::kHlt);
+  EXPECT_NE(control().asid, asid);
 }
 
 TEST_F(SvmVcpuTest, ANewLifeForgetsWhatTheOldOneWaitedFor) {

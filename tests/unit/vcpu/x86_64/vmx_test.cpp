@@ -257,8 +257,8 @@ TEST_F(VmxVcpuTest, NamesTheRegisterOfAnAccessToCr8) {
   const VmExit& exit =
       exit_with(Reason::kControlRegister, {{Field::kExitQualification, 0x918}, {Field::kExitInstructionLength, 4}});
   EXPECT_EQ(exit.reason, ExitReason::TaskPriority);
-  EXPECT_FALSE(exit.task_priority.write);
-  EXPECT_EQ(exit.task_priority.which, Gpr::R9);
+  EXPECT_FALSE(exit.control_move.write);
+  EXPECT_EQ(exit.control_move.which, Gpr::R9);
   EXPECT_EQ(exit.instruction_length, 4);
 }
 
