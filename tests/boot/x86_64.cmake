@@ -92,6 +92,7 @@ axvisor_boot_test(useless-cpu IMAGE boot_tiny RUN useless_cpu_pc.toml LABELS gue
 axvisor_add_image(boot_hostile VMS ${vms}/pc_hostile.toml ${vms}/pc_second.toml)
 axvisor_boot_test(guest-is-hostile IMAGE boot_hostile RUN hostile_pc.toml LABELS hostile)
 axvisor_boot_test(guest-is-hostile-epyc IMAGE boot_hostile RUN hostile_pc.toml SET cpu="EPYC" LABELS hostile)
+axvisor_boot_test(guest-is-hostile-bochs IMAGE boot_hostile RUN hostile_bochs.toml LABELS hostile bochs)
 
 # What flags of memory regions forbid, what VMs share, what a restart leaves.
 axvisor_add_image(boot_memory VMS ${vms}/pc_memory_writer.toml ${vms}/pc_memory_reader.toml)

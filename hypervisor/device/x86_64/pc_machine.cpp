@@ -181,7 +181,7 @@ void PcMachine::run_timers(unsigned vcpu, u64 now) {
 // ---- ports ----
 
 /// Rows, from 1 on, of the ports that every PC has; 0: none.
-constexpr auto PcMachine::Tables::low_ports = [] {
+constinit const std::array<u8, 256> PcMachine::Tables::low_ports = [] {
   std::array<u8, 256> rows{};
   for (u8 row = 0; row < std::size(ports); ++row) {
     for (u32 i = 0; i < ports[row].count; ++i)

@@ -243,10 +243,8 @@ constexpr auto kLast = [] {
 /// Guests access the same few again and again.
 const Row* find(MsrState& state, u32 index) {
   MsrState::Found& found = state.found[index % std::size(state.found)];
-  if (found.row != 0 && found.index == index) return &kMsrs[found.row - 1];
-  const Row* row = search(index);
-  if (row != nullptr) found = {index, static_cast<u8>(row - kMsrs + 1)};
-  return row;
+  if (found.index != index) found = {index, search(index)};
+  return static_cast<const Row*>(found.row);
 }
 
 }  // namespace

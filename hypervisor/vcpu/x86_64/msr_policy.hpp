@@ -58,8 +58,8 @@ struct MsrState {
 
   /// Where registers were found in the allow-list.
   struct Found {
-    u32 index = 0;
-    u8 row = 0;  ///< from 1 on; 0: nothing
+    u32 index = ~u32{0};  ///< which no register has
+    const void* row = nullptr;
   };
   std::array<Found, 4> found{};
 };

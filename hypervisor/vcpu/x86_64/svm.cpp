@@ -175,6 +175,16 @@ void SvmVcpu::renew_asid() {
 
 // ---- entry and exit --------------------------------------------------------------------------------------------------
 
+[[gnu::always_inline]] inline void SvmVcpu::describe_fault() {
+  const ControlArea& c = vmcb_.control;
+  exit_.reason = ExitReason::NestedFault;
+  exit_.instruction_length = 0;
+  exit_.fault = {.address = Gpa(c.exit_info_2),
+                 .write = (c.exit_info_1 & FaultInfo::kWrite) != 0,
+                 .fetch = (c.exit_info_1 & FaultInfo::kFetch) != 0,
+                 .on_walk = (c.exit_info_1 & FaultInfo::kOnWalk) != 0};
+}
+
 const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
   ControlArea& c = vmcb_.control;
   SaveArea& s = vmcb_.save;
@@ -207,7 +217,7 @@ const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
   const u64 code = c.exit_code;
   exit_.code = code;
   if (code >= kExitCodes) {
-    classify_failure();
+    code == ExitCode::kNestedFault ? describe_fault() : classify_failure();
     return exit_;
   }
   const ExitKind kind = kExitKinds[code];
@@ -234,10 +244,7 @@ void SvmVcpu::follow_shadow(u64 rip) {
 
 void SvmVcpu::classify_failure() {
   const u64 code = exit_.code;
-  exit_.reason = code == ExitCode::kNestedFault                 ? ExitReason::NestedFault
-                 : static_cast<u32>(code) == ExitCode::kInvalid ? ExitReason::InvalidState
-                                                                : ExitReason::Unexpected;
-  if (exit_.reason == ExitReason::NestedFault) describe_fault();
+  exit_.reason = static_cast<u32>(code) == ExitCode::kInvalid ? ExitReason::InvalidState : ExitReason::Unexpected;
 }
 
 void SvmVcpu::describe(GuestRegisters& registers) {
@@ -277,15 +284,6 @@ void SvmVcpu::describe_port(const GuestRegisters& registers) {
                 .in = (info & PortInfo::kIn) != 0,
                 .string = (info & PortInfo::kString) != 0,
                 .repeat = (info & PortInfo::kRepeat) != 0};
-}
-
-void SvmVcpu::describe_fault() {
-  const ControlArea& c = vmcb_.control;
-  exit_.instruction_length = 0;
-  exit_.fault = {.address = Gpa(c.exit_info_2),
-                 .write = (c.exit_info_1 & FaultInfo::kWrite) != 0,
-                 .fetch = (c.exit_info_1 & FaultInfo::kFetch) != 0,
-                 .on_walk = (c.exit_info_1 & FaultInfo::kOnWalk) != 0};
 }
 
 // The guest takes an intercepted exception all the same: it was only to be seen.

@@ -28,14 +28,11 @@ Gate table[256];
 
 void try_read_msr(u32 index) { TRY_INSTRUCTION("rdmsr", : "c"(index) : "rax", "rdx", "r15", "memory"); }
 void try_write_msr(u32 index, u64 value) {
-  TRY_INSTRUCTION("wrmsr", : "c"(index), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32)) : "r15",
-                  "memory");
+  TRY_INSTRUCTION("wrmsr", : "c"(index), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32)) : "r15", "memory");
 }
 
 // EFER and the segment bases would be this program's own undoing; so would turning its interrupt controller off.
-bool is_vital_msr(u32 index) {
-  return index == 0x1b || index == 0xc000'0080 || (index >= 0xc000'0100 && index <= 0xc000'0102);
-}
+bool is_vital_msr(u32 index) { return index == 0x1b || index == 0xc000'0080 || (index >= 0xc000'0100 && index <= 0xc000'0102); }
 
 void try_msrs() {
   constexpr u32 kRanges[][2] = {{0, 0x2000},
@@ -118,6 +115,17 @@ void try_instructions() {
   TRY_INSTRUCTION("vmcall", : "a"(random()) : "r15", "memory");
   TRY_INSTRUCTION("vmlaunch", : : "r15", "memory");
   TRY_INSTRUCTION("vmxoff", : : "r15", "memory");
+  TRY_INSTRUCTION("vmresume", : : "r15", "memory");
+  TRY_INSTRUCTION("vmfunc", : "a"(0), "c"(0) : "r15", "memory");
+  u64 region = 0x1000;
+  TRY_INSTRUCTION("vmxon %1", : "m"(region) : "r15", "memory");
+  TRY_INSTRUCTION("vmclear %1", : "m"(region) : "r15", "memory");
+  TRY_INSTRUCTION("vmptrld %1", : "m"(region) : "r15", "memory");
+  TRY_INSTRUCTION("vmptrst %1", : "m"(region) : "r15", "memory");
+  TRY_INSTRUCTION("vmread %%rax, %%rcx", : : "rcx", "r15", "memory");
+  TRY_INSTRUCTION("vmwrite %%rax, %%rcx", : : "r15", "memory");
+  TRY_INSTRUCTION("invept %1, %%rax", : "m"(*reinterpret_cast<const u8(*)[16]>(0x1000)) : "r15", "memory");
+  TRY_INSTRUCTION("invvpid %1, %%rax", : "m"(*reinterpret_cast<const u8(*)[16]>(0x1000)) : "r15", "memory");
   TRY_INSTRUCTION("monitor", : "a"(0x1000), "c"(0), "d"(0) : "r15", "memory");
   TRY_INSTRUCTION("mwait", : "a"(0), "c"(0) : "r15", "memory");
   TRY_INSTRUCTION("rdpmc", : "c"(0) : "rax", "rdx", "r15", "memory");

@@ -60,6 +60,7 @@ class ArchVm {
   virtual void set_task_priority(Vcpu& vcpu, u8 priority) = 0;
   virtual bool interrupt_pending(Vcpu& vcpu) = 0;
   virtual std::optional<u8> take_interrupt(Vcpu& vcpu) = 0;
+  void adjust_counter(Vcpu&) {}
   void report_wait(Vcpu&, u64) {}
   void arm_timer(Vcpu&) {}
   void cancel_timer(Vcpu&) {}
