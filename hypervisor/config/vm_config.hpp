@@ -40,6 +40,10 @@ struct MemoryRegion {
   u64 size = 0;  ///< bytes
   MemoryFlags flags{};
   MapType map = MapType::Alloc;
+  std::string_view shared{};  ///< name of memory that every VM has which says it; empty: this VM's alone
+
+  /// Whether an operating system may use it as its RAM: what it may not write, and what others write to, is none.
+  constexpr bool is_ram() const { return flags.read && flags.write && !flags.device && shared.empty(); }
 };
 
 enum class ImageLocation : u8 { Memory, Fs, Module };

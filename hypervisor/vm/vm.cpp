@@ -69,9 +69,16 @@ void Vm::watchdog_changed() {
   if (watchdog_.span() != watchdog_.limit()) hypervisor_.vms().look();
 }
 
+GuestRam Vm::ram() const {
+  GuestRam ram;
+  for (const GuestRegion& region : regions_)
+    if (region.is_ram) static_cast<void>(ram.push_back(region.gpa));
+  return ram;
+}
+
 bool Vm::is_ram(Gpa address) const {
   for (const GuestRegion& region : regions_)
-    if (region.gpa.contains(address)) return true;
+    if (region.is_ram && region.gpa.contains(address)) return true;
   return false;
 }
 

@@ -22,11 +22,13 @@ class Hypervisor;
 enum class StopReason : u8 { None, PowerOff, Reset, Crash, Request, Watchdog };
 std::string_view describe(StopReason reason);
 
-/// RAM of a guest: guest-physical range, and the host memory behind it.
+/// Memory of a guest: guest-physical range, and the host memory behind it.
 struct GuestRegion {
   GpaRange gpa{};
   Hpa hpa{};
+  bool is_ram = false;  ///< the tables that the guest reads call it RAM
 };
+using GuestRam = StaticVector<GpaRange, kMaxVmMemoryRegions>;
 
 /// A VM from its creation to its end. Created and destroyed by the manager's thread; in between, its vCPUs run it.
 class Vm {
@@ -71,6 +73,8 @@ class Vm {
   /// The guest's time, in ticks of the host's timer. Any context.
   u64 now() const;
   std::span<const GuestRegion> regions() const { return regions_; }
+  /// The regions that the guest's tables call RAM, in the order of the configuration.
+  GuestRam ram() const;
   bool is_ram(Gpa address) const;
   GuestMemory& memory() { return memory_; }
   const GuestMemory& memory() const { return memory_; }
@@ -117,6 +121,8 @@ class Vm {
   Result<void> init();
   Result<void> allocate_memory();
   Result<GuestRegion> allocate_region(const MemoryRegion& region);
+  Result<Hpa> share_region(const MemoryRegion& region);
+  void free_region(const MemoryRegion& config, const GuestRegion& region);
   void move_addresses(const MemoryRegion& from, Gpa to);
   Result<void> map_memory();
   Result<void> create_vcpus();

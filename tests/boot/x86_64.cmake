@@ -93,6 +93,10 @@ axvisor_add_image(boot_hostile VMS ${vms}/pc_hostile.toml ${vms}/pc_second.toml)
 axvisor_boot_test(guest-is-hostile IMAGE boot_hostile RUN hostile_pc.toml LABELS hostile)
 axvisor_boot_test(guest-is-hostile-epyc IMAGE boot_hostile RUN hostile_pc.toml SET cpu="EPYC" LABELS hostile)
 
+# What flags of memory regions forbid, what VMs share, what a restart leaves.
+axvisor_add_image(boot_memory VMS ${vms}/pc_memory_writer.toml ${vms}/pc_memory_reader.toml)
+axvisor_boot_test(memory IMAGE boot_memory RUN memory_pc.toml LABELS guest)
+
 # ---- devices of the machine ----
 
 axvisor_add_image(boot_lines VMS ${vms}/pc_lines.toml)

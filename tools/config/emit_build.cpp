@@ -105,8 +105,9 @@ class VmWriter {
     out += array("u64", "PhysCpuIds", config_.phys_cpu_ids, cpp_hex);
     out += array("u64", "PhysCpuSets", config_.phys_cpu_sets, cpp_hex);
     out += array("MemoryRegion", "Memory", config_.memory, [](const hv::MemoryRegion& r) {
-      return fmt::format("{{.gpa = Gpa({:#x}), .size = {:#x}, .flags = {}, .map = MapType::{}}}", r.gpa.value(), r.size,
-                         cpp_flags(r.flags), cpp_name(r.map));
+      return fmt::format("{{.gpa = Gpa({:#x}), .size = {:#x}, .flags = {}, .map = MapType::{}{}}}", r.gpa.value(), r.size,
+                         cpp_flags(r.flags), cpp_name(r.map),
+                         r.shared.empty() ? "" : fmt::format(", .shared = {}", cpp_string(r.shared)));
     });
     out += array("PassthroughDevice", "PassthroughDevices", config_.passthrough_devices,
                  [](const hv::PassthroughDevice& d) {

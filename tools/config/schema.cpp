@@ -343,8 +343,13 @@ constexpr Column kMemoryColumns[] = {
     {.name = "flags",
      .unit = Unit::Flags,
      .max = 0x1f,
-     .doc = "1 read, 2 write, 4 execute, 8 user (no meaning), 16 device"},
+     .doc = "1 read, 2 write, 4 execute, 8 user (no meaning), 16 device; what they forbid is a synchronous external abort on "
+            "Arm, a general-protection fault on x86"},
     {.name = "map_type", .choices = kMapTypes, .doc = "where the memory comes from"},
+    {.name = "shared",
+     .type = Type::String,
+     .required = false,
+     .doc = "name of memory that all VMs have which say it, each at its own base and with its own flags; none is told that it is RAM"},
 };
 
 constexpr Key kKernelKeys[] = {

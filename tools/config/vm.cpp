@@ -70,9 +70,10 @@ void Vm::decode_kernel(Diagnostics& diagnostics) {
 
   const bool has_entry = doc.has("kernel.entry_point");
   config_.entry_point = Gpa(doc.integer(has_entry ? "kernel.entry_point" : "kernel.kernel_load_addr"));
+  for (const Row& row : doc.rows("kernel.memory_regions")) memory_names_.push_back(row.text("shared"));
   for (const Row& row : doc.rows("kernel.memory_regions")) {
     memory_.push_back({Gpa(row.integer("base")), row.integer("size"), hv::MemoryFlags::from_bits(row.integer("flags")),
-                       static_cast<hv::MapType>(row.integer("map_type"))});
+                       static_cast<hv::MapType>(row.integer("map_type")), memory_names_[memory_.size()]});
   }
   config_.memory = memory_;
 }

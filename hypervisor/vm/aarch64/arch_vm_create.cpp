@@ -159,8 +159,7 @@ Result<void> ArchVm::choose_delivery() {
 Result<void> ArchVm::load_images() {
   const VmConfig& config = vm_.config();
   if (config.bios.present()) return vm_.reject(Error::NotSupported, "has a BIOS image, which this architecture does not use");
-  StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
-  for (const GuestRegion& region : vm_.regions()) TRY(ram.push_back(region.gpa));
+  const GuestRam ram = vm_.ram();
   const auto layout = plan_boot(config, ram,
                                 {.kernel_size = config.kernel.bytes().size(),
                                  .kernel_header = Arm64Image::parse(config.kernel.bytes()),
@@ -286,9 +285,8 @@ Result<void> ArchVm::map_configured_ranges() {
 
 Result<void> ArchVm::write_device_tree(const DeviceSelection& selection) {
   const MachineInfo& machine = vm_.hypervisor().machine();
-  StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
+  const GuestRam ram = vm_.ram();
   StaticVector<GuestCpu, kMaxVcpus> cpus;
-  for (const GuestRegion& region : vm_.regions()) TRY(ram.push_back(region.gpa));
   for (unsigned i = 0; i < vm_.vcpu_count(); ++i)
     TRY(cpus.push_back({vm_.vcpu(i)->guest_id, machine.cpus[vm_.vcpu(i)->cpu].hardware_id}));
 
