@@ -4,10 +4,10 @@ namespace hv::sbsa_watchdog {
 namespace {
 
 enum Register : u64 {
-  kRefresh = 0x000,                    // WRR
-  kStatus = kControlFrame + 0x000,     // WCS
-  kOffset = kControlFrame + 0x008,     // WOR, revision 0: 32 bits
-  kCompare = kControlFrame + 0x010,    // WCV
+  kRefresh = 0x000,                  // WRR
+  kStatus = kControlFrame + 0x000,   // WCS
+  kOffset = kControlFrame + 0x008,   // WOR, revision 0: 32 bits
+  kCompare = kControlFrame + 0x010,  // WCV
   kCompareHigh = kCompare + 4,
 };
 constexpr u64 kEnabled = 1 << 0, kFirstStage = 1 << 1;  // WCS

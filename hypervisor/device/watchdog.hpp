@@ -10,7 +10,8 @@ namespace hv {
 
 using namespace ax;
 
-/// It runs from the VM's start and cannot be stopped: a guest may only ask for a shorter time than its configuration says. Times are
+/// It runs from the VM's start and cannot be stopped: a guest may only ask for a shorter time than its configuration says.
+/// Times are
 /// ticks of the VM's own time, so it stands still while the VM is paused. Fed by any vCPU, watched by the manager.
 class Watchdog {
  public:

@@ -315,12 +315,13 @@ bool VmManager::check_restarts(VmSlot& slot, u32 count) {
     if (now == first) continue;
     log::print_line("axvisor: VM {}: restart {} differs: memory {:#x}/{:#x}, free {}/{} and {}/{}, heap {}/{} and {}/{}",
                     slot.config->name, i + 1, now.memory_hash, first.memory_hash, now.free_loaded, first.free_loaded,
-                    now.free_stopped, first.free_stopped, now.heap_loaded, first.heap_loaded, now.heap_stopped, first.heap_stopped);
+                    now.free_stopped, first.free_stopped, now.heap_loaded, first.heap_loaded, now.heap_stopped,
+                    first.heap_stopped);
     return false;
   }
-  log::print_line("axvisor: VM {}: {} restarts are alike: memory {:#x}, {} bytes free and {} of heap when loaded, {} and {} when stopped",
-                  slot.config->name, count, first.memory_hash, first.free_loaded, first.heap_loaded, first.free_stopped,
-                  first.heap_stopped);
+  log::print_line(
+      "axvisor: VM {}: {} restarts are alike: memory {:#x}, {} bytes free and {} of heap when loaded, {} and {} when stopped",
+      slot.config->name, count, first.memory_hash, first.free_loaded, first.heap_loaded, first.free_stopped, first.heap_stopped);
   return true;
 }
 

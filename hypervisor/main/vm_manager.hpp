@@ -1,4 +1,5 @@
-// Life cycle of the virtual machines: creates them, waits for them to stop, applies their policy, does what the shell is told, powers
+// Life cycle of the virtual machines: creates them, waits for them to stop, applies their policy, does what the shell is told,
+// powers
 // off after the last.
 #pragma once
 
@@ -33,8 +34,8 @@ struct VmSlot {
   std::atomic<Vm*> vm{nullptr};  ///< the same while it runs, for interrupt handlers
   LifeCycle life;
   RestartBackoff backoff;
-  bool waits = false;  ///< to be started after others that were not started yet
-  bool again = false;  ///< to be started again as soon as it has stopped
+  bool waits = false;               ///< to be started after others that were not started yet
+  bool again = false;               ///< to be started again as soon as it has stopped
   Outcome outcome = Outcome::None;  ///< of its last run
   StopReason reason = StopReason::None;
   u32 starts = 0;
@@ -70,7 +71,8 @@ class VmManager {
   Result<void> resume(VmSlot& slot);
   /// Starts it if it does not run.
   Result<void> restart(VmSlot& slot);
-  /// Stops and loads it `count` times, and compares its memory before its first instruction, and what is free on the host, with the
+  /// Stops and loads it `count` times, and compares its memory before its first instruction, and what is free on the host,
+  /// with the
   /// first time. True: no difference. What was found is logged.
   bool check_restarts(VmSlot& slot, u32 count);
   void focus(VmSlot& slot);

@@ -36,7 +36,8 @@ struct ShellCommand {
   std::span<const ShellCommand> subcommands{};
 };
 
-/// Carries out one line: words are separated by blanks, "quotes" keep blanks. `help`, `help COMMAND` and `COMMAND help` work for every
+/// Carries out one line: words are separated by blanks, "quotes" keep blanks. `help`, `help COMMAND` and `COMMAND help` work
+/// for every
 /// table. What is wrong with a line is said on `environment.out()`, with a suggestion for a name that nearly exists.
 void run_command(std::span<const ShellCommand> table, std::string_view line, ShellEnvironment& environment);
 

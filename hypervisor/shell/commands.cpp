@@ -94,8 +94,8 @@ void show_guest(Sink& out, Vm& vm) {
   for (unsigned i = 0; i < vm.vcpu_count(); ++i) {
     const Vcpu& vcpu = *vm.vcpu(i);
     constexpr std::string_view powers[] = {"off", "starting", "on"};
-    print(out, "  vCPU {} ({:#x}) on CPU {}: {}, {} exits\n", i, vcpu.guest_id, vcpu.cpu.load(std::memory_order_relaxed), powers[static_cast<u32>(vcpu.power())],
-          vcpu.exits());
+    print(out, "  vCPU {} ({:#x}) on CPU {}: {}, {} exits\n", i, vcpu.guest_id, vcpu.cpu.load(std::memory_order_relaxed),
+          powers[static_cast<u32>(vcpu.power())], vcpu.exits());
   }
 }
 
@@ -131,8 +131,18 @@ constexpr ShellCommand kVmCommands[] = {
     {.name = "list", .help = "Lists the virtual machines.", .run = vm_list},
     {.name = "show", .usage = "VM", .help = "Shows state, memory and vCPUs.", .run = vm_show, .fewest = 1, .most = 1},
     {.name = "start", .usage = "[VM...]", .help = "Starts them, or all that are stopped.", .run = vm_start, .most = kMany},
-    {.name = "stop", .usage = "VM...", .help = "Ends them at once; their memory is freed.", .run = vm_stop, .fewest = 1, .most = kMany},
-    {.name = "suspend", .usage = "VM...", .help = "Lets their vCPUs and their time stand still.", .run = vm_suspend, .fewest = 1, .most = kMany},
+    {.name = "stop",
+     .usage = "VM...",
+     .help = "Ends them at once; their memory is freed.",
+     .run = vm_stop,
+     .fewest = 1,
+     .most = kMany},
+    {.name = "suspend",
+     .usage = "VM...",
+     .help = "Lets their vCPUs and their time stand still.",
+     .run = vm_suspend,
+     .fewest = 1,
+     .most = kMany},
     {.name = "resume", .usage = "VM...", .help = "Lets suspended ones go on.", .run = vm_resume, .fewest = 1, .most = kMany},
     {.name = "restart",
      .usage = "VM [COUNT]",
@@ -180,7 +190,11 @@ Result<void> log_level(ShellEnvironment& environment, Arguments arguments) {
 
 constexpr ShellCommand kLogCommands[] = {
     {.name = "tail", .usage = "[LINES]", .help = "Shows the newest lines of the host's log.", .run = log_tail, .most = 1},
-    {.name = "level", .usage = "[error|warn|info|debug|trace]", .help = "Says or sets what is printed.", .run = log_level, .most = 1},
+    {.name = "level",
+     .usage = "[error|warn|info|debug|trace]",
+     .help = "Says or sets what is printed.",
+     .run = log_level,
+     .most = 1},
 };
 
 Result<void> memory(ShellEnvironment& environment, Arguments) {
@@ -195,7 +209,12 @@ Result<void> power_off(ShellEnvironment& environment, Arguments) { manager_of(en
 
 constexpr ShellCommand kCommands[] = {
     {.name = "vm", .usage = "COMMAND", .help = "Virtual machines; 'vm' alone lists its commands.", .subcommands = kVmCommands},
-    {.name = "console", .usage = "VM", .help = "Gives the keyboard to a virtual machine; Ctrl-] s comes back.", .run = console, .fewest = 1, .most = 1},
+    {.name = "console",
+     .usage = "VM",
+     .help = "Gives the keyboard to a virtual machine; Ctrl-] s comes back.",
+     .run = console,
+     .fewest = 1,
+     .most = 1},
     {.name = "log", .usage = "COMMAND", .help = "The host's log.", .subcommands = kLogCommands},
     {.name = "memory", .help = "Says how much the host has free.", .run = memory},
     {.name = "poweroff", .help = "Stops every virtual machine and the machine.", .run = power_off},

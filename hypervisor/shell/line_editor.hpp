@@ -11,8 +11,10 @@ namespace hv {
 
 using namespace ax;
 
-/// Keys: printable characters, Backspace, Delete, arrows, Home and End (Ctrl-A, Ctrl-E), Ctrl-U (erases what is before the cursor),
-/// Ctrl-C (gives the line up), Enter; arrows up and down go through the last kHistory lines. Anything else is ignored, and so is
+/// Keys: printable characters, Backspace, Delete, arrows, Home and End (Ctrl-A, Ctrl-E), Ctrl-U (erases what is before the
+/// cursor),
+/// Ctrl-C (gives the line up), Enter; arrows up and down go through the last kHistory lines. Anything else is ignored, and so
+/// is
 /// what does not fit. Not locked: the owner serialises calls.
 class LineEditor {
  public:

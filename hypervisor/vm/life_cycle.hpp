@@ -13,8 +13,8 @@ namespace hv {
 using namespace ax;
 
 enum class VmState : u8 {
-  Created,   ///< configured and never started: it has no memory
-  Loading,   ///< memory, images, devices and tables are being made
+  Created,  ///< configured and never started: it has no memory
+  Loading,  ///< memory, images, devices and tables are being made
   Running,
   Paused,    ///< every vCPU is out of its guest and stays out; its time stands still
   Stopping,  ///< its vCPUs were told to give up the hardware
@@ -77,7 +77,8 @@ class LifeCycle {
 };
 
 /// How long a VM waits before it runs again by itself, so that one that fails at once does not keep its CPU busy with loading.
-/// The first restart comes at once, the second after kFirstDelayMs, every further one after twice as long. Times are milliseconds.
+/// The first restart comes at once, the second after kFirstDelayMs, every further one after twice as long. Times are
+/// milliseconds.
 class RestartBackoff {
  public:
   static constexpr u64 kFirstDelayMs = 100;

@@ -1,4 +1,5 @@
-// The heartbeat guest: what it does on every architecture. It counts ticks of a timer, says so ten times a second of its own time,
+// The heartbeat guest: what it does on every architecture. It counts ticks of a timer, says so ten times a second of its own
+// time,
 // and obeys keys:
 //   c  crashes            r  resets the machine        o  powers off
 //   s  spins for ever with every interrupt masked      q  prints no more heartbeats      h  says how it is at once
@@ -15,7 +16,8 @@ using u64 = std::uint64_t;
 inline constexpr u64 kTickMs = 10;
 inline constexpr u64 kTicksPerLine = 10;
 
-/// Machine: print(), print_number(), milliseconds() since the machine started, key() or 0, wait_for_tick(), feed_watchdog(), crash(),
+/// Machine: print(), print_number(), milliseconds() since the machine started, key() or 0, wait_for_tick(), feed_watchdog(),
+/// crash(),
 /// spin(), reset(), power_off().
 template <class Machine>
 class Guest {

@@ -1,4 +1,5 @@
-// The watchdog of a PC guest: three ports that the ACPI table WDAT describes, so that Linux's driver wdat_wdt and Windows drive it.
+// The watchdog of a PC guest: three ports that the ACPI table WDAT describes, so that Linux's driver wdat_wdt and Windows
+// drive it.
 #pragma once
 
 #include "hypervisor/device/watchdog.hpp"

@@ -6,7 +6,8 @@
 
 namespace hv {
 
-/// The CPU's own generator (FEAT_RNG) where there is one. Else a generator seeded with /chosen/rng-seed of the machine's device tree,
+/// The CPU's own generator (FEAT_RNG) where there is one. Else a generator seeded with /chosen/rng-seed of the machine's
+/// device tree,
 /// which is as good as the firmware that wrote it. Without either there is none, and guests are told so. Any CPU.
 class HostEntropy final : public EntropySource {
  public:

@@ -15,9 +15,7 @@ constexpr i64 kNotSupported = -1, kInvalidParameters = -2, kNoEntropy = -3;
 
 constexpr Registers error(i64 status) { return {static_cast<u64>(status), 0, 0, 0}; }
 
-bool is_implemented(u32 function) {
-  return (function >= kVersion && function <= kRandom) || function == (kRandom | kFunction64);
-}
+bool is_implemented(u32 function) { return (function >= kVersion && function <= kRandom) || function == (kRandom | kFunction64); }
 
 // The answer lies in x1 to x3, the least significant bits in x3; in each 32 bits of them for the 32-bit call.
 Registers random(EntropySource& source, bool wide, u64 bits) {

@@ -28,8 +28,7 @@ u64 frequency() {
   return value;
 }
 void put(char c) {
-  while ((read32(kUart + 0x18) & 1u << 5) != 0) {
-  }
+  while ((read32(kUart + 0x18) & 1u << 5) != 0) {}
   write32(kUart, static_cast<u8>(c));
 }
 void psci(u64 function) {
@@ -39,10 +38,10 @@ void psci(u64 function) {
 
 void enable_timer_interrupt() {
   const u64 sgi_frame = kGicRedistributor + 0x1'0000;
-  write32(kGicRedistributor + 0x14, 0);                      // GICR_WAKER: awake
-  write32(sgi_frame + 0x80, 0xffff'ffff);                    // GICR_IGROUPR0: Group 1
-  write32(sgi_frame + 0x100, 1u << kVirtualTimerInterrupt);  // GICR_ISENABLER0
-  write32(kGicDistributor, 0x12);                            // GICD_CTLR: ARE, Group 1
+  write32(kGicRedistributor + 0x14, 0);                          // GICR_WAKER: awake
+  write32(sgi_frame + 0x80, 0xffff'ffff);                        // GICR_IGROUPR0: Group 1
+  write32(sgi_frame + 0x100, 1u << kVirtualTimerInterrupt);      // GICR_ISENABLER0
+  write32(kGicDistributor, 0x12);                                // GICD_CTLR: ARE, Group 1
   asm volatile("msr s3_0_c12_c12_5, %0\n isb" : : "r"(u64{1}));  // ICC_SRE_EL1
   asm volatile("msr s3_0_c4_c6_0, %0" : : "r"(u64{0xf0}));       // ICC_PMR_EL1
   asm volatile("msr s3_0_c12_c12_7, %0\n isb" : : "r"(u64{1}));  // ICC_IGRPEN1_EL1
@@ -64,7 +63,9 @@ struct Machine {
   char key() { return (read32(kUart + 0x18) & 1u << 4) != 0 ? '\0' : static_cast<char>(read32(kUart)); }
   void wait_for_tick() {
     const u64 before = ticks;
-    asm volatile("msr cntv_tval_el0, %0\n msr cntv_ctl_el0, %1\n isb" : : "r"(frequency() / 1000 * heartbeat::kTickMs), "r"(u64{1}));
+    asm volatile("msr cntv_tval_el0, %0\n msr cntv_ctl_el0, %1\n isb"
+                 :
+                 : "r"(frequency() / 1000 * heartbeat::kTickMs), "r"(u64{1}));
     while (ticks == before) asm volatile("wfi\n msr daifclr, #2\n isb\n msr daifset, #2" : : : "memory");
   }
   void feed_watchdog() { write32(kWatchdogRefresh, 0); }

@@ -10,7 +10,8 @@ constexpr u16 kWatchdogPort = 0x620;
 Gate table[256];
 volatile u64 ticks;
 
-/// The paravirtual clock's record: nanoseconds = ticks * multiplier >> 32, shifted before. The local APIC's timer has the same clock.
+/// The paravirtual clock's record: nanoseconds = ticks * multiplier >> 32, shifted before. The local APIC's timer has the same
+/// clock.
 struct alignas(64) ClockRecord {
   u32 version, reserved;
   u64 tsc, nanoseconds;
