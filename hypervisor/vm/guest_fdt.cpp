@@ -124,6 +124,7 @@ class Generator {
     interrupt_controller();
     timer();
     console();
+    watchdog();
     devices();
     w_.end_node();
   }
@@ -138,6 +139,7 @@ class Generator {
   void interrupt_controller();
   void timer();
   void console();
+  void watchdog();
   void devices();
 
   const DeviceSelection& selection_;
@@ -274,6 +276,16 @@ void Generator::console() {
   tree_.interrupt(guest_.console_interrupt, fdt::kTriggerLevelHigh);
   w_.cells("clocks", {clock, clock});
   w_.strings("clock-names", {"uartclk", "apb_pclk"});
+  w_.end_node();
+}
+
+// Without its interrupt, which stands for its first stage, Linux's driver uses the second one alone.
+void Generator::watchdog() {
+  if (guest_.watchdog.empty()) return;
+  const u64 frame = guest_.watchdog.size / 2;
+  w_.begin_node(UnitName("watchdog", guest_.watchdog.base.value()));
+  w_.string("compatible", "arm,sbsa-gwdt");
+  tree_.reg({{guest_.watchdog.base + frame, frame}, {guest_.watchdog.base, frame}});
   w_.end_node();
 }
 

@@ -24,6 +24,7 @@ void ArchVcpu::reset(const StartState& start) {
   system_.sctlr_el1 = kSctlrEl1Reset;
   fp_ = {};
   debug = {};
+  if (DirectInterrupts* direct = vm_.interrupts().direct()) direct->reset(vcpu_);
 }
 
 void ArchVcpu::run_guest(Cpu&) {

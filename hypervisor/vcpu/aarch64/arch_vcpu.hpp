@@ -39,6 +39,7 @@ class ArchVcpu {
   /// It leaves for another CPU, put away; it has come from one. Its timers go with it.
   void suspend_timers();
   void resume_timers();
+  u64 program_counter() const { return registers.pc; }
   /// The VM goes on after a pause, with another Vm::time_offset().
   void resume_time();
   /// An interrupt would end a WFI.

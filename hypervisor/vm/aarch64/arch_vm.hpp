@@ -79,7 +79,7 @@ class ArchVm {
  private:
   struct MmioRegion {
     GpaRange range{};
-    MmioDevice* device = nullptr;  ///< nullptr: the terminal's UART
+    MmioDevice* device = nullptr;  ///< nullptr: the terminal's UART, or the watchdog
   };
 
   /// A device register of which MmioDevice::read_constant() knows the value.
@@ -121,6 +121,8 @@ class ArchVm {
   const EmulatedDevice* emulated(EmulatedDeviceType type) const;
   Gpa distributor_address() const;
   GpaRange console_range() const;
+  bool is_watchdog(const MmioRegion& region) const { return region.range.base == watchdog_.base && !watchdog_.empty(); }
+  Result<void> place_watchdog(const PassthroughResources& taken);
   Result<void> add_device(GpaRange range, MmioDevice* device);
   Result<void> select(const fdt::Fdt& host, std::span<NodeRecord> scratch, DeviceSelection& selection);
   Result<void> map_resources(const PassthroughResources& resources);
@@ -139,6 +141,7 @@ class ArchVm {
   UartInterrupt uart_line_{*this};
   Locked<Terminal, LockRank::VirtualDevice> terminal_;
   u32 uart_interrupt_ = 0;  ///< 0: none
+  GpaRange watchdog_{};     ///< empty: none
   BootLayout layout_;
   StolenTime stolen_time_;
 };

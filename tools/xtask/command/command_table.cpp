@@ -35,6 +35,11 @@ constexpr std::array kTestExamples{
     Example{"test --preset host -R Fdt", "only the host tests whose names match"},
     Example{"test -L linux", "only tests with this label"},
 };
+constexpr std::array kBenchExamples{
+    Example{"bench", "what exits of guests cost on both architectures, beside what was recorded last"},
+    Example{"bench --json --board qemu-aarch64", "one architecture, for programs"},
+    Example{"bench --record", "take today's values for right: history, docs/performance.md, the plot"},
+};
 constexpr std::array kRunExamples{
     Example{"run --config boot.toml --elf axvisor --bin axvisor.bin", "run a boot test's configuration"},
     Example{"run --config boot.toml --elf axvisor --set gic_version=2", "the same with one key changed"},
@@ -50,6 +55,15 @@ constexpr std::array kImageVerifyExamples{
 constexpr std::array kImageLockExamples{
     Example{"image lock", "compare the locked versions with the mirror's"},
     Example{"image lock --update", "pin what the mirror has now"},
+};
+constexpr std::array kUbootExamples{
+    Example{"uboot", "build, boot the board of .uboot.toml (Ctrl-A x leaves)"},
+    Example{"uboot --board lab-rk3588 --vmconfigs my-vm.toml", "a board with a profile, with one VM"},
+    Example{"uboot --bin axvisor.bin --set transfer=ymodem", "an image that is there, over the serial line"},
+};
+constexpr std::array kBoardListExamples{Example{"board ls", "the profiles, their serial lines, and who uses them"}};
+constexpr std::array kBoardCommands{
+    Command{"ls", "List the board profiles and who uses them", "", kBoardListExamples, &declare_board_list},
 };
 constexpr std::array kClippyExamples{
     Example{"clippy", "check everything, stop at the first failure"},
@@ -135,6 +149,10 @@ constexpr std::array kCommands{
             kQemuExamples, &declare_qemu},
     Command{"test", "Build and run the tests of the host and of QEMU",
             "Ends with a line 'N passed, N failed' (', N skipped').", kTestExamples, &declare_test},
+    Command{"bench", "Measure what exits cost, in exact instructions",
+            "Boots the benchmark guests under exact instruction counting: two runs agree to the instruction. A row that costs more\n"
+            "than 2% above its last recorded value is a failure, as is one above its limit in tests/bench.",
+            kBenchExamples, &declare_bench},
     Command{"run", "Run an emulator with a console script, as ctest does",
             "The configuration's keys: args, uefi, to_bin, success_regex, fail_regex, shell_prefix, shell_init_cmd,\n"
             "timeout, [[steps]], expect_exit, verdict, fail_reason, machine, cpu, memory, smp, gic_version, kernel,\n"
@@ -146,6 +164,11 @@ constexpr std::array kCommands{
             "An application is a folder with a config_linux.toml or app.toml: docs/apps.md teaches them, docs/app-reference.md\n"
             "has every key. Ruxgo's flags may be joined: -cbr cleans, builds, runs.",
             kAppExamples, &declare_app, kAppCommands, true},
+    Command{"uboot", "Build, then boot a board through U-Boot on a serial line",
+            "Makes a FIT image, loads it by TFTP (built-in server) or YMODEM, starts it and judges the console: docs/boards.md.\n"
+            "The board's file is --uboot-config, a profile (--board), or .uboot.toml.",
+            kUbootExamples, &declare_uboot},
+    Command{"board", "Boards on serial lines", "", {}, nullptr, kBoardCommands},
     Command{"clippy", "Check how the sources read, over all targets and features", kClippyDescription, kClippyExamples, &declare_clippy},
     Command{"lint", "The same as clippy", kClippyDescription, kClippyExamples, &declare_clippy},
     Command{"clean", "Remove build folders", "", kCleanExamples, &declare_clean},

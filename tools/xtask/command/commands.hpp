@@ -15,6 +15,7 @@ Handler declare_menuconfig(CLI::App& app);
 Handler declare_build(CLI::App& app);
 Handler declare_qemu(CLI::App& app);
 Handler declare_test(CLI::App& app);
+Handler declare_bench(CLI::App& app);
 Handler declare_run(CLI::App& app);
 Handler declare_image_list(CLI::App& app);
 Handler declare_image_fetch(CLI::App& app);
@@ -31,6 +32,8 @@ Handler declare_app_clean(CLI::App& app);
 Handler declare_app_pkg(CLI::App& app);
 Handler declare_app_config(CLI::App& app);
 Handler declare_clippy(CLI::App& app);
+Handler declare_uboot(CLI::App& app);
+Handler declare_board_list(CLI::App& app);
 Handler declare_clean(CLI::App& app);
 Handler declare_help(CLI::App& app);
 
