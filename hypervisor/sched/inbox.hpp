@@ -17,8 +17,8 @@ template <template <class> class Atomic>
 struct BasicLetter {
   explicit BasicLetter(unsigned cpu_index) : cpu(cpu_index) {}
 
-  Atomic<unsigned> cpu;           ///< index of the physical CPU it is on; changed by that CPU only
-  Atomic<bool> notified{false};   ///< it is in some CPU's inbox
+  Atomic<unsigned> cpu;               ///< index of the physical CPU it is on; changed by that CPU only
+  Atomic<bool> notified{false};       ///< it is in some CPU's inbox
   BasicLetter* inbox_next = nullptr;  ///< owned by the inbox while `notified`
 };
 

@@ -186,7 +186,8 @@ void Scheduler::for_each_waiting(Visit visit) const {
 unsigned Scheduler::better_cpu(const Task& task, unsigned cpus, u64 now) const {
   const unsigned priority = task.scheduling.priority;
   const bool waited = now - task.ready_since >= task.scheduling.slice;
-  const bool its_turn = &task == longest_here_ && now - std::max(last_turn_, task.on_cpu_since) >= kSlicesBetweenMoves * task.scheduling.slice;
+  const bool its_turn =
+      &task == longest_here_ && now - std::max(last_turn_, task.on_cpu_since) >= kSlicesBetweenMoves * task.scheduling.slice;
   unsigned best = cpu_;
   LoadBoard::Rivals least = board_.rivals(cpu_, priority);  // itself included
   if (its_turn) ++least.equal;

@@ -36,9 +36,10 @@ class Scheduler {
     Task* task;
     unsigned cpu;
   };
-  /// Takes out a ready task, not the most urgent, that is better off on another of its CPUs: one that would run there at once, or has waited for
-  /// a slice and has fewer rivals there. With one task more here than there, tasks take turns in being moved, so that all
-  /// get the same. The task is Blocked and `moving` afterwards, and counts for the other CPU. `cpus`: how many exist.
+  /// Takes out a ready task, not the most urgent, that is better off on another of its CPUs: one that would run there at once,
+  /// or has waited for a slice and has fewer rivals there. With one task more here than there, tasks take turns in being
+  /// moved, so that all get the same. The task is Blocked and `moving` afterwards, and counts for the other CPU. `cpus`: how
+  /// many exist.
   std::optional<Move> offload(unsigned cpus, u64 now);
 
  private:
@@ -70,11 +71,11 @@ class Scheduler {
   LoadBoard& board_;
   const unsigned cpu_;
   std::array<Queue, kLevels> ready_{};
-  u32 levels_ = 0;       ///< bit N: ready_[N] is not empty
-  Queue exhausted_{};    ///< Ready tasks without budget
+  u32 levels_ = 0;     ///< bit N: ready_[N] is not empty
+  Queue exhausted_{};  ///< Ready tasks without budget
   Task* running_ = nullptr;
-  u64 started_ = 0;      ///< when the running one did
-  u64 last_turn_ = 0;    ///< when a task was last moved only to make shares even
+  u64 started_ = 0;                     ///< when the running one did
+  u64 last_turn_ = 0;                   ///< when a task was last moved only to make shares even
   const Task* longest_here_ = nullptr;  ///< of the ready tasks, the one whose turn it is to be moved; during offload()
 };
 

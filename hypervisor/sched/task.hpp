@@ -37,16 +37,16 @@ struct Task : Letter {
   Scheduling scheduling;
 
   // Scheduler's own.
-  u8 level = 0;             ///< of the queue that it is in
-  bool exhausted = false;   ///< Ready, but its budget is used up: waits for `period_end`
+  u8 level = 0;            ///< of the queue that it is in
+  bool exhausted = false;  ///< Ready, but its budget is used up: waits for `period_end`
   Task* queue_next = nullptr;
   i64 slice_left = 0;
-  i64 budget_left = 0;      ///< of this period; negative: it ran for longer, which the next period pays for
-  u64 period_end = 0;       ///< 0: it has not run yet
-  u64 ready_since = 0;      ///< while Ready
-  u64 on_cpu_since = 0;     ///< when it came to this CPU
-  u64 waited = 0;           ///< ticks for which it could have run and did not
-  u64 ran = 0;              ///< ticks for which it ran
+  i64 budget_left = 0;   ///< of this period; negative: it ran for longer, which the next period pays for
+  u64 period_end = 0;    ///< 0: it has not run yet
+  u64 ready_since = 0;   ///< while Ready
+  u64 on_cpu_since = 0;  ///< when it came to this CPU
+  u64 waited = 0;        ///< ticks for which it could have run and did not
+  u64 ran = 0;           ///< ticks for which it ran
 };
 
 }  // namespace hv

@@ -8,7 +8,9 @@ namespace {
 
 constexpr u64 bit_of(unsigned cpu) { return u64{1} << cpu; }
 
-std::unexpected<PlacementError> refuse(Error error, std::string_view what) { return std::unexpected(PlacementError{error, what}); }
+std::unexpected<PlacementError> refuse(Error error, std::string_view what) {
+  return std::unexpected(PlacementError{error, what});
+}
 
 u64 cpu_with_id(CpuIds machine, u64 id) {
   const auto found = std::ranges::find(machine, id);

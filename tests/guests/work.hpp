@@ -6,8 +6,9 @@
 
 #include <cstdint>
 
-/// `Machine` has, as static members: now() in ticks, frequency() in ticks per second, stolen() in nanoseconds, sleep_until(ticks) until a timer interrupt,
-/// compute() for one unit of work with the same number of instructions each time, print(text), print_number(n).
+/// `Machine` has, as static members: now() in ticks, frequency() in ticks per second, stolen() in nanoseconds,
+/// sleep_until(ticks) until a timer interrupt, compute() for one unit of work with the same number of instructions each time,
+/// print(text), print_number(n).
 namespace work {
 
 inline constexpr std::uint64_t kTailSeconds = 5;

@@ -22,8 +22,7 @@ u32 read32(u64 address) {
 }
 
 void put(char c) {
-  while (read32(kUart + 0x18) & (1u << 5)) {
-  }
+  while (read32(kUart + 0x18) & (1u << 5)) {}
   write32(kUart, static_cast<u8>(c));
 }
 
@@ -37,10 +36,10 @@ void power_off() { call(kPsciSystemOff); }
 
 void enable_timer_interrupt() {
   const u64 sgi_frame = kGicRedistributor + 0x1'0000;
-  write32(kGicRedistributor + 0x14, 0);                      // GICR_WAKER: awake
-  write32(sgi_frame + 0x80, 0xffff'ffff);                    // GICR_IGROUPR0: Group 1
-  write32(sgi_frame + 0x100, 1u << kVirtualTimerInterrupt);  // GICR_ISENABLER0
-  write32(kGicDistributor, 0x12);                            // GICD_CTLR: ARE, Group 1
+  write32(kGicRedistributor + 0x14, 0);                          // GICR_WAKER: awake
+  write32(sgi_frame + 0x80, 0xffff'ffff);                        // GICR_IGROUPR0: Group 1
+  write32(sgi_frame + 0x100, 1u << kVirtualTimerInterrupt);      // GICR_ISENABLER0
+  write32(kGicDistributor, 0x12);                                // GICD_CTLR: ARE, Group 1
   asm volatile("msr s3_0_c12_c12_5, %0\n isb" : : "r"(u64{1}));  // ICC_SRE_EL1
   asm volatile("msr s3_0_c4_c6_0, %0" : : "r"(u64{0xf0}));       // ICC_PMR_EL1
   asm volatile("msr s3_0_c12_c12_7, %0\n isb" : : "r"(u64{1}));  // ICC_IGRPEN1_EL1

@@ -200,7 +200,8 @@ TEST(Scheduler, ATaskThatHasToGiveUpWaitsForNobody) {
 
 TEST(Scheduler, NoPriorityOfGuestsKeepsTheHostFromItsWork) {
   Simulation machine(1);
-  const Scheduling host{.priority = kThreadPriority, .slice = 10 * kMillisecond, .budget = 5 * kMillisecond, .period = 10 * kMillisecond};
+  const Scheduling host{
+      .priority = kThreadPriority, .slice = 10 * kMillisecond, .budget = 5 * kMillisecond, .period = 10 * kMillisecond};
   SimulatedTask& thread = machine.add(0, host, 1 * kMillisecond, 50 * kMillisecond, Task::Kind::Thread);
   machine.add(0, {.priority = 7});
   machine.run_until(kSecond);
@@ -209,7 +210,8 @@ TEST(Scheduler, NoPriorityOfGuestsKeepsTheHostFromItsWork) {
 
 TEST(Scheduler, LongWorkOfTheHostLeavesHalfOfTheTimeToGuests) {
   Simulation machine(1);
-  const Scheduling host{.priority = kThreadPriority, .slice = 10 * kMillisecond, .budget = 5 * kMillisecond, .period = 10 * kMillisecond};
+  const Scheduling host{
+      .priority = kThreadPriority, .slice = 10 * kMillisecond, .budget = 5 * kMillisecond, .period = 10 * kMillisecond};
   SimulatedTask& thread = machine.add(0, host, 0, 0, Task::Kind::Thread);
   SimulatedTask& guest = machine.add(0, {.priority = 0});
   machine.run_until(kSecond);
@@ -219,7 +221,8 @@ TEST(Scheduler, LongWorkOfTheHostLeavesHalfOfTheTimeToGuests) {
 
 TEST(Scheduler, WhatGuestsLeaveIsTheHostsWithoutDebt) {
   Simulation machine(1);
-  const Scheduling host{.priority = kThreadPriority, .slice = 10 * kMillisecond, .budget = 5 * kMillisecond, .period = 10 * kMillisecond};
+  const Scheduling host{
+      .priority = kThreadPriority, .slice = 10 * kMillisecond, .budget = 5 * kMillisecond, .period = 10 * kMillisecond};
   SimulatedTask& thread = machine.add(0, host, 0, 0, Task::Kind::Thread);
   SimulatedTask& guest = machine.add(0, {.priority = 7});
   guest.wakes_at = kSecond;
@@ -272,8 +275,12 @@ TEST_P(UnevenLoad, IsSharedEvenlyOverTime) {
   }
   EXPECT_LE(moves, cpus * 30 * 100 / 20u + 30) << "not all the time";
 }
-INSTANTIATE_TEST_SUITE_P(Scheduler, UnevenLoad, testing::Values(Uneven{3, 2}, Uneven{5, 2}, Uneven{7, 3}, Uneven{4, 3}, Uneven{5, 4}, Uneven{6, 4}, Uneven{7, 4}),
-                         [](const auto& load) { return std::to_string(load.param.tasks) + "On" + std::to_string(load.param.cpus); });
+INSTANTIATE_TEST_SUITE_P(Scheduler, UnevenLoad,
+                         testing::Values(Uneven{3, 2}, Uneven{5, 2}, Uneven{7, 3}, Uneven{4, 3}, Uneven{5, 4}, Uneven{6, 4},
+                                         Uneven{7, 4}),
+                         [](const auto& load) {
+                           return std::to_string(load.param.tasks) + "On" + std::to_string(load.param.cpus);
+                         });
 
 TEST(Scheduler, ATaskBehindAnUrgentOneFindsACpuWhereItRuns) {
   Simulation machine(2);

@@ -20,8 +20,8 @@ struct SimulatedTask : Task {
       : Task(k, cpu_index, how), burst(burst_ticks), sleep(sleep_ticks), left(burst_ticks) {}
   const u64 burst;
   const u64 sleep;
-  u64 left;            ///< of the burst
-  u64 wakes_at = 0;    ///< while Blocked
+  u64 left;          ///< of the burst
+  u64 wakes_at = 0;  ///< while Blocked
   u64 longest_wait = 0;
   u64 asked_at = 0;
   unsigned moves = 0;
@@ -44,8 +44,7 @@ class Simulation {
   void run_until(u64 end) {
     for (;;) {
       wake();
-      while (settle()) {
-      }
+      while (settle()) {}
       const u64 next = std::min(next_time(), end);
       check();
       for (Cpu& cpu : cpus_) {
