@@ -56,6 +56,15 @@ constexpr std::array kImageLockExamples{
     Example{"image lock", "compare the locked versions with the mirror's"},
     Example{"image lock --update", "pin what the mirror has now"},
 };
+constexpr std::array kUbootExamples{
+    Example{"uboot", "build, boot the board of .uboot.toml (Ctrl-A x leaves)"},
+    Example{"uboot --board lab-rk3588 --vmconfigs my-vm.toml", "a board with a profile, with one VM"},
+    Example{"uboot --bin axvisor.bin --set transfer=ymodem", "an image that is there, over the serial line"},
+};
+constexpr std::array kBoardListExamples{Example{"board ls", "the profiles, their serial lines, and who uses them"}};
+constexpr std::array kBoardCommands{
+    Command{"ls", "List the board profiles and who uses them", "", kBoardListExamples, &declare_board_list},
+};
 constexpr std::array kClippyExamples{
     Example{"clippy", "check everything, stop at the first failure"},
     Example{"clippy --continue-on-error --sarif lint.sarif", "check everything, write a report"},
@@ -155,6 +164,11 @@ constexpr std::array kCommands{
             "An application is a folder with a config_linux.toml or app.toml: docs/apps.md teaches them, docs/app-reference.md\n"
             "has every key. Ruxgo's flags may be joined: -cbr cleans, builds, runs.",
             kAppExamples, &declare_app, kAppCommands, true},
+    Command{"uboot", "Build, then boot a board through U-Boot on a serial line",
+            "Makes a FIT image, loads it by TFTP (built-in server) or YMODEM, starts it and judges the console: docs/boards.md.\n"
+            "The board's file is --uboot-config, a profile (--board), or .uboot.toml.",
+            kUbootExamples, &declare_uboot},
+    Command{"board", "Boards on serial lines", "", {}, nullptr, kBoardCommands},
     Command{"clippy", "Check how the sources read, over all targets and features", kClippyDescription, kClippyExamples, &declare_clippy},
     Command{"lint", "The same as clippy", kClippyDescription, kClippyExamples, &declare_clippy},
     Command{"clean", "Remove build folders", "", kCleanExamples, &declare_clean},

@@ -32,6 +32,8 @@ Handler declare_app_clean(CLI::App& app);
 Handler declare_app_pkg(CLI::App& app);
 Handler declare_app_config(CLI::App& app);
 Handler declare_clippy(CLI::App& app);
+Handler declare_uboot(CLI::App& app);
+Handler declare_board_list(CLI::App& app);
 Handler declare_clean(CLI::App& app);
 Handler declare_help(CLI::App& app);
 
