@@ -122,18 +122,23 @@ void generate(int files) {
       text += fmt::format("#include \"part_{}.h\"\n", header);
       sum += fmt::format(" + kPart{}", header);
     }
-    text += fmt::format("int function_{0}(int value) {{\n  char text[32];\n  snprintf(text, sizeof text, \"%d\", value{1});\n"
-                        "  return (int)strlen(text);\n}}\n", file, sum);
+    text += fmt::format(
+        "int function_{0}(int value) {{\n  char text[32];\n  snprintf(text, sizeof text, \"%d\", value{1});\n"
+        "  return (int)strlen(text);\n}}\n",
+        file, sum);
     write(fmt::format("src/group_{}/file_{}.c", file / 50, file), text);
     list += fmt::format("  src/group_{}/file_{}.c\n", file / 50, file);
     declarations += fmt::format("int function_{}(int value);\n", file);
     calls += fmt::format("  sum += function_{}(argc);\n", file);
   }
-  write("src/main.c", declarations + "int main(int argc, char** argv) {\n  (void)argv;\n  int sum = 0;\n" + calls + "  return sum == 0;\n}\n");
-  write("app.toml", "[build]\ncompiler = \"gcc\"\n[[targets]]\nname = \"many\"\nsrc = \"src\"\ninclude_dir = \"include\"\ntype = \"exe\"\n"
-                    "cflags = \"-O1 -Wall\"\n");
-  write("CMakeLists.txt", "cmake_minimum_required(VERSION 3.25)\nproject(many C)\nadd_executable(many\n  src/main.c\n" + list +
-                              ")\ntarget_include_directories(many PRIVATE include)\ntarget_compile_options(many PRIVATE -O1 -Wall)\n");
+  write("src/main.c",
+        declarations + "int main(int argc, char** argv) {\n  (void)argv;\n  int sum = 0;\n" + calls + "  return sum == 0;\n}\n");
+  write("app.toml",
+        "[build]\ncompiler = \"gcc\"\n[[targets]]\nname = \"many\"\nsrc = \"src\"\ninclude_dir = \"include\"\ntype = \"exe\"\n"
+        "cflags = \"-O1 -Wall\"\n");
+  write("CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.25)\nproject(many C)\nadd_executable(many\n  src/main.c\n" + list +
+            ")\ntarget_include_directories(many PRIVATE include)\ntarget_compile_options(many PRIVATE -O1 -Wall)\n");
 }
 
 /// Edits one header after the other and compares what is compiled with who includes it.
@@ -168,12 +173,17 @@ void make_sqlite(const fs::path& source) {
   }
   write("main.c", "#include <sqlite3.h>\n#include <stdio.h>\nint main(void) { return puts(sqlite3_libversion()) < 0; }\n");
   const std::string options = "-w -DSQLITE_THREADSAFE=0 -DSQLITE_OMIT_LOAD_EXTENSION";
-  write("app.toml", "[build]\ncompiler = \"gcc\"\n[[targets]]\nname = \"libsqlite3\"\nsrc = \"amalgamation\"\ninclude_dir = \"amalgamation\"\n"
-                    "type = \"static\"\ncflags = \"" + options + "\"\n[[targets]]\nname = \"shell\"\nsrc = \"main.c\"\ntype = \"exe\"\n"
-                    "deps = [\"libsqlite3\"]\n");
-  write("CMakeLists.txt", "cmake_minimum_required(VERSION 3.25)\nproject(sqlite C)\nadd_library(sqlite3 STATIC amalgamation/sqlite3.c)\n"
-                          "target_include_directories(sqlite3 PUBLIC amalgamation)\ntarget_compile_options(sqlite3 PRIVATE " + options +
-                              ")\nadd_executable(shell main.c)\ntarget_link_libraries(shell PRIVATE sqlite3)\n");
+  write(
+      "app.toml",
+      "[build]\ncompiler = \"gcc\"\n[[targets]]\nname = \"libsqlite3\"\nsrc = \"amalgamation\"\ninclude_dir = \"amalgamation\"\n"
+      "type = \"static\"\ncflags = \"" +
+          options +
+          "\"\n[[targets]]\nname = \"shell\"\nsrc = \"main.c\"\ntype = \"exe\"\n"
+          "deps = [\"libsqlite3\"]\n");
+  write("CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.25)\nproject(sqlite C)\nadd_library(sqlite3 STATIC amalgamation/sqlite3.c)\n"
+        "target_include_directories(sqlite3 PUBLIC amalgamation)\ntarget_compile_options(sqlite3 PRIVATE " +
+            options + ")\nadd_executable(shell main.c)\ntarget_link_libraries(shell PRIVATE sqlite3)\n");
 }
 
 void enter(const fs::path& folder) {

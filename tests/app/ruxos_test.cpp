@@ -27,8 +27,9 @@ class Tree {
 };
 
 std::string os(std::string_view services, std::string_view ulib, std::string_view platform, std::string_view qemu = "") {
-  return fmt::format("[build]\ncompiler = \"gcc\"\n[os]\nservices = [{}]\nulib = \"{}\"\n[os.platform]\n{}\n[os.platform.qemu]\n{}\n{}",
-                     services, ulib, platform, qemu, kProgram);
+  return fmt::format(
+      "[build]\ncompiler = \"gcc\"\n[os]\nservices = [{}]\nulib = \"{}\"\n[os.platform]\n{}\n[os.platform.qemu]\n{}\n{}",
+      services, ulib, platform, qemu, kProgram);
 }
 
 /// Every command of the build, with the paths of this run named.
@@ -73,13 +74,15 @@ TEST(RuxosTest, BuildsRelease003AsRuxgoDoes) {
 }
 
 TEST(RuxosTest, BuildsMuslAndShares9p) {
-  const Described app(os("\"fs\",\"virtio-9p\",\"irq\"", "ruxmusl", "name = \"aarch64-qemu-virt\"\nmode = \"debug\"", "v9p = \"y\""));
+  const Described app(
+      os("\"fs\",\"virtio-9p\",\"irq\"", "ruxmusl", "name = \"aarch64-qemu-virt\"\nmode = \"debug\"", "v9p = \"y\""));
   const std::string text = commands(app, Tree(true));
-  EXPECT_THAT(text, HasSubstr("RUX_TARGET=aarch64-unknown-none-softfloat RUX_IP=10.0.2.15 RUX_GW=10.0.2.2 "
-                              "RUX_9P_ADDR=127.0.0.1:564 RUX_ANAME_9P=./ RUX_PROTOCOL_9P=9P2000.L RUX_MUSL=y cargo build "
-                              "--target aarch64-unknown-none-softfloat --target-dir /b/target -p ruxmusl --features "
-                              "'ruxfeat/log-level-warn ruxfeat/virtio-9p ruxfeat/tls ruxmusl/fs ruxmusl/irq ruxmusl/fd ruxmusl/musl "
-                              "ruxmusl/fp_simd'\n"));
+  EXPECT_THAT(text,
+              HasSubstr("RUX_TARGET=aarch64-unknown-none-softfloat RUX_IP=10.0.2.15 RUX_GW=10.0.2.2 "
+                        "RUX_9P_ADDR=127.0.0.1:564 RUX_ANAME_9P=./ RUX_PROTOCOL_9P=9P2000.L RUX_MUSL=y cargo build "
+                        "--target aarch64-unknown-none-softfloat --target-dir /b/target -p ruxmusl --features "
+                        "'ruxfeat/log-level-warn ruxfeat/virtio-9p ruxfeat/tls ruxmusl/fs ruxmusl/irq ruxmusl/fd ruxmusl/musl "
+                        "ruxmusl/fp_simd'\n"));
   EXPECT_THAT(text, HasSubstr("/ruxos/ulib/ruxmusl/musl-1.2.3/configure --prefix=./install --exec-prefix=./ "
                               "--syslibdir=./install/lib --disable-warnings --disable-shared ARCH=aarch64 "
                               "CC=aarch64-linux-musl-gcc\nmake -j\nmake install\n"));
@@ -112,9 +115,10 @@ class RuxosBuild : public AppTree {
     write("config_linux.toml", os("\"alloc\"", "ruxlibc", ""));
     write("main.c", "#include \"value.h\"\nint main(void) { return VALUE; }\n");
     write("value.h", "#define VALUE 1\n");
-    tool("cargo", "mkdir -p \"$5/$3/release\" && cat \"$PWD/version\" >\"$5/new\" && mkdir -p modules/ruxhal\n"
-                  "f=$5/$3/release/libruxlibc.a; s=modules/ruxhal/linker_$RUX_PLATFORM.lds\n"
-                  "cmp -s $5/new $f || { cp $5/new $f; cp $5/new $s; }\n");
+    tool("cargo",
+         "mkdir -p \"$5/$3/release\" && cat \"$PWD/version\" >\"$5/new\" && mkdir -p modules/ruxhal\n"
+         "f=$5/$3/release/libruxlibc.a; s=modules/ruxhal/linker_$RUX_PLATFORM.lds\n"
+         "cmp -s $5/new $f || { cp $5/new $f; cp $5/new $s; }\n");
     tool("x86_64-linux-musl-gcc", "exec gcc \"$@\"\n");
     tool("x86_64-linux-musl-ar", "exec ar \"$@\"\n");
     tool("rust-lld", "for last; do :; done; echo elf >\"$last\"\n");
@@ -186,9 +190,11 @@ TEST_F(RuxosBuild, OtherServicesCompileEverythingThatKnowsThem) {
 
 TEST_F(RuxosBuild, SaysOnceWhatIsMissing) {
   for (const char* name : {"rust-lld", "rust-objcopy"}) fs::remove(path(std::string("tools/") + name));
-  const Finished result = run("cd " + path("").string() + " && mkdir bare && ln -s $(command -v cmake) $(command -v ninja) bare/ && "
-                              "RUXOS_DIR=ruxos PATH=" + path("bare").string() + " AXVISOR_ROOT=" + source_folder().string() +
-                              " " XTASK_PROGRAM " app build");
+  const Finished result =
+      run("cd " + path("").string() +
+          " && mkdir bare && ln -s $(command -v cmake) $(command -v ninja) bare/ && "
+          "RUXOS_DIR=ruxos PATH=" +
+          path("bare").string() + " AXVISOR_ROOT=" + source_folder().string() + " " XTASK_PROGRAM " app build");
   EXPECT_EQ(result.status, 4);
   EXPECT_THAT(result.errors, HasSubstr("cannot be built: cargo, x86_64-linux-musl-gcc, x86_64-linux-musl-ar, rust-lld, "
                                        "rust-objcopy are not installed"));
@@ -212,8 +218,8 @@ TEST_F(RuxosBuild, StartsAReadyMadeProgramFromTheSharedFolder) {
   const std::string folder = path("app_build/x86_64-qemu-q35-release").string();
   EXPECT_THAT(text, Not(HasSubstr("--disable-shared")));
   EXPECT_THAT(text, HasSubstr("-o " + folder + "/objects/loader.c.o -c " + folder + "/loader.c\n"));
-  EXPECT_THAT(text, HasSubstr("cp " + folder + "/ruxmusl/lib/libc.so " + path("rootfs/lib/ld-musl-x86_64.so.1").string() + "\ncp " +
-                              path("busybox").string() + " " + path("rootfs/bin/busybox").string() + "\n"));
+  EXPECT_THAT(text, HasSubstr("cp " + folder + "/ruxmusl/lib/libc.so " + path("rootfs/lib/ld-musl-x86_64.so.1").string() +
+                              "\ncp " + path("busybox").string() + " " + path("rootfs/bin/busybox").string() + "\n"));
 }
 
 }  // namespace

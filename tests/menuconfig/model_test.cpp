@@ -10,9 +10,7 @@ namespace {
 
 class ModelTest : public Tree {
  protected:
-  ModelTest() : model_(places()) {
-    EXPECT_TRUE(model_.open(FileKind::Board, path(".build.toml")));
-  }
+  ModelTest() : model_(places()) { EXPECT_TRUE(model_.open(FileKind::Board, path(".build.toml"))); }
   Row row(std::string_view name, usize file = 0) { return row_of(model_, file, name); }
   std::string set(std::string_view name, std::string_view input, usize file = 0) {
     const auto result = model_.set(file, row(name, file), input);

@@ -21,7 +21,10 @@ class Terminal : public Tree {
   void start(const std::string& arguments = "", int width = 110, int height = 34) {
     const std::string command = "cd " + path("").string() + " && LANG=C.UTF-8 AXVISOR_ROOT=" + path("").string() +
                                 " " XTASK_PROGRAM " menuconfig " + arguments + "; echo finished with \\$?; cat";
-    ASSERT_EQ(tmux("-f /dev/null new-session -d -x " + std::to_string(width) + " -y " + std::to_string(height) + " \"" + command + "\"").status, 0);
+    ASSERT_EQ(
+        tmux("-f /dev/null new-session -d -x " + std::to_string(width) + " -y " + std::to_string(height) + " \"" + command + "\"")
+            .status,
+        0);
   }
   /// Keys as tmux names them: "Enter", "Down", "x".
   void keys(const std::string& names) { tmux("send-keys " + names); }
@@ -43,8 +46,8 @@ TEST_F(Terminal, ShowsFilesKeysValuesAndHelp) {
   start();
   ASSERT_TRUE(shows("q quit"));
   const std::string text = screen();
-  for (const char* part : {"Board", "VM small", "QEMU", "U-Boot", ".build.toml", "target", "aarch64-unknown-none-softfloat", "ept-level-4, fs",
-                           "[false]", "No changes", "Value: a number, 1 to 1"}) {
+  for (const char* part : {"Board", "VM small", "QEMU", "U-Boot", ".build.toml", "target", "aarch64-unknown-none-softfloat",
+                           "ept-level-4, fs", "[false]", "No changes", "Value: a number, 1 to 1"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
   keys("Tab");
@@ -134,8 +137,9 @@ TEST_F(Terminal, EditsRowsOfMemory) {
   ASSERT_TRUE(shows("saved configs/vms/small.toml"));
   keys("q");
   ASSERT_TRUE(shows("finished with 0"));
-  EXPECT_THAT(read("configs/vms/small.toml"),
-              HasSubstr("memory_regions = [\n  [0x8000_0000, 0x1000_0000, 0x7, 0],  # RAM\n  [0x9000_0000, 0x1000, 0x7, 1],\n]\n"));
+  EXPECT_THAT(
+      read("configs/vms/small.toml"),
+      HasSubstr("memory_regions = [\n  [0x8000_0000, 0x1000_0000, 0x7, 0],  # RAM\n  [0x9000_0000, 0x1000, 0x7, 1],\n]\n"));
 }
 
 TEST_F(Terminal, SurvivesAnyWindowSize) {

@@ -43,7 +43,8 @@ class Tree : public ::testing::Test {
     write("configs/vms/small.toml",
           "[base]\nname = \"small\"  # short\ncpu_num = 1\n\n[kernel]\nkernel_path = \"k.bin\"\nkernel_load_addr = 0x8020_0000\n"
           "memory_regions = [\n  [0x8000_0000, 0x1000_0000, 0x7, 0],  # RAM\n]\n");
-    write("configs/vms/other.toml", "[base]\nname = \"other\"\ncpu_num = 1\n[kernel]\nkernel_path = \"k.bin\"\nmemory_regions = []\n");
+    write("configs/vms/other.toml",
+          "[base]\nname = \"other\"\ncpu_num = 1\n[kernel]\nkernel_path = \"k.bin\"\nmemory_regions = []\n");
     write("cmake/packages.txt", "");
   }
   fs::path path(const std::string& name) const { return folder_ / name; }

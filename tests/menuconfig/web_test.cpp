@@ -74,8 +74,9 @@ TEST_F(WebTest, ShowsAndChangesTheModel) {
 }
 
 TEST_F(WebTest, NothingThatIsSentBreaksIt) {
-  for (const json& body : {json::array(), json("text"), json{{"file", 99}, {"path", "smp"}}, json{{"file", "x"}},
-                           json{{"file", 0}, {"path", "nothing"}}, json{{"file", 0}, {"path", 7}}, json{{"file", -1}, {"path", "smp"}}}) {
+  for (const json& body :
+       {json::array(), json("text"), json{{"file", 99}, {"path", "smp"}}, json{{"file", "x"}},
+        json{{"file", 0}, {"path", "nothing"}}, json{{"file", 0}, {"path", 7}}, json{{"file", -1}, {"path", "smp"}}}) {
     EXPECT_EQ(post("set", body).status, 400) << body;
   }
   EXPECT_EQ(editor_.answer({"POST", "/api/set", std::string(kAddress), "secret", "{\"file\":"}).status, 400);
@@ -170,7 +171,8 @@ class Browser {
 
   void open(const std::string& address) {
     const json target = call("Target.createTarget", {{"url", address}});
-    session_ = call("Target.attachToTarget", {{"targetId", target.value("targetId", "")}, {"flatten", true}}).value("sessionId", "");
+    session_ =
+        call("Target.attachToTarget", {{"targetId", target.value("targetId", "")}, {"flatten", true}}).value("sessionId", "");
   }
   json evaluate(const std::string& expression) {
     const json result = call("Runtime.evaluate", {{"expression", expression}, {"returnByValue", true}, {"awaitPromise", true}});
@@ -218,7 +220,8 @@ TEST_F(InABrowser, TheBoardIsEditedAndSaved) {
   EXPECT_EQ(browser.evaluate("document.title"), "AxVisor configuration");
   EXPECT_EQ(browser.evaluate("document.querySelectorAll('#files button').length"), 4);
   const auto type = [](const std::string& id, const std::string& value) {
-    return "(() => { const e = document.getElementById('" + id + "'); e.value = '" + value + "'; e.dispatchEvent(new Event('change')); })()";
+    return "(() => { const e = document.getElementById('" + id + "'); e.value = '" + value +
+           "'; e.dispatchEvent(new Event('change')); })()";
   };
   browser.evaluate(type("value-smp", "65"));
   EXPECT_TRUE(browser.becomes_true("document.getElementById('message').textContent.includes('outside its range: 1 to 64')"));
@@ -230,7 +233,8 @@ TEST_F(InABrowser, TheBoardIsEditedAndSaved) {
   EXPECT_TRUE(browser.becomes_true("document.getElementById('changes').textContent.includes('features')"));
   browser.evaluate("document.getElementById('undo').click()");
   EXPECT_TRUE(browser.becomes_true("!document.getElementById('changes').textContent.includes('features')"));
-  browser.evaluate("(() => { const s = document.getElementById('search'); s.value = 'ram disk'; s.dispatchEvent(new Event('input')); })()");
+  browser.evaluate(
+      "(() => { const s = document.getElementById('search'); s.value = 'ram disk'; s.dispatchEvent(new Event('input')); })()");
   EXPECT_EQ(browser.evaluate("document.querySelectorAll('.row').length"), 0) << "no such key in the board";
   browser.evaluate("document.getElementById('save').click()");
   EXPECT_TRUE(browser.becomes_true("document.getElementById('save').disabled"));

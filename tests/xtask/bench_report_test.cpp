@@ -15,7 +15,9 @@ constexpr std::string_view kRows =
 
 BenchResults results(std::string_view rows = kRows) { return {{"exits", parse_bench_rows(rows, "rows.json")}}; }
 
-BenchResults costing(std::uint64_t instructions, std::uint64_t n = 1000) { return {{"exits", {{"hypercall", {n, n, instructions}}}}}; }
+BenchResults costing(std::uint64_t instructions, std::uint64_t n = 1000) {
+  return {{"exits", {{"hypercall", {n, n, instructions}}}}};
+}
 
 TEST(BenchReportTest, ReadsWhatTheGuestsPrint) {
   const auto rows = results().at("exits");
@@ -28,7 +30,8 @@ TEST(BenchReportTest, SaysWhichRowIsWrong) {
   EXPECT_EQ(std::string(failure_of([] { parse_bench_rows("\n{\"name\": \"a\", \"n\": 1}\n", "f.json"); }).what()),
             "f.json:2: no row with name, n, exits and instructions");
   const std::string twice = std::string(kRows) + std::string(kRows);
-  EXPECT_EQ(std::string(failure_of([&] { parse_bench_rows(twice, "f.json"); }).what()), "f.json:3: the row 'hypercall' is there twice");
+  EXPECT_EQ(std::string(failure_of([&] { parse_bench_rows(twice, "f.json"); }).what()),
+            "f.json:3: the row 'hypercall' is there twice");
 }
 
 TEST(BenchReportTest, TwoPercentMoreIsARegression) {
@@ -65,7 +68,8 @@ TEST(BenchReportTest, TablesHaveEveryNumber) {
   EXPECT_THAT(table, HasSubstr("exits            wake                    10      3          1500        -      new\n"));
   const std::string markdown = format_bench_markdown(results(), budgets);
   EXPECT_THAT(markdown, HasSubstr("| `exits` | `hypercall` | 1000 | 1 | 100 | 90, missed |\n"));
-  const std::string page = with_bench_table("a\n<!-- table: ./xtask bench --record -->\nold\n<!-- end of table -->\nb\n", markdown);
+  const std::string page =
+      with_bench_table("a\n<!-- table: ./xtask bench --record -->\nold\n<!-- end of table -->\nb\n", markdown);
   EXPECT_EQ(page, "a\n<!-- table: ./xtask bench --record -->\n" + markdown + "<!-- end of table -->\nb\n");
   EXPECT_THAT(failure_of([] { with_bench_table("", ""); }).what(), HasSubstr("has no place for the table"));
 }

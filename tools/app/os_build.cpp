@@ -54,8 +54,7 @@ class Planner {
     for (const std::string& named : {app_.compiler.c, app_.compiler.cxx}) {
       const std::string file = fs::path(named).filename().string();
       const bool cxx = named == app_.compiler.cxx && named != app_.compiler.c;
-      out_.stand_ins.push_back(
-          {file.starts_with(prefix) ? file : prefix + file, join_words(cxx ? provider_.cxx : provider_.c)});
+      out_.stand_ins.push_back({file.starts_with(prefix) ? file : prefix + file, join_words(cxx ? provider_.cxx : provider_.c)});
       if (!std::ranges::any_of(app_.targets, [&](const Target& t) { return app_.uses_cxx(t); })) break;
     }
   }
@@ -63,8 +62,7 @@ class Planner {
   /// Two sources never share an object: its name has the whole path in it.
   fs::path object_of(const Target& target, const Source& source) const {
     std::string relative = source.path.lexically_relative(app_.folder).string();
-    for (usize at = relative.find("../"); at != std::string::npos; at = relative.find("../"))
-      relative.replace(at, 3, "__/");
+    for (usize at = relative.find("../"); at != std::string::npos; at = relative.find("../")) relative.replace(at, 3, "__/");
     return folder_ / "objects" / target.name / (relative + ".o");
   }
 

@@ -43,14 +43,14 @@ struct OsProvider {
   Words cxx;
   bool other_tools = false;  ///< linker and archiver of ours do the work of those that the description names
   Words linker;
-  Words archiver;            ///< empty: that of the description
-  Words objcopy;             ///< before the ELF file
-  Words objcopy_options;     ///< between the ELF file and the binary
-  Words options;             ///< of every compilation, before those of its target
-  std::vector<OsStep> system;                    ///< makes what is named below, in an order in which it can run
+  Words archiver;              ///< empty: that of the description
+  Words objcopy;               ///< before the ELF file
+  Words objcopy_options;       ///< between the ELF file and the binary
+  Words options;               ///< of every compilation, before those of its target
+  std::vector<OsStep> system;  ///< makes what is named below, in an order in which it can run
   std::filesystem::path linker_script;
-  std::vector<std::filesystem::path> libraries;  ///< of every program
-  std::filesystem::path loader;                  ///< object of the program that starts a ready-made one
+  std::vector<std::filesystem::path> libraries;                      ///< of every program
+  std::filesystem::path loader;                                      ///< object of the program that starts a ready-made one
   std::vector<std::pair<std::filesystem::path, std::string>> files;  ///< sources that the build writes: path, text
   /// What a ready-made program needs beside it: a product of `system`, and its path in the shared folder.
   std::vector<std::pair<std::filesystem::path, std::filesystem::path>> shared;

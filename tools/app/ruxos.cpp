@@ -19,8 +19,8 @@ constexpr RuxosRelease kReleases[] = {
 constexpr std::string_view kMusl = "musl-1.2.3";
 
 /// Features of the C library; every other service is one of RuxOS itself.
-constexpr std::array<std::string_view, 13> kLibraryFeatures{"fp_simd", "alloc",  "paging", "multitask", "fs",        "net",   "fd",
-                                                            "pipe",    "select", "poll",   "epoll",     "random-hw", "signal"};
+constexpr std::array<std::string_view, 13> kLibraryFeatures{
+    "fp_simd", "alloc", "paging", "multitask", "fs", "net", "fd", "pipe", "select", "poll", "epoll", "random-hw", "signal"};
 constexpr std::array<std::string_view, 3> kMuslFeatures{"irq", "musl", "sched_rr"};
 constexpr std::array<std::string_view, 6> kNeedFd{"fs", "net", "pipe", "select", "poll", "epoll"};
 
@@ -108,9 +108,11 @@ class Provider {
   }
 
   OsStep cargo(const fs::path& output, const fs::path& script) const {
-    OsStep step{.kind = OsStep::Kind::System, .command = {"cargo", "build", "--target", rust_target(), "--target-dir",
-                                                          (build_ / "target").string()},
-                .inputs = {}, .output = output, .folder = folder_};
+    OsStep step{.kind = OsStep::Kind::System,
+                .command = {"cargo", "build", "--target", rust_target(), "--target-dir", (build_ / "target").string()},
+                .inputs = {},
+                .output = output,
+                .folder = folder_};
     if (os_.release) step.command.emplace_back("--release");
     step.command.insert(step.command.end(), {"-p", ulib()});
     if (os_.verbosity != 0) step.command.emplace_back(os_.verbosity == 1 ? "-v" : "-vv");
@@ -124,9 +126,8 @@ class Provider {
                         {"RUX_IP", os_.qemu.ip},
                         {"RUX_GW", os_.qemu.gw}};
     if (os_.qemu.v9p) {
-      step.environment.insert(step.environment.end(), {{"RUX_9P_ADDR", "127.0.0.1:564"},
-                                                       {"RUX_ANAME_9P", "./"},
-                                                       {"RUX_PROTOCOL_9P", "9P2000.L"}});
+      step.environment.insert(step.environment.end(),
+                              {{"RUX_9P_ADDR", "127.0.0.1:564"}, {"RUX_ANAME_9P", "./"}, {"RUX_PROTOCOL_9P", "9P2000.L"}});
     }
     if (os_.musl) step.environment.emplace_back("RUX_MUSL", "y");
     step.more_outputs = {script};

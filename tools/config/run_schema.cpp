@@ -5,12 +5,14 @@ namespace {
 
 constexpr usize kLongText = 4096;
 
-constexpr Key kSuccess{.name = "success_regex",
-                       .type = Type::StringList,
-                       .doc = "Regular expressions (RE2; ^ and $ at every line): when one of them is seen on the console, the run has "
-                              "succeeded and ends.",
-                       .default_value = "[]",
-                       .max_length = kLongText};
+constexpr Key kSuccess{
+    .name = "success_regex",
+    .type = Type::StringList,
+    .doc =
+        "Regular expressions (RE2; ^ and $ at every line): when one of them is seen on the console, the run has "
+        "succeeded and ends.",
+    .default_value = "[]",
+    .max_length = kLongText};
 constexpr Key kFail{.name = "fail_regex",
                     .type = Type::StringList,
                     .doc = "Regular expressions: when one of them is seen, the run has failed, whatever else was seen.",
@@ -53,10 +55,7 @@ constexpr Key kQemuKeys[] = {
      .doc = "Arguments of QEMU, one word each. ${workspaceFolder} and ${env:VAR:-default} are replaced.",
      .default_value = "[]",
      .max_length = kLongText},
-    {.name = "uefi",
-     .type = Type::Boolean,
-     .doc = "Whether UEFI firmware boots the image.",
-     .default_value = "false"},
+    {.name = "uefi", .type = Type::Boolean, .doc = "Whether UEFI firmware boots the image.", .default_value = "false"},
     {.name = "to_bin",
      .type = Type::Boolean,
      .doc = "Whether -kernel gets the flat axvisor.bin instead of the ELF file.",
@@ -122,7 +121,9 @@ constexpr Key kUbootKeys[] = {
     {.name = "kernel_load_addr", .doc = "Where the kernel is unpacked to, as U-Boot takes it.", .default_doc = "$kernel_addr_r"},
     {.name = "fit_load_addr", .doc = "Where the FIT image is loaded to.", .default_doc = "$kernel_comp_addr_r"},
     {.name = "board_reset_cmd", .doc = "Command of this machine that resets the board.", .default_doc = "none"},
-    {.name = "board_power_off_cmd", .doc = "Command of this machine that switches the board off, at the end.", .default_doc = "none"},
+    {.name = "board_power_off_cmd",
+     .doc = "Command of this machine that switches the board off, at the end.",
+     .default_doc = "none"},
     kSuccess,
     kFail,
     {.name = "uboot_cmd",

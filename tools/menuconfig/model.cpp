@@ -179,7 +179,8 @@ std::vector<Row> Model::rows(usize file) const {
   for (const config::Section& section : schema(file).sections) {
     for (const Key& key : section.keys) {
       if (!key.not_built.empty()) continue;
-      out.push_back({&section, &key, section.name.empty() ? std::string(key.name) : fmt::format("{}.{}", section.name, key.name)});
+      out.push_back(
+          {&section, &key, section.name.empty() ? std::string(key.name) : fmt::format("{}.{}", section.name, key.name)});
     }
   }
   return out;
@@ -271,7 +272,8 @@ std::vector<Option> Model::vm_options(usize file, const Row& row) const {
 std::vector<Option> Model::options(usize file, const Row& row) const {
   const Key& key = *row.key;
   if (files_[file].kind == FileKind::Board && row.path == "features") return feature_options(file, row);
-  if (files_[file].kind == FileKind::Board && (row.path == "vm_configs" || row.path == "default_vms")) return vm_options(file, row);
+  if (files_[file].kind == FileKind::Board && (row.path == "vm_configs" || row.path == "default_vms"))
+    return vm_options(file, row);
   const std::optional<std::string> now = value(file, row);
   const std::string current = now.value_or(std::string(key.default_value));
   std::vector<Option> out;
@@ -283,7 +285,8 @@ std::vector<Option> Model::options(usize file, const Row& row) const {
     const bool number = key.type == Type::Integer;
     const std::string text = number ? fmt::format("{}", c.number) : std::string(c.text);
     const bool alias = std::ranges::find(c.aliases, current) != c.aliases.end();
-    Option option{text, std::string(c.doc), current == text || alias, number ? std::string(c.text) : "", std::string(c.not_built)};
+    Option option{text, std::string(c.doc), current == text || alias, number ? std::string(c.text) : "",
+                  std::string(c.not_built)};
     out.push_back(std::move(option));
   }
   return out;
@@ -359,8 +362,10 @@ std::vector<SearchHit> Model::search(std::string_view query) const {
   for (usize file = 0; file < files_.size(); ++file) {
     const std::vector<Row> all_rows = rows(file);
     for (usize i = 0; i < all_rows.size(); ++i) {
-      const std::string text = lower(fmt::format("{} {} {}", help(all_rows[i]), shown_value(file, all_rows[i]), files_[file].title));
-      if (std::ranges::all_of(words, [&](const std::string& w) { return text.find(w) != std::string::npos; })) hits.push_back({file, i});
+      const std::string text =
+          lower(fmt::format("{} {} {}", help(all_rows[i]), shown_value(file, all_rows[i]), files_[file].title));
+      if (std::ranges::all_of(words, [&](const std::string& w) { return text.find(w) != std::string::npos; }))
+        hits.push_back({file, i});
     }
   }
   return hits;
@@ -368,7 +373,7 @@ std::vector<SearchHit> Model::search(std::string_view query) const {
 
 // ---- changing
 
-std::expected<void, std::string> Model::apply(usize index, TomlText changed) {
+std::expected<void, std::string> Model::apply(usize index, const TomlText& changed) {
   EditedFile& file = files_[index];
   if (changed.text() == file.text) return {};
   // Mistakes that were there before do not stand in the way of mending them one by one.
@@ -398,7 +403,7 @@ std::expected<void, std::string> Model::set(usize file, const Row& row, std::str
   }
   if (key.type == Type::Boolean && word != "true" && word != "false") return std::unexpected("write true or false");
   const auto set = text.set(row.section->name, row.path, key.type == Type::String ? toml_string(input) : word);
-  return set ? apply(file, std::move(text)) : set;
+  return set ? apply(file, text) : set;
 }
 
 std::expected<void, std::string> Model::set_items(usize file, const Row& row, const std::vector<std::string>& items) {
@@ -423,7 +428,7 @@ std::expected<void, std::string> Model::set_items(usize file, const Row& row, co
     }
   }
   const auto set = text.set_elements(row.section->name, row.path, sources);
-  return set ? apply(file, std::move(text)) : set;
+  return set ? apply(file, text) : set;
 }
 
 std::expected<void, std::string> Model::toggle(usize file, const Row& row, std::string_view wanted) {
@@ -434,14 +439,16 @@ std::expected<void, std::string> Model::toggle(usize file, const Row& row, std::
   std::vector<std::string> all = items(file, row);
   const bool features = files_[file].kind == FileKind::Board && row.path == "features";
   const auto same = [&](const std::string& item) {
-    return item == wanted || (features && config::find_feature(item) != nullptr && config::find_feature(item) == config::find_feature(wanted));
+    return item == wanted ||
+           (features && config::find_feature(item) != nullptr && config::find_feature(item) == config::find_feature(wanted));
   };
   if (std::ranges::any_of(all, same)) {
     std::erase_if(all, same);
     return set_items(file, row, all);
   }
   for (const Option& option : options(file, row)) {
-    if (option.value == wanted && !option.forbidden.empty()) return std::unexpected(fmt::format("{}: {}", wanted, option.forbidden));
+    if (option.value == wanted && !option.forbidden.empty())
+      return std::unexpected(fmt::format("{}: {}", wanted, option.forbidden));
   }
   all.emplace_back(wanted);
   return set_items(file, row, all);
@@ -450,7 +457,7 @@ std::expected<void, std::string> Model::toggle(usize file, const Row& row, std::
 std::expected<void, std::string> Model::unset(usize file, const Row& row) {
   TomlText text(files_[file].text);
   text.remove(row.path);
-  return apply(file, std::move(text));
+  return apply(file, text);
 }
 
 bool Model::undo() {
@@ -473,7 +480,8 @@ std::expected<std::vector<std::string>, std::string> Model::save(bool backup) {
   for (const EditedFile& file : files_) {
     if (!file.changed()) continue;
     const bool same = fs::exists(file.path) ? file.exists && read_text(file.path).value_or("") == file.original : !file.exists;
-    if (!same) return std::unexpected(fmt::format("{} was changed by somebody else since it was read: nothing is saved", file.shown));
+    if (!same)
+      return std::unexpected(fmt::format("{} was changed by somebody else since it was read: nothing is saved", file.shown));
   }
   std::vector<std::string> written;
   for (EditedFile& file : files_) {

@@ -19,10 +19,10 @@ enum class FileKind : u8 { Board, Vm, Qemu, Uboot };
 /// One file that is edited. A file that does not exist yet starts as `text` and is made when it is saved.
 struct EditedFile {
   FileKind kind;
-  std::string title;            ///< "Board", "VM linux"
-  std::filesystem::path path;   ///< absolute
-  std::string shown;            ///< how people name it
-  std::string original;         ///< its content on the disk, or what a new one begins with
+  std::string title;           ///< "Board", "VM linux"
+  std::filesystem::path path;  ///< absolute
+  std::string shown;           ///< how people name it
+  std::string original;        ///< its content on the disk, or what a new one begins with
   bool exists = false;
   std::string text;
 
@@ -119,7 +119,7 @@ class Model {
   };
 
   const config::FileSchema& schema(usize file) const;
-  std::expected<void, std::string> apply(usize file, TomlText changed);
+  std::expected<void, std::string> apply(usize file, const TomlText& changed);
   std::vector<std::string> errors(const EditedFile& file, const std::string& text) const;
   std::vector<Option> feature_options(usize file, const Row& row) const;
   std::vector<Option> vm_options(usize file, const Row& row) const;

@@ -143,7 +143,8 @@ class Editor {
     for (usize i = 0; i < all.size(); ++i) {
       if (all[i].section != section) {
         section = all[i].section;
-        out.push_back({section->name.empty() ? std::string(section->doc) : fmt::format("[{}] {}", section->name, section->doc), -1});
+        out.push_back(
+            {section->name.empty() ? std::string(section->doc) : fmt::format("[{}] {}", section->name, section->doc), -1});
       }
       out.push_back({"", static_cast<int>(i)});
     }
@@ -211,7 +212,8 @@ class Editor {
     const int top = LINES - kHelpLines - 2;
     mvhline(top, 0, ACS_HLINE, COLS);
     const std::vector<std::string> text = wrapped(model_.help(row()), COLS - 2);
-    for (int i = 0; i < kHelpLines - 1 && i < static_cast<int>(text.size()); ++i) put(top + 1 + i, 1, text[static_cast<usize>(i)]);
+    for (int i = 0; i < kHelpLines - 1 && i < static_cast<int>(text.size()); ++i)
+      put(top + 1 + i, 1, text[static_cast<usize>(i)]);
   }
 
   void draw_status() {
@@ -233,7 +235,8 @@ class Editor {
     }
     put(LINES - 2, 1, status, A_BOLD);
     fill(LINES - 1, A_REVERSE);
-    put(LINES - 1, 1, "Enter edit  Space toggle  c default  u/r undo, redo  / search  Tab file  ? help  s save  q quit", A_REVERSE);
+    put(LINES - 1, 1, "Enter edit  Space toggle  c default  u/r undo, redo  / search  Tab file  ? help  s save  q quit",
+        A_REVERSE);
   }
 
   // ---- keys
@@ -242,17 +245,26 @@ class Editor {
     const usize last = rows().size() - 1;
     const usize page = static_cast<usize>(std::max(LINES - kHelpLines - 5, 1));
     switch (key) {
-      case KEY_UP: case 'k': selected_ -= selected_ > 0 ? 1 : 0; break;
-      case KEY_DOWN: case 'j': selected_ = std::min(selected_ + 1, last); break;
+      case KEY_UP:
+      case 'k': selected_ -= selected_ > 0 ? 1 : 0; break;
+      case KEY_DOWN:
+      case 'j': selected_ = std::min(selected_ + 1, last); break;
       case KEY_PPAGE: selected_ -= std::min(selected_, page); break;
       case KEY_NPAGE: selected_ = std::min(selected_ + page, last); break;
       case KEY_HOME: selected_ = 0; break;
       case KEY_END: selected_ = last; break;
-      case '\t': case KEY_RIGHT: case 'l': show_file((file_ + 1) % model_.files().size()); break;
-      case KEY_BTAB: case KEY_LEFT: case 'h': show_file((file_ + model_.files().size() - 1) % model_.files().size()); break;
-      case kReturn: case '\n': case KEY_ENTER: edit(); break;
+      case '\t':
+      case KEY_RIGHT:
+      case 'l': show_file((file_ + 1) % model_.files().size()); break;
+      case KEY_BTAB:
+      case KEY_LEFT:
+      case 'h': show_file((file_ + model_.files().size() - 1) % model_.files().size()); break;
+      case kReturn:
+      case '\n':
+      case KEY_ENTER: edit(); break;
       case ' ': toggle(); break;
-      case 'c': case KEY_DC: said(model_.unset(file_, row()), "back to the default"); break;
+      case 'c':
+      case KEY_DC: said(model_.unset(file_, row()), "back to the default"); break;
       case 'u': message_ = model_.undo() ? "undone" : "there is nothing to undo"; break;
       case 'r': message_ = model_.redo() ? "done again" : "there is nothing to do again"; break;
       case '/': ask_search(); break;
@@ -313,14 +325,17 @@ class Editor {
     const int first = std::max(0, static_cast<int>(at) - height + 1);
     for (int i = 0; i < height && first + i < static_cast<int>(options.size()); ++i) {
       const Option& o = options[static_cast<usize>(first + i)];
-      const char mark = o.selected ? (several ? 'x' : '*') : o.note.starts_with("comes with") || o.note == "always on" ? '-' : ' ';
+      const char mark = o.selected                                                  ? (several ? 'x' : '*')
+                        : o.note.starts_with("comes with") || o.note == "always on" ? '-'
+                                                                                    : ' ';
       std::string line = fmt::format("{}{}{} {}", several ? '[' : '(', mark, several ? ']' : ')', o.value);
       if (!o.note.empty()) line += fmt::format("  ({})", o.note);
       const bool current = first + i == static_cast<int>(at);
       box.text(i, 1, line, (current ? A_REVERSE : A_NORMAL) | (o.forbidden.empty() ? A_NORMAL : A_DIM));
     }
     const Option& here = options[at];
-    const std::vector<std::string> doc = wrapped(here.forbidden.empty() ? here.doc : "Not possible: " + here.forbidden, box.width - 5);
+    const std::vector<std::string> doc =
+        wrapped(here.forbidden.empty() ? here.doc : "Not possible: " + here.forbidden, box.width - 5);
     for (usize i = 0; i < doc.size() && i < 3; ++i) box.text(height + static_cast<int>(i), 1, doc[i], A_DIM);
   }
 
@@ -410,7 +425,8 @@ class Editor {
   }
 
   /// One line of text until `accept` takes it, or Escape. Returns whether it was taken.
-  bool edit_text(const std::string& title, std::string text, const std::function<std::expected<void, std::string>(const std::string&)>& accept) {
+  bool edit_text(const std::string& title, std::string text,
+                 const std::function<std::expected<void, std::string>(const std::string&)>& accept) {
     std::string error;
     for (;;) {
       draw();
@@ -419,7 +435,8 @@ class Editor {
       const usize first = text.size() >= static_cast<usize>(width) ? text.size() - static_cast<usize>(width) + 1 : 0;
       box.text(0, 1, text.substr(first), A_UNDERLINE);
       const std::vector<std::string> below = wrapped(error.empty() ? describe_type(*row().key) : error, width);
-      for (usize i = 0; i < below.size() && i < 2; ++i) box.text(1 + static_cast<int>(i), 1, below[i], error.empty() ? A_DIM : A_BOLD);
+      for (usize i = 0; i < below.size() && i < 2; ++i)
+        box.text(1 + static_cast<int>(i), 1, below[i], error.empty() ? A_DIM : A_BOLD);
       box.text(box.inside_height() - 1, 1, "Enter accept  Ctrl-U empty  Esc cancel", A_BOLD);
       curs_set(1);
       move(box.y + 1, box.x + 2 + static_cast<int>(text.size() - first));
@@ -472,7 +489,8 @@ class Editor {
       if (!file.changed()) continue;
       out += fmt::format("{}{}\n", file.shown, file.exists ? "" : " (new)");
       for (const Change& c : model_.changes(i)) {
-        out += fmt::format("  {}: {} -> {}\n", c.path, c.before.empty() ? "(absent)" : c.before, c.after.empty() ? "(absent)" : c.after);
+        out += fmt::format("  {}: {} -> {}\n", c.path, c.before.empty() ? "(absent)" : c.before,
+                           c.after.empty() ? "(absent)" : c.after);
       }
       for (const std::string& problem : model_.problems(i)) out += fmt::format("  PROBLEM: {}\n", problem);
     }

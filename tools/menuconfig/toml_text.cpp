@@ -234,8 +234,8 @@ std::expected<void, std::string> TomlText::set(std::string_view section, std::st
     return {};
   }
   if (!section.empty() && has(section)) {
-    return std::unexpected(fmt::format("'{}' is written as a table in one line: make it a table with a line [{}] first", section,
-                                       section));
+    return std::unexpected(
+        fmt::format("'{}' is written as a table in one line: make it a table with a line [{}] first", section, section));
   }
   const std::string_view key = section.empty() ? path : path.substr(section.size() + 1);
   const std::string line = fmt::format("{} = {}\n", key, value);

@@ -49,7 +49,8 @@ bool same_secret(std::string_view a, std::string_view b) {
 Json json_of(const Model& model, usize file, const Row& row) {
   Json options = Json::array();
   for (const Option& o : model.options(file, row)) {
-    options.push_back({{"value", o.value}, {"doc", o.doc}, {"selected", o.selected}, {"note", o.note}, {"forbidden", o.forbidden}});
+    options.push_back(
+        {{"value", o.value}, {"doc", o.doc}, {"selected", o.selected}, {"note", o.note}, {"forbidden", o.forbidden}});
   }
   constexpr std::string_view types[] = {"number", "boolean", "text", "list", "list", "list", "list"};
   const auto value = model.value(file, row);
@@ -86,21 +87,21 @@ void write_all(int fd, std::string_view text) {
 }
 
 void send_response(int fd, const WebResponse& response) {
-  write_all(fd, fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
-                            "Referrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n"
-                            "Content-Security-Policy: default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-                            "connect-src 'self'\r\nConnection: close\r\n\r\n",
-                            response.status, reason(response.status), response.type, response.body.size()) +
-                    response.body);
+  write_all(fd,
+            fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
+                        "Referrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n"
+                        "Content-Security-Policy: default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+                        "connect-src 'self'\r\nConnection: close\r\n\r\n",
+                        response.status, reason(response.status), response.type, response.body.size()) +
+                response.body);
 }
 
 std::string header(std::string_view head, std::string_view name) {
   for (usize at = head.find("\r\n"); at != std::string_view::npos; at = head.find("\r\n", at + 2)) {
     const std::string_view line = head.substr(at + 2, head.find("\r\n", at + 2) - at - 2);
     if (line.size() <= name.size() || line[name.size()] != ':') continue;
-    const bool same = std::equal(name.begin(), name.end(), line.begin(), [](unsigned char a, unsigned char b) {
-      return std::tolower(a) == std::tolower(b);
-    });
+    const bool same = std::equal(name.begin(), name.end(), line.begin(),
+                                 [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); });
     if (!same) continue;
     const usize start = line.find_first_not_of(" \t", name.size() + 1);
     return start == std::string_view::npos ? "" : std::string(line.substr(start));
@@ -162,8 +163,8 @@ std::string WebEditor::state(const std::string& error) const {
                      {"problems", model_.problems(i)},
                      {"rows", rows}});
   }
-  return Json{{"files", files}, {"undo", model_.can_undo()}, {"redo", model_.can_redo()}, {"saved", saved_}, {"error", error}}.dump(
-      -1, ' ', false, Json::error_handler_t::replace);
+  return Json{{"files", files}, {"undo", model_.can_undo()}, {"redo", model_.can_redo()}, {"saved", saved_}, {"error", error}}
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 WebResponse WebEditor::act(const std::string& action, const std::string& body) {
@@ -209,7 +210,8 @@ WebResponse WebEditor::answer(const WebRequest& request) {
   if (request.host != address_ && request.host != "localhost" + address_.substr(address_.find(':'))) {
     return failure(403, "this is not the address of this page");
   }
-  if (request.method == "GET" && same_secret(request.target, "/?token=" + token_)) return {200, "text/html", std::string(kWebPage)};
+  if (request.method == "GET" && same_secret(request.target, "/?token=" + token_))
+    return {200, "text/html", std::string(kWebPage)};
   if (!same_secret(request.token, token_)) return failure(403, "the token is missing or wrong: use the whole address");
   constexpr std::string_view kApi = "/api/";
   if (!request.target.starts_with(kApi)) return failure(404, "there is nothing here");

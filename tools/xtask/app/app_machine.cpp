@@ -116,24 +116,21 @@ void require_os_programs(const app::OsBuild& plan, const app::OsProvider& provid
   }
   if (!missing.empty()) {
     throw Failure(ExitCode::Environment,
-                  fmt::format("{} cannot be built: {} {} not installed", provider.name, fmt::format("{}", fmt::join(missing, ", ")),
-                              missing.size() == 1 ? "is" : "are"),
+                  fmt::format("{} cannot be built: {} {} not installed", provider.name,
+                              fmt::format("{}", fmt::join(missing, ", ")), missing.size() == 1 ? "is" : "are"),
                   "--dry-run shows every command; without RUXOS_DIR nothing of RuxOS is used");
   }
 }
 
 void require_program_file(const app::Application& application) {
   if (application.app && !fs::is_regular_file(*application.app)) {
-    throw Failure(ExitCode::Usage, fmt::format("there is no program {}", application.app->string()),
-                  "correct 'app' in [build]");
+    throw Failure(ExitCode::Usage, fmt::format("there is no program {}", application.app->string()), "correct 'app' in [build]");
   }
 }
 
 }  // namespace
 
-app::OsBuild os_plan(const Context& context, const LoadedApp& loaded) {
-  return plan_of(loaded, provider_of(context, loaded));
-}
+app::OsBuild os_plan(const Context& context, const LoadedApp& loaded) { return plan_of(loaded, provider_of(context, loaded)); }
 
 void show_os_build(const Context& context, const LoadedApp& loaded) {
   const app::OsProvider provider = provider_of(context, loaded);
@@ -200,12 +197,10 @@ void run_machine(const Context& context, const LoadedApp& loaded, const AppOptio
   }
   const fs::path image = os.arch == app::Arch::X86_64 ? plan.elf : plan.bin;
   if (!fs::is_regular_file(image)) {
-    throw Failure(ExitCode::Usage, fmt::format("could not find binary: {}", image.string()),
-                  "build the application first");
+    throw Failure(ExitCode::Usage, fmt::format("could not find binary: {}", image.string()), "build the application first");
   }
   if (!find_program(command.front())) {
-    throw Failure(ExitCode::Environment, fmt::format("{} is not installed", command.front()),
-                  "./xtask setup installs it");
+    throw Failure(ExitCode::Environment, fmt::format("{} is not installed", command.front()), "./xtask setup installs it");
   }
   if (os.qemu.blk) {
     const auto made = app::make_disk_image(application.folder / os.qemu.disk_img);
@@ -214,12 +209,10 @@ void run_machine(const Context& context, const LoadedApp& loaded, const AppOptio
     }
   }
   if (os.qemu.v9p && !fs::is_directory(application.folder / os.qemu.v9p_path)) {
-    throw Failure(ExitCode::Usage, fmt::format("there is no folder '{}' to share", os.qemu.v9p_path),
-                  "correct 'v9p_path'");
+    throw Failure(ExitCode::Usage, fmt::format("there is no folder '{}' to share", os.qemu.v9p_path), "correct 'v9p_path'");
   }
   if (debugger || os.qemu.debug) {
-    context.console.step("QEMU waits for a debugger: gdb-multiarch " + plan.elf.string() +
-                         " -ex 'target remote :1234'");
+    context.console.step("QEMU waits for a debugger: gdb-multiarch " + plan.elf.string() + " -ex 'target remote :1234'");
   }
   become_program(command, application.folder);
 }

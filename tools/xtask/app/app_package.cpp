@@ -77,7 +77,8 @@ void have_package(const Context& context, const app::Package& package) {
                   fmt::format("the package {} {} is not in {} yet", package.debian, package.version, package.folder.string()),
                   "build without --dry-run: that fetches it");
   }
-  const FileLock held(default_cache() / "packages.lock", [&] { context.console.step("waiting for another build to fetch sources"); });
+  const FileLock held(default_cache() / "packages.lock",
+                      [&] { context.console.step("waiting for another build to fetch sources"); });
   if (is_there(package)) {
     return;  // another process has made it while this one waited
   }

@@ -57,7 +57,8 @@ std::string change_text(const BenchRow& row, const BenchRow* before) {
     return "new";
   }
   const double percent = 100.0 * (static_cast<double>(row.instructions) / static_cast<double>(row.n)) /
-                             (static_cast<double>(before->instructions) / static_cast<double>(before->n)) - 100.0;
+                             (static_cast<double>(before->instructions) / static_cast<double>(before->n)) -
+                         100.0;
   return row.instructions * before->n == before->instructions * row.n ? "=" : fmt::format("{:+.1f}%", percent);
 }
 
@@ -154,14 +155,16 @@ std::vector<BenchRegression> regressions(const BenchResults& results, const std:
   return out;
 }
 
-std::string format_bench_table(const BenchResults& results, const std::vector<BenchRecord>& history, const BenchBudgets& budgets) {
-  std::string out = fmt::format("{:<16} {:<18} {:>7} {:>6} {:>13} {:>8} {:>8}\n", "SUITE", "OPERATION", "N", "EXITS", "INSTRUCTIONS",
-                                "BUDGET", "CHANGE");
+std::string format_bench_table(const BenchResults& results, const std::vector<BenchRecord>& history,
+                               const BenchBudgets& budgets) {
+  std::string out = fmt::format("{:<16} {:<18} {:>7} {:>6} {:>13} {:>8} {:>8}\n", "SUITE", "OPERATION", "N", "EXITS",
+                                "INSTRUCTIONS", "BUDGET", "CHANGE");
   for (const auto& [suite, rows] : results) {
     for (const auto& [name, row] : rows) {
       const auto budget = budget_of(budgets, suite, name);
-      out += fmt::format("{:<16} {:<18} {:>7} {:>6} {:>13} {:>8} {:>8}\n", suite, name, row.n, fmt::format("{:g}", exits_each(row)),
-                         row.each(), budget ? std::to_string(*budget) : "-", change_text(row, last_recorded(history, suite, name)));
+      out +=
+          fmt::format("{:<16} {:<18} {:>7} {:>6} {:>13} {:>8} {:>8}\n", suite, name, row.n, fmt::format("{:g}", exits_each(row)),
+                      row.each(), budget ? std::to_string(*budget) : "-", change_text(row, last_recorded(history, suite, name)));
     }
   }
   return out;
@@ -205,20 +208,23 @@ std::string bench_plot(const BenchResults& results, const std::vector<BenchRecor
   std::string out = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" font-family=\"sans-serif\" "
       "font-size=\"12\">\n<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n"
-      "<text x=\"10\" y=\"20\" font-weight=\"bold\">Instructions of one operation; the line is its budget; right: recorded values</text>\n",
+      "<text x=\"10\" y=\"20\" font-weight=\"bold\">Instructions of one operation; the line is its budget; right: recorded "
+      "values</text>\n",
       kWidth, height);
   int y = 34;
   for (const auto& [suite, rows] : results) {
     for (const auto& [name, row] : rows) {
       const auto budget = budget_of(budgets, suite, name);
       const bool good = !budget || row.each() <= *budget;
-      out += fmt::format("<text x=\"10\" y=\"{}\">{} / {}</text>\n<rect x=\"{}\" y=\"{}\" width=\"{:.1f}\" height=\"14\" fill=\"{}\"/>\n",
-                         y + 15, suite, name, kLeft, y + 4, x_of(row.each()) - kLeft, good ? "#3b78b5" : "#c98a2b");
+      out += fmt::format(
+          "<text x=\"10\" y=\"{}\">{} / {}</text>\n<rect x=\"{}\" y=\"{}\" width=\"{:.1f}\" height=\"14\" fill=\"{}\"/>\n",
+          y + 15, suite, name, kLeft, y + 4, x_of(row.each()) - kLeft, good ? "#3b78b5" : "#c98a2b");
       if (budget) {
-        out += fmt::format("<line x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\" stroke=\"#222\" stroke-width=\"2\"/>\n", x_of(*budget),
-                           y + 1, y + 21);
+        out += fmt::format("<line x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\" stroke=\"#222\" stroke-width=\"2\"/>\n",
+                           x_of(*budget), y + 1, y + 21);
       }
-      out += fmt::format("<text x=\"{:.1f}\" y=\"{}\">{}</text>\n", x_of(std::max(row.each(), budget.value_or(0))) + 6, y + 15, row.each());
+      out += fmt::format("<text x=\"{:.1f}\" y=\"{}\">{}</text>\n", x_of(std::max(row.each(), budget.value_or(0))) + 6, y + 15,
+                         row.each());
       std::vector<std::uint64_t> course;
       for (const BenchRecord& record : history) {
         const auto in_suite = record.results.find(suite);
@@ -234,7 +240,8 @@ std::string bench_plot(const BenchResults& results, const std::vector<BenchRecor
         const std::uint64_t top = std::max<std::uint64_t>(*std::max_element(course.begin(), course.end()), 1);
         std::string points;
         for (size_t i = 0; i < course.size(); ++i) {
-          points += fmt::format("{:.1f},{:.1f} ", kLeft + kBars + 70 + static_cast<double>(i) * kCourse / static_cast<double>(course.size() - 1),
+          points += fmt::format("{:.1f},{:.1f} ",
+                                kLeft + kBars + 70 + static_cast<double>(i) * kCourse / static_cast<double>(course.size() - 1),
                                 y + 18 - 14.0 * static_cast<double>(course[i]) / static_cast<double>(top));
         }
         out += fmt::format("<polyline points=\"{}\" fill=\"none\" stroke=\"#777\"/>\n", points);

@@ -73,9 +73,8 @@ std::string current_commit(const Context& context) {
   if (!find_program("git")) {
     return "unknown";
   }
-  const CapturedOutput git = capture_command({.argv = {"git", "rev-parse", "--short=12", "HEAD"},
-                                              .folder = context.root,
-                                              .console = ChildProcess::Console::Quiet});
+  const CapturedOutput git = capture_command(
+      {.argv = {"git", "rev-parse", "--short=12", "HEAD"}, .folder = context.root, .console = ChildProcess::Console::Quiet});
   return git.status == 0 ? git.output.substr(0, git.output.find('\n')) : "unknown";
 }
 
@@ -103,8 +102,8 @@ ExitCode report(const Context& context, const BenchOptions& options, const Bench
   }
   const std::vector<BenchRegression> worse = regressions(results, history);
   for (const BenchRegression& r : worse) {
-    context.console.error(fmt::format("{}: {} costs {} instructions, {} when it was recorded last: more than 2% above", r.suite, r.row,
-                                      r.after, r.before),
+    context.console.error(fmt::format("{}: {} costs {} instructions, {} when it was recorded last: more than 2% above", r.suite,
+                                      r.row, r.after, r.before),
                           options.record ? "" : "--record takes the new values for right");
   }
   if (options.record) {

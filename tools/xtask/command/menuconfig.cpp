@@ -77,8 +77,8 @@ size_t open_board_files(const Context& context, const MenuOptions& options, menu
   }
   const size_t qemu = open_file(model, FileKind::Qemu, context.root / fmt::format(".qemu-{}.toml", arch),
                                 template_of(context.root / fmt::format("configs/qemu/qemu-{}.toml", arch)));
-  const size_t uboot = open_file(model, FileKind::Uboot, context.root / ".uboot.toml",
-                                 "# How ./xtask uboot reaches the board.\n");
+  const size_t uboot =
+      open_file(model, FileKind::Uboot, context.root / ".uboot.toml", "# How ./xtask uboot reaches the board.\n");
   return options.start == "qemu" ? qemu : options.start == "uboot" ? uboot : board;
 }
 
@@ -106,8 +106,7 @@ FileKind kind_of(const MenuOptions& options, const fs::path& path) {
 ExitCode edit(const Context& context, const MenuOptions& options) {
   menuconfig::Model model(places_of(context));
   const fs::path file = options.file.empty() ? fs::path() : context.resolve(options.file);
-  const size_t start =
-      file.empty() ? open_board_files(context, options, model) : open_file(model, kind_of(options, file), file);
+  const size_t start = file.empty() ? open_board_files(context, options, model) : open_file(model, kind_of(options, file), file);
   if (context.dry_run) {
     for (const menuconfig::EditedFile& edited : model.files()) {
       print_out(fmt::format("# edits {}{}\n", edited.shown, edited.exists ? "" : " (new)"));

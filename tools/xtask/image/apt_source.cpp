@@ -60,8 +60,9 @@ fs::path find_original(const fs::path& folder, const std::string& package, const
     }
     other = name.find(".orig.tar.") != std::string::npos ? name : other;
   }
-  throw Failure(ExitCode::Environment, fmt::format("the configured mirror has {}, not version {} of {}",
-                                                   other.empty() ? "something else" : other, version, package),
+  throw Failure(ExitCode::Environment,
+                fmt::format("the configured mirror has {}, not version {} of {}", other.empty() ? "something else" : other,
+                            version, package),
                 "correct 'version' and 'sha256', or put the sources into the folder by hand");
 }
 
@@ -75,8 +76,9 @@ fs::path original_archive(const Console& console, const fs::path& cache, const s
   }
   const std::string by_hand = "with a network the next build fetches it";
   if (offline) {
-    throw Unreachable(fmt::format("{} {} is not in the cache ({}), and offline it cannot be fetched", package, version,
-                                  cache.string()), by_hand);
+    throw Unreachable(
+        fmt::format("{} {} is not in the cache ({}), and offline it cannot be fetched", package, version, cache.string()),
+        by_hand);
   }
   if (!find_program("apt-get")) {
     throw Unreachable("fetching Debian packages needs apt-get, which is not here", "put the sources into the folder by hand");
