@@ -25,6 +25,10 @@ axvisor_boot_test(tiny-moved IMAGE boot_tiny RUN tiny.toml SET kernel="loader" l
 axvisor_add_image(boot_two_tiny VMS ${vms}/tiny.toml ${vms}/tiny_second.toml)
 axvisor_boot_test(two-tiny IMAGE boot_two_tiny RUN two_tiny.toml LABELS guest)
 
+# The machine is what its device tree says, not what the image was built for.
+axvisor_add_image(boot_anywhere VMS ${vms}/anywhere.toml)
+axvisor_boot_test(versal IMAGE boot_anywhere RUN other_machine.toml LABELS guest)
+
 # What flags of memory regions forbid, what VMs share, what a restart leaves.
 axvisor_add_image(boot_memory VMS ${vms}/memory_writer.toml ${vms}/memory_reader.toml)
 axvisor_boot_test(memory IMAGE boot_memory RUN memory.toml LABELS guest)
