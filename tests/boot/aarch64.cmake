@@ -55,6 +55,9 @@ foreach(cpu cortex-a53 neoverse-n1 a64fx max)
 endforeach()
 axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux.toml VARIABLES cpus=2 LABELS linux)
 
+axvisor_add_image(boot_rtos VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-aarch64-qemu-smp1.toml ${vms}/rtos.toml)
+axvisor_boot_test(rtos-beside-linux IMAGE boot_rtos RUN rtos.toml LABELS linux)
+
 # The build guide's own pair of files: both want the same memory, CPU and devices.
 axvisor_add_image(boot_guide VMS ${vms}/guide_first.toml ${vms}/guide_second.toml)
 axvisor_boot_test(guide-pair IMAGE boot_guide RUN guide_pair.toml LABELS linux)
