@@ -170,6 +170,7 @@ struct VmConfig {
 
   CrashPolicy on_crash = CrashPolicy::Halt;
   StartPolicy start = StartPolicy::Auto;
+  u32 watchdog_ms = 0;  ///< longest time between two signs of life; 0: nobody watches
   std::span<const std::string_view> start_after{};  ///< names of VMs that are started before this one
 };
 

@@ -18,7 +18,7 @@ struct NodeRecord {
   u32 offset = 0;   ///< of the node in its tree
   u32 phandle = 0;  ///< 0 = none
   u16 parent = 0;   ///< index of its record; the root is its own parent
-  u8 flags = 0;
+  u16 flags = 0;
 };
 
 /// INTIDs below this exist on a GIC without extended ranges.
@@ -29,6 +29,7 @@ struct PassthroughResources {
   static constexpr usize kMaxRanges = 512;
   StaticVector<HpaRange, kMaxRanges> mmio{};    ///< device registers; sorted, disjoint, to the byte
   StaticVector<HpaRange, 32> memory{};          ///< reserved RAM of the devices (`memory-region`), normal memory
+  StaticVector<Hpa, 64> virtio{};               ///< registers of virtio devices among them, which must be reset to be quiet
   Bitmap<kInterruptLimit> interrupts{};         ///< SPIs
   Bitmap<kInterruptLimit> edge_triggered{};     ///< the SPIs among them that are edge-triggered
 };

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "hypervisor/config/vm_config.hpp"
+#include "hypervisor/device/watchdog.hpp"
 #include "hypervisor/vcpu/vcpu.hpp"
 #include "hypervisor/vm/arch_vm.hpp"
 #include "hypervisor/vm/guest_memory.hpp"
@@ -18,7 +19,7 @@ namespace hv {
 class Hypervisor;
 
 /// Why a VM came to rest.
-enum class StopReason : u8 { None, PowerOff, Reset, Crash, Request };
+enum class StopReason : u8 { None, PowerOff, Reset, Crash, Request, Watchdog };
 std::string_view describe(StopReason reason);
 
 /// Memory of a guest: guest-physical range, and the host memory behind it.
@@ -78,6 +79,12 @@ class Vm {
   GuestMemory& memory() { return memory_; }
   const GuestMemory& memory() const { return memory_; }
 
+  /// In ticks of its own time. Any CPU.
+  Watchdog& watchdog() { return watchdog_; }
+  const Watchdog& watchdog() const { return watchdog_; }
+  /// The guest has fed it, or asked for another time. On the exit path.
+  void watchdog_changed();
+
   /// A character for the guest's serial port. Any CPU, interrupts masked.
   void console_input(char c) { arch.console_input(c); }
   /// The guest waits: an unfinished line of its console is shown. Its vCPU's CPU, interrupts masked.
@@ -135,6 +142,7 @@ class Vm {
   std::atomic<u64> paused_at_{0};  ///< host timer ticks; 0: it is not
   std::atomic<unsigned> paused_vcpus_{0};
   std::atomic<StopReason> stop_reason_{StopReason::None};
+  Watchdog watchdog_;
   u64 stop_asked_at_ = 0;  ///< written by whoever sets the reason, before the vCPUs hear of it
   std::atomic<unsigned> stopped_vcpus_{0};
 

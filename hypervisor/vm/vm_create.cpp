@@ -1,6 +1,7 @@
 // How a VM comes into being, and how it goes.
 #include <algorithm>
 #include <arch/timer.hpp>
+#include <arch/timer.hpp>
 #include <board_config.hpp>
 
 #include "hypervisor/main/hypervisor.hpp"
@@ -50,6 +51,7 @@ Vm::Vm(Hypervisor& hypervisor, const VmConfig& config, u16 number)
       number_(number),
       frames_(Owner::of_vm(number)),
       output_(hypervisor.console(), config_.name, hypervisor.vms().history(number)),
+      watchdog_(config.watchdog_ms * (drivers::host_timer::frequency() / 1000)),
       arch(*this) {}
 
 Vm::~Vm() {

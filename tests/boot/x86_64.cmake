@@ -135,8 +135,17 @@ axvisor_boot_test(two-linux IMAGE boot_two_linux RUN two_linux_pc.toml LABELS li
 axvisor_add_image(boot_hearts VMS ${vms}/pc_heart_first.toml ${vms}/pc_heart_second.toml)
 axvisor_boot_test(life-cycle IMAGE boot_hearts RUN life_cycle_pc.toml LABELS guest)
 axvisor_boot_test(thousand-restarts IMAGE boot_hearts RUN thousand_restarts_pc.toml LABELS guest)
+axvisor_add_image(boot_policies VMS ${vms}/pc_heart_shutdown.toml ${vms}/pc_heart_restart.toml ${vms}/pc_heart_manual.toml)
+axvisor_boot_test(crash-policies IMAGE boot_policies RUN crash_policies_pc.toml LABELS guest)
+axvisor_add_image(boot_watched VMS ${vms}/pc_heart_first.toml ${vms}/pc_heart_watched.toml)
+axvisor_boot_test(watchdog IMAGE boot_watched RUN watchdog_pc.toml LABELS guest)
+axvisor_add_image(boot_linux_restarted VMS ${vms}/pc_linux_restarted.toml ${vms}/pc_heart_second.toml)
+axvisor_boot_test(linux-restarts IMAGE boot_linux_restarted RUN linux_restarts_pc.toml LABELS linux)
 
 # ---- devices of the machine ----
 
 axvisor_add_image(boot_virtio VMS ${vms}/pc_virtio.toml)
 axvisor_disk_boot_test(virtio IMAGE boot_virtio RUN virtio_pc.toml LABELS linux)
+axvisor_add_image(boot_virtio_passthrough VMS ${vms}/pc_virtio_passthrough.toml)
+axvisor_disk_boot_test(virtio-passthrough IMAGE boot_virtio_passthrough RUN virtio_pc.toml LABELS linux)
+axvisor_disk_boot_test(virtio-again IMAGE boot_virtio_passthrough RUN virtio_again_pc.toml LABELS linux)

@@ -162,6 +162,7 @@ class VmWriter {
     list(out, "emulated_devices", "EmulatedDevices", config_.emulated_devices.empty());
     field("on_crash", fmt::format("CrashPolicy::{}", cpp_name(config_.on_crash)));
     field("start", fmt::format("StartPolicy::{}", cpp_name(config_.start)));
+    field("watchdog_ms", fmt::format("{}", config_.watchdog_ms));
     list(out, "start_after", "StartAfter", config_.start_after.empty());
     return out + "    },\n";
   }

@@ -286,6 +286,15 @@ constexpr Key kBaseKeys[] = {
      .default_value = "halt",
      .choices = kCrashPolicies,
      .origin = Origin::Ours},
+    {.name = "watchdog_ms",
+     .type = Type::Integer,
+     .doc = "Gives the VM a watchdog: a guest that does not feed it for so many milliseconds is stopped as if it had crashed. It runs from "
+            "the VM's start and cannot be stopped, so the time must be enough to boot. Arm: an SBSA watchdog (Linux: sbsa_gwdt); PC: one "
+            "that the ACPI table WDAT describes (wdat_wdt).",
+     .default_doc = "no watchdog",
+     .min = 10,
+     .max = 3'600'000,
+     .origin = Origin::Ours},
     {.name = "start",
      .type = Type::String,
      .doc = "Who starts the VM the first time.",

@@ -44,6 +44,7 @@ void Vm::decode_base() {
   config_.budget_us = static_cast<u32>(doc.integer("base.budget_us"));
   config_.period_us = static_cast<u32>(doc.integer("base.period_us"));
   config_.on_crash = static_cast<hv::CrashPolicy>(doc.choice("base.on_crash").number);
+  config_.watchdog_ms = static_cast<u32>(doc.integer("base.watchdog_ms"));
   config_.start = static_cast<hv::StartPolicy>(doc.choice("base.start").number);
   start_after_ = doc.strings("base.start_after");
   start_after_views_.assign(start_after_.begin(), start_after_.end());

@@ -10,6 +10,7 @@
 #include "hypervisor/vcpu/aarch64/virtual_interrupts.hpp"
 #include "hypervisor/vm/boot_layout.hpp"
 #include "hypervisor/vm/stage2.hpp"
+#include "hypervisor/vm/stolen_time.hpp"
 #include "hypervisor/vm/tlb_residents.hpp"
 #include "kernel/base/static_vector.hpp"
 #include "kernel/drivers/gic.hpp"
@@ -49,7 +50,7 @@ class ArchVm {
   /// The guest's time begins; vCPUs take it from Vm::time_offset() when they are loaded.
   void begin_time() {}
   /// Devices of the machine do no DMA any more; nothing runs any more.
-  void quiesce_devices() {}
+  void quiesce_devices();
   /// Address space and tables go; nothing runs any more.
   void destroy_translation() { stage2_.reset(); }
 
@@ -59,6 +60,7 @@ class ArchVm {
   /// Points stage 2 of the calling CPU, number `cpu`, at this VM, of which `vcpu` is about to run.
   void load_translation(unsigned cpu, unsigned vcpu);
   VirtualInterrupts& interrupts() { return *interrupts_; }
+  StolenTime& stolen_time() { return stolen_time_; }
   u8 gic_version() const;
 
   /// A trapped access of `vcpu` to guest-physical `address`; `size` is 1, 2, 4 or 8. Nothing / false: nobody answers there.
@@ -77,7 +79,7 @@ class ArchVm {
  private:
   struct MmioRegion {
     GpaRange range{};
-    MmioDevice* device = nullptr;  ///< nullptr: the terminal's UART
+    MmioDevice* device = nullptr;  ///< nullptr: the terminal's UART, or the watchdog
   };
 
   /// A device register of which MmioDevice::read_constant() knows the value.
@@ -115,7 +117,12 @@ class ArchVm {
   };
 
   const MmioRegion* find_device(Gpa address, u32 size) const;
+  /// The device of that type that the configuration places; nullptr: none.
+  const EmulatedDevice* emulated(EmulatedDeviceType type) const;
+  Gpa distributor_address() const;
   GpaRange console_range() const;
+  bool is_watchdog(const MmioRegion& region) const { return region.range.base == watchdog_.base && !watchdog_.empty(); }
+  Result<void> place_watchdog(const PassthroughResources& taken);
   Result<void> add_device(GpaRange range, MmioDevice* device);
   Result<void> select(const fdt::Fdt& host, std::span<NodeRecord> scratch, DeviceSelection& selection);
   Result<void> map_resources(const PassthroughResources& resources);
@@ -129,11 +136,14 @@ class ArchVm {
   TlbResidents tlb_residents_;
   std::optional<VirtualInterrupts> interrupts_;
   StaticVector<MmioRegion, 8> mmio_{};
+  StaticVector<Hpa, 64> virtio_{};  ///< devices of the machine that are the VM's; mapped here, too
   StaticVector<ConstantRegister, 4> constants_{};
   UartInterrupt uart_line_{*this};
   Locked<Terminal, LockRank::VirtualDevice> terminal_;
   u32 uart_interrupt_ = 0;  ///< 0: none
+  GpaRange watchdog_{};     ///< empty: none
   BootLayout layout_;
+  StolenTime stolen_time_;
 };
 
 }  // namespace hv

@@ -66,7 +66,7 @@ Result<void> ArchVm::create_devices() {
 }
 
 Result<Gpa> ArchVm::load_firmware_tables() {
-  GuestAcpi tables{.cpu_count = vm_.vcpu_count()};
+  GuestAcpi tables{.cpu_count = vm_.vcpu_count(), .watchdog_ms = vm_.config().watchdog_ms};
   if (pci_) tables.pci = {pci_->ecam(), {pci_->window(false), pci_->window(true)}};
   const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), guest_acpi_size(tables.cpu_count)));
   const usize size = TRY(write_guest_acpi(tables, scratch.bytes()));
@@ -98,6 +98,8 @@ Result<void> ArchVm::load_images() {
 }
 
 Result<void> ArchVm::give_devices() {
+  if (vm_.config().interrupt_mode == InterruptMode::Passthrough)
+    log::info("VM {}: interrupts are injected: an interrupt that goes to a guest directly would need posted interrupts", vm_.name());
   const VmConfig& config = vm_.config();
   for (const PassthroughDevice& device : config.passthrough_devices) {
     if (device.by_path)

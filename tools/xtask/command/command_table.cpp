@@ -13,6 +13,12 @@ constexpr std::array kSetupExamples{
 constexpr std::array kDefconfigExamples{
     Example{"defconfig qemu-aarch64", "build for QEMU's virt machine from now on"},
 };
+constexpr std::array kMenuconfigExamples{
+    Example{"menuconfig", "the board and its virtual machines, on the whole terminal"},
+    Example{"menuconfig qemu", "start at the file that says how QEMU is started"},
+    Example{"menuconfig --file my-vm.toml", "one file of any kind"},
+    Example{"menuconfig --web", "the same in a browser"},
+};
 constexpr std::array kBuildExamples{
     Example{"build", "build for the chosen board"},
     Example{"build --debug --bin-dir /tmp/out", "unoptimised and checked; copy the products"},
@@ -44,6 +50,15 @@ constexpr std::array kImageVerifyExamples{
 constexpr std::array kImageLockExamples{
     Example{"image lock", "compare the locked versions with the mirror's"},
     Example{"image lock --update", "pin what the mirror has now"},
+};
+constexpr std::array kUbootExamples{
+    Example{"uboot", "build, boot the board of .uboot.toml (Ctrl-A x leaves)"},
+    Example{"uboot --board lab-rk3588 --vmconfigs my-vm.toml", "a board with a profile, with one VM"},
+    Example{"uboot --bin axvisor.bin --set transfer=ymodem", "an image that is there, over the serial line"},
+};
+constexpr std::array kBoardListExamples{Example{"board ls", "the profiles, their serial lines, and who uses them"}};
+constexpr std::array kBoardCommands{
+    Command{"ls", "List the board profiles and who uses them", "", kBoardListExamples, &declare_board_list},
 };
 constexpr std::array kClippyExamples{
     Example{"clippy", "check everything, stop at the first failure"},
@@ -114,6 +129,11 @@ constexpr std::array kCommands{
     Command{"defconfig", "Choose a board: copy its configuration to .build.toml",
             "An existing .build.toml is kept as .build.toml.backup_YYYYmmdd_HHMMSS (UTC).", kDefconfigExamples,
             &declare_defconfig},
+    Command{"menuconfig", "Edit board, virtual machines, QEMU and U-Boot settings in a full-screen menu",
+            "Edits .build.toml, the VM files that it names, .qemu-<arch>.toml and .uboot.toml; those that do not exist are made when\n"
+            "they are saved. Comments and order of the files stay. --web serves a page on 127.0.0.1 only; its address has the token\n"
+            "that opens it. Ends with status 1 when changes were thrown away.",
+            kMenuconfigExamples, &declare_menuconfig},
     Command{"build", "Build the hypervisor image for the chosen board",
             "Uses .build.toml (see defconfig), or the board qemu-aarch64 without one. AXVISOR_VM_CONFIGS and AXVISOR_SMP\n"
             "stand for --vmconfigs and --smp where those are not given.",
@@ -135,6 +155,11 @@ constexpr std::array kCommands{
             "An application is a folder with a config_linux.toml or app.toml: docs/apps.md teaches them, docs/app-reference.md\n"
             "has every key. Ruxgo's flags may be joined: -cbr cleans, builds, runs.",
             kAppExamples, &declare_app, kAppCommands, true},
+    Command{"uboot", "Build, then boot a board through U-Boot on a serial line",
+            "Makes a FIT image, loads it by TFTP (built-in server) or YMODEM, starts it and judges the console: docs/boards.md.\n"
+            "The board's file is --uboot-config, a profile (--board), or .uboot.toml.",
+            kUbootExamples, &declare_uboot},
+    Command{"board", "Boards on serial lines", "", {}, nullptr, kBoardCommands},
     Command{"clippy", "Check how the sources read, over all targets and features", kClippyDescription, kClippyExamples, &declare_clippy},
     Command{"lint", "The same as clippy", kClippyDescription, kClippyExamples, &declare_clippy},
     Command{"clean", "Remove build folders", "", kCleanExamples, &declare_clean},

@@ -11,6 +11,7 @@ namespace ax::xtask {
 
 Handler declare_setup(CLI::App& app);
 Handler declare_defconfig(CLI::App& app);
+Handler declare_menuconfig(CLI::App& app);
 Handler declare_build(CLI::App& app);
 Handler declare_qemu(CLI::App& app);
 Handler declare_test(CLI::App& app);
@@ -30,6 +31,8 @@ Handler declare_app_clean(CLI::App& app);
 Handler declare_app_pkg(CLI::App& app);
 Handler declare_app_config(CLI::App& app);
 Handler declare_clippy(CLI::App& app);
+Handler declare_uboot(CLI::App& app);
+Handler declare_board_list(CLI::App& app);
 Handler declare_clean(CLI::App& app);
 Handler declare_help(CLI::App& app);
 

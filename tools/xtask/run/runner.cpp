@@ -18,6 +18,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr size_t kReportedLines = 20;
+constexpr char kLeavePrefix = '\x01';  // Ctrl-A
 
 /// The user's terminal passes every key, Ctrl-C included, to the guest; restored at the end.
 class RawTerminal {
@@ -60,6 +61,7 @@ class Session {
         log_(open_log(options.log)),
         terminal_(options.interactive && ::isatty(STDIN_FILENO) != 0),
         keyboard_(options.interactive ? STDIN_FILENO : -1),
+        leave_by_key_(options.leave_by_key),
         judge_(script, Clock::now()) {}
 
   Verdict run() {
@@ -74,6 +76,10 @@ class Session {
       wait();
       if (signals_.take() != 0) {
         throw Failure(ExitCode::Interrupted, "interrupted");
+      }
+      if (left_) {
+        judge_.on_exit(0, Clock::now());
+        break;
       }
       judge_.tick(Clock::now());
       typed_ += judge_.take_input();
@@ -132,9 +138,21 @@ class Session {
     std::array<char, 1024> buffer;
     const ssize_t size = ::read(keyboard_, buffer.data(), buffer.size());
     if (size > 0) {
-      typed_.append(buffer.data(), static_cast<size_t>(size));
+      take_keys({buffer.data(), static_cast<size_t>(size)});
     } else if (size == 0 || (errno != EINTR && errno != EAGAIN)) {
       keyboard_ = -1;
+    }
+  }
+
+  void take_keys(std::string_view keys) {
+    for (const char key : keys) {
+      if (leave_by_key_ && !prefixed_ && key == kLeavePrefix) {
+        prefixed_ = true;
+        continue;
+      }
+      left_ |= prefixed_ && key == 'x';
+      prefixed_ = false;
+      typed_ += key;
     }
   }
 
@@ -152,6 +170,9 @@ class Session {
   LogFile log_;
   RawTerminal terminal_;
   int keyboard_;
+  bool leave_by_key_;
+  bool prefixed_ = false;
+  bool left_ = false;
   ConsoleJudge judge_;
   std::string typed_;
   bool console_open_ = true;
