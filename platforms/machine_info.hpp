@@ -23,7 +23,7 @@ struct CpuInfo {
 };
 
 struct ConsoleInfo {
-  enum class Kind : u8 { None, Pl011, Uart16550 };
+  enum class Kind : u8 { None, Pl011, Uart16550, Cadence, Imx };
   Kind kind = Kind::None;
   HpaRange registers{};
   bool is_port = false;   ///< `registers` are I/O ports

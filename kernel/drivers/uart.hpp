@@ -57,6 +57,48 @@ class Pl011 final : public Uart {
   u64 base_ = 0;
 };
 
+/// Cadence UART of AMD-Xilinx Zynq, ZynqMP and Versal (UG1087, UART module).
+class CadenceUart final : public Uart {
+ public:
+  constexpr CadenceUart() = default;
+  explicit constexpr CadenceUart(Hpa registers) : base_(registers.value()) {}
+
+  void init() override;
+  std::optional<char> get() override;
+  void enable_receive_interrupt() override;
+  void acknowledge_interrupt() override;
+
+ private:
+  enum class Register : u16;
+  bool can_send() override;
+  void send(char c) override;
+  u32 read(Register r) const;
+  void write_register(Register r, u32 value) const;
+
+  u64 base_ = 0;
+};
+
+/// UART of NXP i.MX (IMX8MPRM, chapter UART).
+class ImxUart final : public Uart {
+ public:
+  constexpr ImxUart() = default;
+  explicit constexpr ImxUart(Hpa registers) : base_(registers.value()) {}
+
+  void init() override;
+  std::optional<char> get() override;
+  void enable_receive_interrupt() override;
+  void acknowledge_interrupt() override;
+
+ private:
+  enum class Register : u16;
+  bool can_send() override;
+  void send(char c) override;
+  u32 read(Register r) const;
+  void write_register(Register r, u32 value) const;
+
+  u64 base_ = 0;
+};
+
 /// What every 16550 has in common, however its registers are reached.
 class Uart16550Registers : public Uart {
  public:

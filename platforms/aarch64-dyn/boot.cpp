@@ -75,6 +75,12 @@ void open_console(Root& root) {
   } else if (info.kind == ConsoleInfo::Kind::Uart16550) {
     root.uart16550 = drivers::Uart16550(info.registers.base, info.register_shift, info.register_width);
     root.console = &root.uart16550;
+  } else if (info.kind == ConsoleInfo::Kind::Cadence) {
+    root.cadence_uart = drivers::CadenceUart(info.registers.base);
+    root.console = &root.cadence_uart;
+  } else if (info.kind == ConsoleInfo::Kind::Imx) {
+    root.imx_uart = drivers::ImxUart(info.registers.base);
+    root.console = &root.imx_uart;
   }
   if (root.console == nullptr) return;
   root.console->init();

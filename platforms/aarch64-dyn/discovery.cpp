@@ -14,6 +14,8 @@ using fdt::Region;
 struct ConsoleModel {
   std::string_view compatible;
   ConsoleInfo::Kind kind;
+  u8 register_shift = 0;  ///< 16550: where the node does not say it
+  u8 register_width = 1;
 };
 constexpr ConsoleModel kConsoleModels[] = {
     {"arm,pl011", ConsoleInfo::Kind::Pl011},
@@ -21,6 +23,11 @@ constexpr ConsoleModel kConsoleModels[] = {
     {"snps,dw-apb-uart", ConsoleInfo::Kind::Uart16550},
     {"ns16550a", ConsoleInfo::Kind::Uart16550},
     {"ns16550", ConsoleInfo::Kind::Uart16550},
+    {"brcm,bcm2835-aux-uart", ConsoleInfo::Kind::Uart16550, 2, 4},
+    {"cdns,uart-r1p12", ConsoleInfo::Kind::Cadence},
+    {"cdns,uart-r1p8", ConsoleInfo::Kind::Cadence},
+    {"xlnx,xuartps", ConsoleInfo::Kind::Cadence},
+    {"fsl,imx6q-uart", ConsoleInfo::Kind::Imx},
 };
 
 struct GicModel {
@@ -336,8 +343,8 @@ bool Discovery::use_console(Node node) {
     console.kind = model.kind;
     console.registers = {Hpa(region->address + offset), region->size - offset};
     constexpr u32 kMostRegisterShift = 4;
-    console.register_shift = static_cast<u8>(std::min(node.cell_or("reg-shift", 0), kMostRegisterShift));
-    const u32 width = node.cell_or("reg-io-width", 1);
+    console.register_shift = static_cast<u8>(std::min(node.cell_or("reg-shift", model.register_shift), kMostRegisterShift));
+    const u32 width = node.cell_or("reg-io-width", model.register_width);
     console.register_width = width == 2 || width == 4 ? static_cast<u8>(width) : u8{1};
     if (const auto interrupt = tree_.interrupt(node, above, 0)) {
       if (const auto decoded = fdt::decode_gic_interrupt(*interrupt)) console.interrupt = decoded->intid;

@@ -18,6 +18,8 @@ struct Root {
   std::array<char, kDiscoveryNamesSize> names{};  ///< texts that `machine` refers to
   drivers::Pl011 pl011;
   drivers::Uart16550 uart16550;
+  drivers::CadenceUart cadence_uart;
+  drivers::ImxUart imx_uart;
   drivers::Uart* console = nullptr;
   drivers::Psci psci{};
   AddressSpace<HostTable, StackWindow> space{};

@@ -25,6 +25,10 @@ axvisor_boot_test(tiny-moved IMAGE boot_tiny RUN tiny.toml SET kernel="loader" l
 axvisor_add_image(boot_two_tiny VMS ${vms}/tiny.toml ${vms}/tiny_second.toml)
 axvisor_boot_test(two-tiny IMAGE boot_two_tiny RUN two_tiny.toml LABELS guest)
 
+# The machine is what its device tree says, not what the image was built for.
+axvisor_add_image(boot_anywhere VMS ${vms}/anywhere.toml)
+axvisor_boot_test(versal IMAGE boot_anywhere RUN other_machine.toml LABELS guest)
+
 # What flags of memory regions forbid, what VMs share, what a restart leaves.
 axvisor_add_image(boot_memory VMS ${vms}/memory_writer.toml ${vms}/memory_reader.toml)
 axvisor_boot_test(memory IMAGE boot_memory RUN memory.toml LABELS guest)
@@ -50,6 +54,9 @@ foreach(cpu cortex-a53 neoverse-n1 a64fx max)
   axvisor_boot_test(linux-${cpu} IMAGE boot_linux RUN linux.toml SET cpu="${cpu}" VARIABLES cpus=1 LABELS linux)
 endforeach()
 axvisor_boot_test(linux-smp IMAGE boot_linux_smp RUN linux.toml VARIABLES cpus=2 LABELS linux)
+
+axvisor_add_image(boot_rtos VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-aarch64-qemu-smp1.toml ${vms}/rtos.toml)
+axvisor_boot_test(rtos-beside-linux IMAGE boot_rtos RUN rtos.toml LABELS linux)
 
 # The build guide's own pair of files: both want the same memory, CPU and devices.
 axvisor_add_image(boot_guide VMS ${vms}/guide_first.toml ${vms}/guide_second.toml)

@@ -98,6 +98,43 @@ TEST(ConfigPath, AFolderOfTheUserComesBeforeTheTree) {
   EXPECT_EQ(Loaded(options)->board().log, "Trace");
 }
 
+/// Writes the files whose text a page shows: fenced blocks whose first line is "# FOLDER/NAME.toml". Returns how many.
+usize write_files_of_page(const fs::path& page, const fs::path& folder) {
+  std::istringstream lines(read_file(page));
+  std::string line, name, text;
+  usize files = 0;
+  for (bool inside = false; std::getline(lines, line);) {
+    line.erase(0, std::min(line.find_first_not_of(' '), line.size()));
+    if (!line.starts_with("```")) {
+      if (inside && name.empty() && line.starts_with("# ") && line.ends_with(".toml")) name = line.substr(2);
+      if (inside) text += line + "\n";
+      continue;
+    }
+    if (inside && !name.empty()) {
+      write_file(folder / name, text);
+      ++files;
+    }
+    inside = !inside;
+    name.clear();
+    text.clear();
+  }
+  return files;
+}
+
+TEST(PortingGuide, ItsFilesAreABoardAndAGuest) {
+  TemporaryFolder folder;
+  ASSERT_EQ(write_files_of_page(source_folder() / "docs/porting.md", folder.path()), 2u);
+  Options options;
+  options.root = source_folder();
+  options.board = "my-board";
+  options.config_path = folder.path().string();
+  options.images["tiny"] = (folder / "tiny.bin").string();  // the build makes it
+  const Loaded c(options);
+  EXPECT_EQ(c.messages(), "");
+  EXPECT_EQ(c->board().platform.name, "aarch64-dyn");
+  EXPECT_THAT(names(*c), ElementsAre("my-guest"));
+}
+
 /// A folder of the user with a platform, and a board for it.
 class OutsidePlatform : public ::testing::Test {
  protected:

@@ -17,6 +17,62 @@ constexpr Hpa kBase{0x900'0000};
 // PL011 register addresses.
 constexpr u64 kData = 0x900'0000, kFlags = 0x900'0018, kControl = 0x900'0030, kMask = 0x900'0038;
 
+TEST(CadenceUart, StartsTransmitterAndReceiverWithInterruptsOff) {
+  test::FakeBus bus;
+  constexpr u64 kControl = 0x900'0000, kDisable = 0x900'000c;
+  bus.values[kControl] = 0x28;
+  CadenceUart(kBase).init();
+  EXPECT_THAT(bus.written(kControl), ElementsAre(0x14));
+  EXPECT_THAT(bus.written(kDisable), ElementsAre(0x1fff));
+}
+
+TEST(CadenceUart, SendsWhenTheFifoHasRoom) {
+  test::FakeBus bus;
+  int polls = 0;
+  bus.on_read[0x900'002c] = [&] { return ++polls < 5 ? 0x10 : 0; };
+  CadenceUart uart(kBase);
+  uart.write("x");
+  EXPECT_EQ(polls, 5);
+  EXPECT_THAT(bus.written(0x900'0030), ElementsAre('x'));
+}
+
+TEST(CadenceUart, ReadsOnlyWhatHasArrived) {
+  test::FakeBus bus;
+  CadenceUart uart(kBase);
+  bus.values[0x900'002c] = 2;
+  EXPECT_EQ(uart.get(), std::nullopt);
+  bus.values[0x900'002c] = 0;
+  bus.values[0x900'0030] = 'q';
+  EXPECT_EQ(uart.get(), 'q');
+}
+
+TEST(ImxUart, SendsWhenTheFifoHasRoom) {
+  test::FakeBus bus;
+  int polls = 0;
+  bus.on_read[0x900'00b4] = [&] { return ++polls < 5 ? 0x10 : 0; };
+  ImxUart uart(kBase);
+  uart.write("x");
+  EXPECT_EQ(polls, 5);
+  EXPECT_THAT(bus.written(0x900'0040), ElementsAre('x'));
+}
+
+TEST(ImxUart, ReadsOnlyWhatHasArrived) {
+  test::FakeBus bus;
+  ImxUart uart(kBase);
+  EXPECT_EQ(uart.get(), std::nullopt);
+  bus.values[kBase.value()] = 0x8000 | 'q';
+  EXPECT_EQ(uart.get(), 'q');
+}
+
+TEST(ImxUart, LetsOnlyTheReceiverInterrupt) {
+  test::FakeBus bus;
+  bus.values[0x900'0080] = 0xffff;
+  ImxUart uart(kBase);
+  uart.init();
+  uart.enable_receive_interrupt();
+  EXPECT_THAT(bus.written(0x900'0080), ElementsAre(1, 0x201));
+}
+
 TEST(Pl011, SendsCarriageReturnBeforeEveryNewline) {
   test::FakeBus bus;
   Pl011 uart(kBase);
