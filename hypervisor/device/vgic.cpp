@@ -164,6 +164,7 @@ void Vgic::refresh_everything() {
 void Vgic::set_group_enables(u32 enables) {
   if (enables == group_enables_) return;
   group_enables_ = enables;
+  if (!config_.forwards) return;
   group0_mask_ = (enables & kEnableGroup0) != 0 ? ~0u : 0;
   group_mask_change_ = group0_mask_ ^ ((enables & kEnableGroup1) != 0 ? ~0u : 0);
   refresh_everything();

@@ -49,6 +49,7 @@ struct VgicConfig {
   u16 spi_count = 224;               ///< a multiple of 32, or kMaxSpis
   u8 list_registers = 4;             ///< 1..16, as the host has
   u8 priority_bits = 5;              ///< 4..8, as the host's virtual CPU interface implements
+  bool forwards = true;              ///< false: the groups can be enabled, and still nothing goes to a vCPU
   bool can_trap_deactivate = false;  ///< GICv3: ICH_VTR_EL2.TDS
   /// GICv3: vCPUs whose redistributor is the last of a contiguous region (GICR_TYPER.Last); the last vCPU always is.
   u16 last_of_region = 0;

@@ -462,6 +462,8 @@ Result<void> Selector::collect_resources() {
       if (!one) added = one;
     });
     TRY(added);
+    if (const auto model = node(i).property("compatible"); model && model->strings().contains("virtio,mmio"))
+      for_each_register_range(i, [&](HpaRange range) { static_cast<void>(resources.virtio.push_back(range.base)); });
     for_each_interrupt(i, [&](fdt::GicInterrupt interrupt) {
       resources.interrupts.set(interrupt.intid);
       if (interrupt.edge) resources.edge_triggered.set(interrupt.intid);

@@ -29,6 +29,7 @@ struct PassthroughResources {
   static constexpr usize kMaxRanges = 512;
   StaticVector<HpaRange, kMaxRanges> mmio{};    ///< device registers; sorted, disjoint, to the byte
   StaticVector<HpaRange, 32> memory{};          ///< reserved RAM of the devices (`memory-region`), normal memory
+  StaticVector<Hpa, 64> virtio{};               ///< registers of virtio devices among them, which must be reset to be quiet
   Bitmap<kInterruptLimit> interrupts{};         ///< SPIs
   Bitmap<kInterruptLimit> edge_triggered{};     ///< the SPIs among them that are edge-triggered
 };

@@ -136,3 +136,6 @@ axvisor_boot_test(thousand-restarts IMAGE boot_hearts RUN thousand_restarts_pc.t
 
 axvisor_add_image(boot_virtio VMS ${vms}/pc_virtio.toml)
 axvisor_disk_boot_test(virtio IMAGE boot_virtio RUN virtio_pc.toml LABELS linux)
+axvisor_add_image(boot_virtio_passthrough VMS ${vms}/pc_virtio_passthrough.toml)
+axvisor_disk_boot_test(virtio-passthrough IMAGE boot_virtio_passthrough RUN virtio_pc.toml LABELS linux)
+axvisor_disk_boot_test(virtio-again IMAGE boot_virtio_passthrough RUN virtio_again_pc.toml LABELS linux)

@@ -1,6 +1,7 @@
 #include "hypervisor/device/x86_64/pc_machine.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "hypervisor/device/mmio.hpp"
 
@@ -47,6 +48,7 @@ struct PcMachine::Tables {
       {V8259Pair::kElcrPort, 2, 1, &M::read_pic<V8259Pair::kElcrPort>, &M::write_pic<V8259Pair::kElcrPort>},
       {kDebugExitPort, 4, 4, &M::read_nothing, &M::write_debug_exit},
   };
+  static const std::array<u8, 256> low_ports;
 };
 
 Result<void> PcConfig::check() const {
@@ -178,7 +180,23 @@ void PcMachine::run_timers(unsigned vcpu, u64 now) {
 
 // ---- ports ----
 
-const PcMachine::Ports* PcMachine::find(u32 port) {
+/// Rows, from 1 on, of the ports that every PC has; 0: none.
+constexpr auto PcMachine::Tables::low_ports = [] {
+  std::array<u8, 256> rows{};
+  for (u8 row = 0; row < std::size(ports); ++row) {
+    for (u32 i = 0; i < ports[row].count; ++i)
+      if (ports[row].first + i < rows.size()) rows[ports[row].first + i] = static_cast<u8>(row + 1);
+  }
+  return rows;
+}();
+
+inline const PcMachine::Ports* PcMachine::find(u32 port) {
+  if (port >= Tables::low_ports.size()) return find_high(port);
+  const u8 row = Tables::low_ports[port];
+  return row == 0 ? nullptr : &Tables::ports[row - 1];
+}
+
+const PcMachine::Ports* PcMachine::find_high(u32 port) {
   for (const Ports& row : Tables::ports) {
     if (port - row.first < row.count) return &row;
   }
@@ -191,11 +209,15 @@ bool PcMachine::whole(const Ports* ports, u32 port, u32 size) {
 
 u32 PcMachine::port_read(unsigned, u16 port, u32 size) {
   const Ports* row = find(port);
-  if (whole(row, port, size)) return (this->*row->read)(port - row->first, size);
+  if (row != nullptr && (size == 1 || whole(row, port, size))) return (this->*row->read)(port - row->first, size);
+  return read_bytes(port, size);
+}
+
+u32 PcMachine::read_bytes(u32 port, u32 size) {
   u32 value = 0;
   for (u32 i = 0; i < size; ++i) {
-    const u32 at = u32{port} + i;
-    row = find(at);
+    const u32 at = port + i;
+    const Ports* row = find(at);
     const u32 byte = row != nullptr ? (this->*row->read)(at - row->first, 1) & 0xff : 0xff;
     value |= byte << i * 8;
   }
@@ -214,9 +236,7 @@ void PcMachine::port_write(unsigned, u16 port, u32 size, u32 value) {
 
 u32 PcMachine::read_nothing(unsigned, u32 size) { return static_cast<u32>(extract_bytes(~u64{0}, 0, size)); }
 
-u32 PcMachine::read_pit(unsigned offset, u32) {
-  return pit_.read(static_cast<u16>(V8254::kPort + offset), host_.now());
-}
+u32 PcMachine::read_pit(unsigned offset, u32) { return pit_.read(static_cast<u16>(V8254::kPort + offset), host_.now()); }
 void PcMachine::write_pit(unsigned offset, u32, u32 value) {
   pit_.write(static_cast<u16>(V8254::kPort + offset), static_cast<u8>(value), host_.now());
   board_changed();

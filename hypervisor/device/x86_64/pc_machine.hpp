@@ -145,7 +145,9 @@ class PcMachine {
   };
   static constexpr u32 kUartIrq = 4, kRtcIrq = 8;
   struct Tables;
-  [[gnu::noinline]] static const Ports* find(u32 port);
+  static const Ports* find(u32 port);
+  [[gnu::noinline]] static const Ports* find_high(u32 port);
+  [[gnu::noinline]] u32 read_bytes(u32 port, u32 size);
   static bool whole(const Ports* ports, u32 port, u32 size);
 
   bool takes_8259(unsigned vcpu) const { return apics_[vcpu].takes_8259() || io_apic_.takes_8259(vcpu); }

@@ -10,8 +10,8 @@ namespace hv {
 
 using namespace x86;
 
-Result<void> ArchVcpu::create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames,
-                              const VcpuSettings& settings, u64 xcr0, u64 cr4) {
+Result<void> ArchVcpu::create(Virtualization& machine, mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings,
+                              u64 xcr0, u64 cr4) {
   supported_cr4_ = cr4;
   supported_xcr0_ = xcr0;
   physical_address_bits_ = static_cast<u8>(machine.nested().physical_bits);
@@ -23,10 +23,7 @@ Result<void> ArchVcpu::create(Virtualization& machine, mm::ObjectAllocator& heap
 void ArchVcpu::reset(const StartState& state) {
   start(*backend_, registers, state);
   floating_point_->reset();
-  nmi_.store(false, std::memory_order_relaxed);
-  window_requested_ = false;
-  halted_ = false;
-  interrupts_changed();
+  attention_.store(kLook, std::memory_order_relaxed);
 }
 
 void ArchVcpu::load(unsigned cpu) {
@@ -66,57 +63,81 @@ void ArchVcpu::resume_time() {
 }
 
 bool ArchVcpu::has_deliverable() {
-  if (nmi_.load(std::memory_order_acquire)) return true;
+  if ((attention_.load(std::memory_order_acquire) & kNmi) != 0) return true;
   return (registers.rflags & x86::Rflags::kIf) != 0 && vm_.interrupt_pending(owner_);
 }
 
 void ArchVcpu::run_guest(Cpu& cpu) {
-  do enter_once(cpu);
-  while (owner_.state == Task::State::Running && !cpu.reschedule && !owner_.is_asked());
+  const bool shadows_priority = backend_->shadows_task_priority();
+  do {
+    if (attention_.load(std::memory_order_relaxed) != 0 && !attend()) continue;
+    const VmExit& exit = backend_->enter(registers);
+    if (shadows_priority && exit.new_task_priority) [[unlikely]] {
+      vm_.set_task_priority(owner_, *exit.new_task_priority);
+      interrupts_changed();
+    }
+    owner_.count_exit();
+    if (exit.reason == ExitReason::Interrupt) {
+      cpu.handle_interrupts();
+      continue;
+    }
+    handle_exit(*this, exit);
+    if (!shadows_priority) continue;
+    // An access to the local APIC's own register for it.
+    if (exit.reason == ExitReason::NestedFault || exit.reason == ExitReason::MsrWrite)
+      backend_->set_task_priority(vm_.task_priority(owner_));
+  } while (owner_.state == Task::State::Running && !cpu.reschedule && !owner_.is_asked());
 }
 
-inline void ArchVcpu::enter_once(Cpu& cpu) {
-  if (halted_) {
-    if (!has_deliverable()) return owner_.wait();
-    halted_ = false;
+/// False: it has halted, and waits.
+[[gnu::noinline]] bool ArchVcpu::attend() {
+  if (needs(kHalted)) {
+    if (!has_deliverable()) {
+      owner_.wait();
+      return false;
+    }
+    done_with(kHalted);
   }
-  if (nmi_.load(std::memory_order_relaxed)) [[unlikely]]
-    deliver_nmi();
-  if (look_for_interrupt_.load(std::memory_order_relaxed) || window_requested_) deliver_interrupts();
-
-  const VmExit& exit = backend_->enter(registers);
-  if (exit.new_task_priority) {
-    vm_.set_task_priority(owner_, *exit.new_task_priority);
-    interrupts_changed();
-  }
-  owner_.count_exit();
-  if (exit.reason == ExitReason::Interrupt) return cpu.handle_interrupts();
-  handle_exit(*this, exit);
-  // An access to the local APIC's own register for it.
-  const bool may_set_priority = exit.reason == ExitReason::NestedFault || exit.reason == ExitReason::MsrWrite;
-  if (backend_->shadows_task_priority() && may_set_priority) backend_->set_task_priority(vm_.task_priority(owner_));
+  if (needs(kNmi)) deliver_nmi();
+  if (needs(kLook) || needs(kWindow)) deliver_interrupts();
+  return true;
 }
 
 // The flag is cleared before the question is asked, so that what comes in between is not missed.
 void ArchVcpu::deliver_interrupts() {
-  look_for_interrupt_.store(false, std::memory_order_relaxed);
+  done_with(kLook);
   if (!backend_->can_take_interrupt(registers)) {
-    if (window_requested_ || !vm_.interrupt_pending(owner_)) return;
+    if (needs(kWindow) || !vm_.interrupt_pending(owner_)) return;
     backend_->request_interrupt_window();
-    window_requested_ = true;
+    attention_.fetch_or(kWindow, std::memory_order_relaxed);
     return;
   }
-  window_requested_ = false;
+  if (needs(kWindow)) done_with(kWindow);
   const std::optional<u8> vector = vm_.take_interrupt(owner_);
   if (!vector) return;
   backend_->inject_interrupt(*vector);
-  look_for_interrupt_.store(true, std::memory_order_relaxed);  // another one may be behind it
+  attention_.fetch_or(kLook, std::memory_order_relaxed);  // another one may be behind it
 }
 
 void ArchVcpu::deliver_nmi() {
   if (!backend_->can_take_nmi(registers)) return backend_->request_nmi_window();
-  nmi_.store(false, std::memory_order_relaxed);
+  done_with(kNmi);
   backend_->inject_nmi();
+}
+
+CpuidResult ArchVcpu::cpuid(u32 leaf, u32 subleaf) {
+  CpuidAnswer& answer = answers_[(leaf ^ leaf >> 28 ^ subleaf) % kAnswers];
+  const bool is_known = answer.leaf == leaf && answer.subleaf == subleaf;
+  CpuidResult result = is_known ? answer.result : ask_cpuid(answer, leaf, subleaf);
+  if (leaf == kFeatureLeaf && (backend_->read(GuestRegister::Cr4) & Cr4::kOsxsave) != 0) result.ecx |= kOsXsaveFeature;
+  return result;
+}
+
+[[gnu::noinline]] CpuidResult ArchVcpu::ask_cpuid(CpuidAnswer& answer, u32 leaf, u32 subleaf) {
+  const CpuidResult result = vm_.cpuid(owner_, leaf, subleaf);
+  // XCR0 is in the one, the number of exits in the other.
+  if (leaf != kXstateLeaf && leaf != kHypervisorExitsLeaf) answer = {leaf, subleaf, result};
+  return result;
 }
 
 void ArchVcpu::inject(u8 vector, std::optional<u32> error_code) {

@@ -117,6 +117,8 @@ class VcpuBackend {
   /// Steps over an emulated instruction of `length` bytes: its interrupt shadow ends, and a guest that single-steps
   /// traps.
   virtual void complete_instruction(GuestRegisters& registers, unsigned length) = 0;
+  /// Whether that is, since the last exit and unless the guest single-steps, to add `length` to RIP, and nothing else.
+  bool completes_simply() const { return completes_simply_; }
 
   virtual u64 read(GuestRegister which) const = 0;
   virtual void write(GuestRegister which, u64 value) = 0;
@@ -159,6 +161,7 @@ class VcpuBackend {
 
   VmExit exit_{};
   bool shadows_task_priority_ = false;
+  bool completes_simply_ = false;
 };
 
 /// The machine's virtualisation extension.

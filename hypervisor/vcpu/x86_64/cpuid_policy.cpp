@@ -47,8 +47,8 @@ enum Leaf1Ecx : u8 {
 };
 // MONITOR, VMX, SMX, PDCM, DS, DTES64: not emulated. EIST, TM2: the host's power management. DCA: devices are the
 // host's.
-constexpr u32 kLeaf1Ecx = bits(
-    {kSse3, kPclmul, kSsse3, kFma, kCx16, kPcid, kSse41, kSse42, kMovbe, kPopcnt, kAes, kXsave, kAvx, kF16c, kRdrand});
+constexpr u32 kLeaf1Ecx =
+    bits({kSse3, kPclmul, kSsse3, kFma, kCx16, kPcid, kSse41, kSse42, kMovbe, kPopcnt, kAes, kXsave, kAvx, kF16c, kRdrand});
 
 enum Leaf1Edx : u8 {
   kFpu = 0,
@@ -105,16 +105,14 @@ constexpr u32 kLeaf7Ebx = bits({0 /*FSGSBASE*/,
 // PKU, CET, KL, ENQCMD, PKS: state that is not switched. WAITPKG: would wait in the host's place. LA57: not walked.
 // MOVDIRI, MOVDIR64B: not decoded.
 constexpr u8 kRdpid = 22;
-constexpr u32 kLeaf7Ecx =
-    bits({1 /*AVX512_VBMI*/, 2 /*UMIP*/, 6 /*AVX512_VBMI2*/, 8 /*GFNI*/, 9 /*VAES*/, 10 /*VPCLMULQDQ*/,
-          11 /*AVX512_VNNI*/, 12 /*AVX512_BITALG*/, 14 /*AVX512_VPOPCNTDQ*/, kRdpid, 25 /*CLDEMOTE*/});
+constexpr u32 kLeaf7Ecx = bits({1 /*AVX512_VBMI*/, 2 /*UMIP*/, 6 /*AVX512_VBMI2*/, 8 /*GFNI*/, 9 /*VAES*/, 10 /*VPCLMULQDQ*/,
+                                11 /*AVX512_VNNI*/, 12 /*AVX512_BITALG*/, 14 /*AVX512_VPOPCNTDQ*/, kRdpid, 25 /*CLDEMOTE*/});
 // IBRS, STIBP, SSBD, L1D_FLUSH, CORE_CAPABILITIES: MSRs that are not switched. AMX, UINTR, PCONFIG, LBR, CET_IBT: state
 // that is not switched.
 constexpr u8 kArchCapabilities = 29;
-constexpr u32 kLeaf7Edx = bits({2 /*AVX512_4VNNIW*/, 3 /*AVX512_4FMAPS*/, 4 /*FSRM*/, 8 /*AVX512_VP2INTERSECT*/,
-                                10 /*MD_CLEAR*/, 14 /*SERIALIZE*/, 23 /*AVX512_FP16*/, kArchCapabilities});
-constexpr u32 kLeaf7Sub1Eax =
-    bits({4 /*AVX_VNNI*/, 5 /*AVX512_BF16*/, 10 /*FZRM*/, 11 /*FSRS*/, 12 /*FSRC*/, 23 /*AVX_IFMA*/});
+constexpr u32 kLeaf7Edx = bits({2 /*AVX512_4VNNIW*/, 3 /*AVX512_4FMAPS*/, 4 /*FSRM*/, 8 /*AVX512_VP2INTERSECT*/, 10 /*MD_CLEAR*/,
+                                14 /*SERIALIZE*/, 23 /*AVX512_FP16*/, kArchCapabilities});
+constexpr u32 kLeaf7Sub1Eax = bits({4 /*AVX_VNNI*/, 5 /*AVX512_BF16*/, 10 /*FZRM*/, 11 /*FSRS*/, 12 /*FSRC*/, 23 /*AVX_IFMA*/});
 
 enum ExtendedEcx : u8 { kCmpLegacy = 1 };
 // SVM, SKINIT, IBS, WDT, LWP, performance counters: not emulated. TOPOEXT: the topology follows from leaf 0x80000008.
@@ -152,8 +150,7 @@ constexpr u32 kInvariantTsc = bits({8});
 // IBPB, IBRS, STIBP, SSBD, PPIN, CPPC: MSRs that are not switched. RDPRU: the host's counters. WBNOINVD, INVLPGB:
 // trapped.
 constexpr u32 kCapacityEbx = bits({0 /*CLZERO*/, 2 /*XSAVEERPTR*/, 26 /*SSB_NO*/, 29 /*BTC_NO*/});
-constexpr u32 kExtended2Eax =
-    bits({0 /*NO_NESTED_DATA_BP*/, 2 /*LFENCE_ALWAYS_SERIALIZING*/, 6 /*NULL_SEL_CLEARS_BASE*/});
+constexpr u32 kExtended2Eax = bits({0 /*NO_NESTED_DATA_BP*/, 2 /*LFENCE_ALWAYS_SERIALIZING*/, 6 /*NULL_SEL_CLEARS_BASE*/});
 
 /// Leaf 6 EAX: the APIC timer runs in every idle state, because it is the hypervisor's.
 constexpr u32 kAlwaysRunningApicTimer = bits({2});
@@ -187,7 +184,6 @@ void fix_features(const Query& q, CpuidResult& r) {
   const u32 ids = 1u << core_id_bits(q.guest);
   r.ebx = (r.ebx & kBrandAndClflush) | std::min(ids, 0xffu) << 16 | q.guest.apic_id << 24;
   r.ecx |= bits({kX2Apic, kTscDeadline, kHypervisor});
-  if (q.guest.os_xsave && (r.ecx & bits({kXsave})) != 0) r.ecx |= bits({kOsXsave});
   if (q.guest.apic_enabled) r.edx |= bits({kApic});
   if (q.guest.cpu_count > 1) r.edx |= bits({kHtt});
 }
@@ -245,9 +241,7 @@ constexpr u32 text(std::string_view four) {
          static_cast<u32>(static_cast<u8>(four[3])) << 24;
 }
 
-void fix_hypervisor(const Query&, CpuidResult& r) {
-  r = {kHypervisorFrequencyLeaf, text("AxVi"), text("sorA"), text("xVis")};
-}
+void fix_hypervisor(const Query&, CpuidResult& r) { r = {kHypervisorFrequencyLeaf, text("AxVi"), text("sorA"), text("xVis")}; }
 void fix_hypervisor_exits(const Query& q, CpuidResult& r) {
   r = {static_cast<u32>(q.guest.exits), static_cast<u32>(q.guest.exits >> 32), 0, 0};
 }

@@ -31,12 +31,15 @@ struct CpuidGuest {
   u32 apic_id = 0;
   u32 cpu_count = 1;
   u64 xcr0 = 1;              ///< its current value, for the size in leaf 0xD
-  bool os_xsave = false;     ///< CR4.OSXSAVE
   bool apic_enabled = true;  ///< IA32_APIC_BASE.EN
   u64 tsc_hz = 0;            ///< of the guest's TSC
   u64 apic_timer_hz = 0;     ///< of the local APIC's timer before its divider
   u64 exits = 0;             ///< of the vCPU so far
 };
+
+/// Whose bit in ECX repeats CR4.OSXSAVE; it is left to whoever knows CR4.
+inline constexpr u32 kFeatureLeaf = 1;
+inline constexpr u32 kOsXsaveFeature = 1 << 27;
 
 /// The range that belongs to hypervisors by convention: our own leaves, and 0x100 above them those that KVM defines.
 inline constexpr u32 kHypervisorLeaves = 0x4000'0000;

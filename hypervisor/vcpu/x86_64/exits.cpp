@@ -21,7 +21,7 @@ u32 low(u64 value) { return static_cast<u32>(value); }
 
 void handle_cpuid(ArchVcpu& vcpu, const VmExit& exit) {
   GuestRegisters& r = vcpu.registers;
-  const CpuidResult answer = vcpu.vm().cpuid(vcpu.owner(), low(r[Gpr::Rax]), low(r[Gpr::Rcx]));
+  const CpuidResult answer = vcpu.cpuid(low(r[Gpr::Rax]), low(r[Gpr::Rcx]));
   r[Gpr::Rax] = answer.eax;
   r[Gpr::Rbx] = answer.ebx;
   r[Gpr::Rcx] = answer.ecx;
@@ -43,7 +43,7 @@ void handle_hypercall(ArchVcpu& vcpu, const VmExit& exit) {
 
 void handle_msr_read(ArchVcpu& vcpu, const VmExit& exit) {
   GuestRegisters& r = vcpu.registers;
-  const Result<u64> value = vcpu.vm().msr_read(vcpu.owner(), low(r[Gpr::Rcx]));
+  const std::optional<u64> value = vcpu.vm().msr_read(vcpu.owner(), low(r[Gpr::Rcx]));
   if (!value) return vcpu.inject(Vector::kGeneralProtection, 0);
   r[Gpr::Rax] = low(*value);
   r[Gpr::Rdx] = *value >> 32;
@@ -95,8 +95,7 @@ void handle_port(ArchVcpu& vcpu, const VmExit& exit) {
 }
 
 void handle_nested_fault(ArchVcpu& vcpu, const VmExit& exit) {
-  if (exit.during_delivery)
-    return crash(vcpu, "an event could not be delivered: its tables or its stack are not in its memory");
+  if (exit.during_delivery) return crash(vcpu, "an event could not be delivered: its tables or its stack are not in its memory");
   if (exit.fault.on_walk) return crash(vcpu, "its page tables are not in its memory");
   emulate_instruction(vcpu, exit);
 }
@@ -145,12 +144,10 @@ void handle_fatal(ArchVcpu& vcpu, const VmExit& exit) { crash(vcpu, describe(exi
 
 // ---- dispatch --------------------------------------------------------------------------------------------------------
 
-using Handler = void (*)(ArchVcpu&, const VmExit&);
-
-constexpr auto kHandlers = [] {
-  std::array<Handler, kExitReasons> table{};
+constexpr auto kTable = [] {
+  std::array<ExitHandler, kExitReasons> table{};
   table.fill(&handle_fatal);
-  const auto set = [&](ExitReason reason, Handler handler) { table[static_cast<usize>(reason)] = handler; };
+  const auto set = [&](ExitReason reason, ExitHandler handler) { table[static_cast<usize>(reason)] = handler; };
   set(ExitReason::Handled, &handle_nothing);
   set(ExitReason::Nmi, &handle_nothing);
   set(ExitReason::InterruptWindow, &handle_window);
@@ -175,28 +172,27 @@ constexpr auto kHandlers = [] {
 
 void print_segment(const VcpuBackend& cpu, std::string_view name, SegmentRegister which) {
   const SegmentState s = cpu.segment(which);
-  log::print_line("  {} {:#x}  base {:#x}  limit {:#x}  attributes {:#x}", name, s.selector, s.base, s.limit,
-                  s.attributes);
+  log::print_line("  {} {:#x}  base {:#x}  limit {:#x}  attributes {:#x}", name, s.selector, s.base, s.limit, s.attributes);
 }
 
 }  // namespace
 
-void handle_exit(ArchVcpu& vcpu, const VmExit& exit) { kHandlers[static_cast<usize>(exit.reason)](vcpu, exit); }
+constinit const std::array<ExitHandler, kExitReasons> kExitHandlers = kTable;
 
 void crash(ArchVcpu& vcpu, std::string_view why) {
   const GuestRegisters& r = vcpu.registers;
   const VcpuBackend& cpu = vcpu.backend();
   const VmExit& exit = vcpu.backend().last_exit();
-  log::print_line("axvisor: VM {}, vCPU {}: {} (exit {:#x}, guest-physical {:#x})", vcpu.owner().vm.name(),
-                  vcpu.owner().index, why, exit.code, exit.fault.address.value());
+  log::print_line("axvisor: VM {}, vCPU {}: {} (exit {:#x}, guest-physical {:#x})", vcpu.owner().vm.name(), vcpu.owner().index,
+                  why, exit.code, exit.fault.address.value());
   log::print_line("  rip {:#x}  rflags {:#x}  cr0 {:#x}  cr2 {:#x}  cr3 {:#x}  cr4 {:#x}  efer {:#x}", r.rip, r.rflags,
                   cpu.read(GuestRegister::Cr0), cpu.read(GuestRegister::Cr2), cpu.read(GuestRegister::Cr3),
                   cpu.read(GuestRegister::Cr4), cpu.read(GuestRegister::Efer));
   constexpr std::string_view kNames[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
   for (usize i = 0; i < r.gpr.size(); i += 4) {
-    log::print_line("  {} {:#x}  {} {:#x}  {} {:#x}  {} {:#x}", kNames[i], r.gpr[i], kNames[i + 1], r.gpr[i + 1],
-                    kNames[i + 2], r.gpr[i + 2], kNames[i + 3], r.gpr[i + 3]);
+    log::print_line("  {} {:#x}  {} {:#x}  {} {:#x}  {} {:#x}", kNames[i], r.gpr[i], kNames[i + 1], r.gpr[i + 1], kNames[i + 2],
+                    r.gpr[i + 2], kNames[i + 3], r.gpr[i + 3]);
   }
   print_segment(cpu, "cs", SegmentRegister::Cs);
   print_segment(cpu, "ss", SegmentRegister::Ss);

@@ -45,17 +45,11 @@ bool write_register(const MsrContext& c, u32 index, u64 value) {
   return true;
 }
 
-bool write_canonical(const MsrContext& c, u32 index, u64 value) {
-  return is_canonical(value) && write_register(c, index, value);
-}
-bool write_32bit(const MsrContext& c, u32 index, u64 value) {
-  return value >> 32 == 0 && write_register(c, index, value);
-}
+bool write_canonical(const MsrContext& c, u32 index, u64 value) { return is_canonical(value) && write_register(c, index, value); }
+bool write_32bit(const MsrContext& c, u32 index, u64 value) { return value >> 32 == 0 && write_register(c, index, value); }
 
 Value read_tsc_aux(const MsrContext& c, u32 index) { return c.facts.tsc_aux ? read_register(c, index) : std::nullopt; }
-bool write_tsc_aux(const MsrContext& c, u32 index, u64 value) {
-  return c.facts.tsc_aux && write_32bit(c, index, value);
-}
+bool write_tsc_aux(const MsrContext& c, u32 index, u64 value) { return c.facts.tsc_aux && write_32bit(c, index, value); }
 
 /// SDM vol. 3 2.2.1: LMA follows LME and paging, LME only changes while paging is off.
 bool write_efer(const MsrContext& c, u32 index, u64 value) {
@@ -139,9 +133,9 @@ bool write_machine_check_status(const MsrContext& c, u32, u64 value) {
 
 /// Immunities, which say what software need not work around; not the controls that come with other MSRs.
 constexpr u64 kImmunities = 1 << 0 /*RDCL_NO*/ | 1 << 3 /*SKIP_L1DFL_VMENTRY*/ | 1 << 4 /*SSB_NO*/ | 1 << 5 /*MDS_NO*/ |
-                            1 << 6 /*PSCHANGE_MC_NO*/ | 1 << 8 /*TAA_NO*/ | 1 << 13 /*SBDR_SSDP_NO*/ |
-                            1 << 14 /*FBSDP_NO*/ | 1 << 15 /*PSDP_NO*/ | 1 << 20 /*BHI_NO*/ | 1 << 24 /*PBRSB_NO*/ |
-                            1 << 26 /*GDS_NO*/ | 1 << 27 /*RFDS_NO*/;
+                            1 << 6 /*PSCHANGE_MC_NO*/ | 1 << 8 /*TAA_NO*/ | 1 << 13 /*SBDR_SSDP_NO*/ | 1 << 14 /*FBSDP_NO*/ |
+                            1 << 15 /*PSDP_NO*/ | 1 << 20 /*BHI_NO*/ | 1 << 24 /*PBRSB_NO*/ | 1 << 26 /*GDS_NO*/ |
+                            1 << 27 /*RFDS_NO*/;
 Value read_arch_capabilities(const MsrContext& c, u32) {
   if (!c.facts.arch_capabilities) return std::nullopt;
   return c.host.host_arch_capabilities() & kImmunities;
@@ -240,26 +234,35 @@ constexpr auto kLast = [] {
 }();
 
 /// The same number of steps for every index, without a branch.
-const Row* find(u32 index) {
+[[gnu::noinline]] const Row* search(u32 index) {
   usize below = 0;  // rows that end before it
   for (usize step = (kSearched + 1) / 2; step != 0; step /= 2) below += kLast[below + step - 1] < index ? step : 0;
   return below < std::size(kMsrs) && kMsrs[below].first <= index ? &kMsrs[below] : nullptr;
 }
 
+/// Guests access the same few again and again.
+const Row* find(MsrState& state, u32 index) {
+  MsrState::Found& found = state.found[index % std::size(state.found)];
+  if (found.row != 0 && found.index == index) return &kMsrs[found.row - 1];
+  const Row* row = search(index);
+  if (row != nullptr) found = {index, static_cast<u8>(row - kMsrs + 1)};
+  return row;
+}
+
 }  // namespace
 
 std::optional<u64> read_msr(const MsrContext& context, u32 index) {
-  const Row* row = find(index);
+  const Row* row = find(context.state, index);
   return row != nullptr && row->read != nullptr ? row->read(context, index) : std::nullopt;
 }
 
 bool write_msr(const MsrContext& context, u32 index, u64 value) {
-  const Row* row = find(index);
+  const Row* row = find(context.state, index);
   return row != nullptr && row->write != nullptr && row->write(context, index, value);
 }
 
 bool is_direct_msr(u32 index) {
-  const Row* row = find(index);
+  const Row* row = search(index);
   return row != nullptr && (row->read == read_register || row->read == read_tsc_aux) && row->write != write_efer;
 }
 

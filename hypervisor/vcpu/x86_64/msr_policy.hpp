@@ -55,6 +55,13 @@ struct MsrState {
   u64 kvm_wall_clock = 0;  ///< as last written: see kvmclock.hpp
   u64 kvm_system_time = 0;
   u64 kvm_steal_time = 0;
+
+  /// Where registers were found in the allow-list.
+  struct Found {
+    u32 index = 0;
+    u8 row = 0;  ///< from 1 on; 0: nothing
+  };
+  std::array<Found, 4> found{};
 };
 
 /// What emulation asks of the backend and of the VM. The calls are made on the pCPU that runs the vCPU, without a lock.

@@ -34,13 +34,19 @@ constexpr u16 kPausesBeforeExit = 3000;
 struct ExitKind {
   ExitReason reason;
   u8 length;
+  bool has_details;  // the control block says more that matters
 };
 
 constexpr usize kExitCodes = 0x90;
 constexpr auto kExitKinds = [] {
   std::array<ExitKind, kExitCodes> table;
-  table.fill({ExitReason::Unexpected, 0});
-  const auto set = [&](u64 code, ExitReason reason, u8 length) { table[code] = {reason, length}; };
+  table.fill({ExitReason::Unexpected, 0, true});
+  const auto set = [&](u64 code, ExitReason reason, u8 length) {
+    const bool has_details = reason == ExitReason::PortIo || reason == ExitReason::InterruptWindow ||
+                             reason == ExitReason::TaskPriority || reason == ExitReason::Cr4Write ||
+                             reason == ExitReason::NmiWindow;
+    table[code] = {reason, length, has_details};
+  };
   set(ExitCode::kCr8Read, ExitReason::TaskPriority, 0);
   set(ExitCode::kCr8Write, ExitReason::TaskPriority, 0);
   set(ExitCode::kCr4Write, ExitReason::Cr4Write, 0);
@@ -189,39 +195,55 @@ const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
   registers.rflags = s.rflags;
   c.tlb_control = TlbControl::kNothing;
   c.clean = Clean::kAll;
-  const Event interrupted(c.exit_interrupt_info);
-  exit_.during_delivery = interrupted.valid();
-  c.event_injection = interrupted.must_be_repeated() ? interrupted.encoded() : 0;
-  if ((c.interrupt_shadow & kInShadow) != 0) {
-    shadowed_ = registers.rip;
-  } else if (shadowed_ != registers.rip) {
-    shadowed_ = kNothingShadowed;
+  exit_.during_delivery = false;
+  c.event_injection = 0;
+  if (const Event interrupted(c.exit_interrupt_info); interrupted.valid()) [[unlikely]] {
+    exit_.during_delivery = true;
+    if (interrupted.must_be_repeated()) c.event_injection = interrupted.encoded();
   }
-  classify(registers);
-  return exit_;
-}
-
-void SvmVcpu::classify(GuestRegisters& registers) {
-  const ControlArea& c = vmcb_.control;
+  completes_simply_ = (c.interrupt_shadow & kInShadow) == 0 && shadowed_ == kNothingShadowed;
+  if (!completes_simply_) [[unlikely]]
+    follow_shadow(registers.rip);
   const u64 code = c.exit_code;
   exit_.code = code;
   if (code >= kExitCodes) {
-    exit_.reason = code == ExitCode::kNestedFault                 ? ExitReason::NestedFault
-                   : static_cast<u32>(code) == ExitCode::kInvalid ? ExitReason::InvalidState
-                                                                  : ExitReason::Unexpected;
-    if (exit_.reason == ExitReason::NestedFault) describe_fault();
-    return;
+    classify_failure();
+    return exit_;
   }
   const ExitKind kind = kExitKinds[code];
   exit_.reason = kind.reason;
   exit_.instruction_length = kind.length;
   // Where known lengths end the CPU may know; prefixes it knows better.
-  if (machine_.features.next_rip && c.next_rip != 0)
-    exit_.instruction_length = static_cast<u8>(c.next_rip - registers.rip);
-  switch (kind.reason) {
-    case ExitReason::MsrRead:
-      if (c.exit_info_1 != 0) exit_.reason = ExitReason::MsrWrite;
-      break;
+  if (machine_.features.next_rip && c.next_rip != 0) exit_.instruction_length = static_cast<u8>(c.next_rip - registers.rip);
+  if (kind.reason == ExitReason::MsrRead) {
+    if (c.exit_info_1 != 0) exit_.reason = ExitReason::MsrWrite;
+  } else if (kind.has_details) {
+    describe(registers);
+  }
+  return exit_;
+}
+
+void SvmVcpu::follow_shadow(u64 rip) {
+  if ((vmcb_.control.interrupt_shadow & kInShadow) != 0) {
+    shadowed_ = rip;
+  } else if (shadowed_ != rip) {
+    shadowed_ = kNothingShadowed;
+    completes_simply_ = true;
+  }
+}
+
+void SvmVcpu::classify_failure() {
+  const u64 code = exit_.code;
+  exit_.reason = code == ExitCode::kNestedFault                 ? ExitReason::NestedFault
+                 : static_cast<u32>(code) == ExitCode::kInvalid ? ExitReason::InvalidState
+                                                                : ExitReason::Unexpected;
+  if (exit_.reason == ExitReason::NestedFault) describe_fault();
+}
+
+void SvmVcpu::describe(GuestRegisters& registers) {
+  const ControlArea& c = vmcb_.control;
+  const u64 code = exit_.code;
+  switch (exit_.reason) {
     case ExitReason::PortIo: return describe_port(registers);
     case ExitReason::InterruptWindow:
       close_window();
@@ -354,8 +376,7 @@ void SvmVcpu::set_intercept(u64 exit_code, bool on) {
 
 bool SvmVcpu::inject_exception(u8 vector, std::optional<u32> error_code) {
   if ((vmcb_.save.cr0 & Cr0::kPe) == 0) error_code.reset();  // real mode knows none
-  const auto event =
-      combine(Event(vmcb_.control.event_injection), Event::of(Event::Type::Exception, vector, error_code));
+  const auto event = combine(Event(vmcb_.control.event_injection), Event::of(Event::Type::Exception, vector, error_code));
   vmcb_.control.event_injection = event ? event->encoded() : 0;
   return event.has_value();
 }

@@ -76,7 +76,9 @@ class SvmVcpu final : public VcpuBackend {
   void renew_asid();
   void close_window();
   void set_intercept(u64 exit_code, bool on);
-  void classify(GuestRegisters& registers);
+  void follow_shadow(u64 rip);
+  void classify_failure();
+  void describe(GuestRegisters& registers);
   void classify_exception(GuestRegisters& registers);
   void step_over_return(GuestRegisters& registers);
   void end_step(GuestRegisters& registers);
@@ -88,7 +90,7 @@ class SvmVcpu final : public VcpuBackend {
   Vmcb& vmcb_;
   const Hpa address_;  ///< of the VMCB
   VmFrames& frames_;
-  SvmCpu* cpu_ = nullptr;  ///< nullptr: not loaded
+  SvmCpu* cpu_ = nullptr;       ///< nullptr: not loaded
   SvmCpu* last_cpu_ = nullptr;  ///< that it was loaded on
   AddressTag asid_{};
   static constexpr u64 kFlush = ~u64{0};

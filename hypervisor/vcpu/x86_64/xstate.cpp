@@ -15,7 +15,6 @@ constexpr u32 kXsaveOpt = 1 << 0, kXsaveC = 1 << 1, kXgetbv1 = 1 << 2;
 constexpr u32 kAligned = 1 << 1;
 constexpr u32 kCompactedAlignment = 64;
 
-constexpr u32 kFeatureLeaf = 1;
 constexpr u32 kFeatureXsave = 1u << 26;
 
 }  // namespace

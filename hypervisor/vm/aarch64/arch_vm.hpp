@@ -49,7 +49,7 @@ class ArchVm {
   /// The guest's time begins; vCPUs take it from Vm::time_offset() when they are loaded.
   void begin_time() {}
   /// Devices of the machine do no DMA any more; nothing runs any more.
-  void quiesce_devices() {}
+  void quiesce_devices();
   /// Address space and tables go; nothing runs any more.
   void destroy_translation() { stage2_.reset(); }
 
@@ -115,6 +115,9 @@ class ArchVm {
   };
 
   const MmioRegion* find_device(Gpa address, u32 size) const;
+  /// The device of that type that the configuration places; nullptr: none.
+  const EmulatedDevice* emulated(EmulatedDeviceType type) const;
+  Gpa distributor_address() const;
   GpaRange console_range() const;
   Result<void> add_device(GpaRange range, MmioDevice* device);
   Result<void> select(const fdt::Fdt& host, std::span<NodeRecord> scratch, DeviceSelection& selection);
@@ -129,6 +132,7 @@ class ArchVm {
   TlbResidents tlb_residents_;
   std::optional<VirtualInterrupts> interrupts_;
   StaticVector<MmioRegion, 8> mmio_{};
+  StaticVector<Hpa, 64> virtio_{};  ///< devices of the machine that are the VM's; mapped here, too
   StaticVector<ConstantRegister, 4> constants_{};
   UartInterrupt uart_line_{*this};
   Locked<Terminal, LockRank::VirtualDevice> terminal_;

@@ -1,5 +1,6 @@
 // How the aarch64 half of a VM comes into being: stage 2, interrupt controller, boot images, device tree.
 #include <algorithm>
+#include <arch/mmio.hpp>
 #include <arch/sysreg.hpp>
 #include <board_config.hpp>
 
@@ -9,6 +10,7 @@
 #include "hypervisor/vm/guest_fdt.hpp"
 #include "hypervisor/vm/vm.hpp"
 #include "kernel/log/log.hpp"
+#include "platforms/platform.hpp"
 
 namespace hv {
 namespace {
@@ -42,7 +44,22 @@ u64 ArchVm::guest_id(const VmConfig& config, unsigned index) {
   return unique ? ids[index] : index;
 }
 
+const EmulatedDevice* ArchVm::emulated(EmulatedDeviceType type) const {
+  const auto devices = vm_.config().emulated_devices;
+  const auto at = std::ranges::find(devices, type, &EmulatedDevice::type);
+  return at == devices.end() ? nullptr : &*at;
+}
+
+// Where the machine has its own, unless the configuration names a place.
+Gpa ArchVm::distributor_address() const {
+  for (const EmulatedDeviceType type : {EmulatedDeviceType::GicDistributor, EmulatedDeviceType::InterruptController}) {
+    if (const EmulatedDevice* placed = emulated(type)) return placed->gpa;
+  }
+  return Gpa(vm_.hypervisor().machine().gic.distributor.base.value());
+}
+
 GpaRange ArchVm::console_range() const {
+  if (const EmulatedDevice* placed = emulated(EmulatedDeviceType::Console)) return {placed->gpa, kPageSize};
   const ConsoleInfo& console = vm_.hypervisor().machine().console;
   if (console.kind == ConsoleInfo::Kind::None) return kDefaultConsole;
   return {Gpa(console.registers.base.value()).align_down(kPageSize), kPageSize};
@@ -52,8 +69,10 @@ Result<void> ArchVm::create_translation() {
   u64 highest = 0;
   for (const GuestRegion& region : vm_.regions()) highest = std::max(highest, region.gpa.end().value() - 1);
   // Emulated devices need not be mapped, but an access to them must reach stage 2 and not the end of the address size.
-  for (const GpaRange& range : {console_range(), GpaRange{Gpa(vm_.hypervisor().machine().gic.distributor.base.value()), 64_KiB}})
+  for (const GpaRange& range : {console_range(), GpaRange{distributor_address(), 64_KiB}})
     highest = std::max(highest, range.end().value() - 1);
+  if (const EmulatedDevice* placed = emulated(EmulatedDeviceType::GicRedistributor))
+    highest = std::max(highest, placed->gpa.value() + vm_.vcpu_count() * VgicRedistributors::kStride - 1);
 
   constexpr unsigned kLevels = board::kFeatureEptLevel4 ? 4 : 3;
   const u64 pa_range = arch::ID_AA64MMFR0_EL1::pa_range(arch::ID_AA64MMFR0_EL1::read());
@@ -67,6 +86,9 @@ Result<void> ArchVm::create_translation() {
 Result<void> ArchVm::add_device(GpaRange range, MmioDevice* device) {
   for (const GuestRegion& region : vm_.regions())
     if (region.gpa.overlaps(range)) return vm_.reject(Error::Overlap, "has memory where its interrupt controller or console is");
+  if (!range.base.is_aligned(kPageSize)) return vm_.reject(Error::Unaligned, "has an emulated device that does not begin on a page");
+  for (const MmioRegion& other : mmio_)
+    if (other.range.overlaps(range)) return vm_.reject(Error::Overlap, "has two emulated devices at the same addresses");
   TRY(mmio_.push_back({range, device}));
   // The exit path knows these without asking; one that does not fit is answered as any other.
   for (u64 offset = 0; device != nullptr && offset < kPageSize; offset += sizeof(u32)) {
@@ -87,6 +109,7 @@ Result<void> ArchVm::create_devices() {
   config.spi_count = static_cast<u16>(std::min(vm_.hypervisor().interrupts().gic().interrupt_count() - kFirstSpi, kMaxSpis));
   config.list_registers = static_cast<u8>(hardware.list_register_count());
   config.priority_bits = static_cast<u8>(hardware.priority_bits());
+  config.forwards = vm_.config().interrupt_mode != InterruptMode::None;
   config.can_trap_deactivate = hardware.can_trap_deactivate();
   for (unsigned i = 0; i < vm_.vcpu_count(); ++i) config.affinity[i] = packed_affinity(vm_.vcpu(i)->guest_id);
   if (const auto valid = config.check(); !valid)
@@ -95,7 +118,7 @@ Result<void> ArchVm::create_devices() {
                       machine.timer.physical_interrupt);
 
   TRY(choose_delivery());
-  const Gpa distributor(gic.distributor.base.value());
+  const Gpa distributor = distributor_address();
   if (gic.version == 2) {
     TRY(add_device({distributor, 4_KiB}, &interrupts_->distributor()));
     const Gpa cpu_interface(gic.cpu_interface.base.value());
@@ -104,8 +127,10 @@ Result<void> ArchVm::create_devices() {
     TRY(add_device({distributor, 64_KiB}, &interrupts_->distributor()));
     const HpaRange& region = gic.redistributors[0];
     const u64 size = vm_.vcpu_count() * VgicRedistributors::kStride;
-    if (region.size < size) return vm_.reject(Error::OutOfRange, "has more vCPUs than the machine's first redistributor region");
-    TRY(add_device({Gpa(region.base.value()), size}, &interrupts_->redistributors()));
+    const EmulatedDevice* placed = emulated(EmulatedDeviceType::GicRedistributor);
+    if (placed == nullptr && region.size < size)
+      return vm_.reject(Error::OutOfRange, "has more vCPUs than the machine's first redistributor region");
+    TRY(add_device({placed != nullptr ? placed->gpa : Gpa(region.base.value()), size}, &interrupts_->redistributors()));
   }
   TRY(add_device(console_range(), nullptr));
   return {};
@@ -115,6 +140,8 @@ Result<void> ArchVm::create_devices() {
 Result<void> ArchVm::choose_delivery() {
   PhysicalInterrupts& host = vm_.hypervisor().interrupts();
   uart_interrupt_ = vm_.hypervisor().machine().console.interrupt;
+  if (const EmulatedDevice* placed = emulated(EmulatedDeviceType::Console); placed != nullptr && placed->irq >= kFirstSpi)
+    uart_interrupt_ = placed->irq;
   const std::string_view reason = host.why_injected(vm_.config());
   if (vm_.config().interrupt_mode != InterruptMode::Passthrough) return {};
   if (!reason.empty()) {
@@ -183,7 +210,18 @@ Result<void> ArchVm::give_devices() {
   return write_device_tree(*selection);
 }
 
+// A device that a guest left in the middle of something would go on writing to memory that is somebody else's by then.
+void ArchVm::quiesce_devices() {
+  constexpr u64 kStatus = 0x70;  // Virtio 1.1 4.2.2: zero resets
+  for (Hpa registers : virtio_) arch::mmio_write32(registers.value() + kStatus, 0);
+}
+
 Result<void> ArchVm::map_resources(const PassthroughResources& resources) {
+  for (Hpa registers : resources.virtio) {
+    TRY(platform::map_device({registers, sizeof(u32)}));
+    TRY(virtio_.push_back(registers));
+  }
+  quiesce_devices();
   for (const HpaRange& range : resources.mmio) TRY(vm_.map_device("a device", Gpa(range.base.value()), range));
   for (const HpaRange& range : resources.memory) {
     TRY(stage2_->map({Gpa(range.base.value()), range.size}, range.base, mm::kReadWrite));
@@ -197,6 +235,7 @@ Result<void> ArchVm::map_resources(const PassthroughResources& resources) {
 }
 
 Result<void> ArchVm::give_interrupt(u32 intid, drivers::Trigger trigger) {
+  if (vm_.config().interrupt_mode == InterruptMode::None) return {};
   TRY(interrupts_->map_hardware(intid, intid));
   if (const auto given = vm_.hypervisor().interrupts().give_to_vm(intid, vm_, intid, trigger); !given) {
     log::error("VM {}: interrupt {} cannot be given to it: {}", vm_.name(), intid, given.error());

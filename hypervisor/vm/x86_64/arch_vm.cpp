@@ -25,7 +25,7 @@ constexpr u64 kApicEnabled = 1 << 11;  // IA32_APIC_BASE.EN
 
 template <class Action>
 auto ArchVm::with_machine(Action action) {
-  const auto machine = machine_->lock();
+  const auto machine = machine_->lock_masked();
   const auto result = action(*machine);
   if (changed_timers_ != 0) [[unlikely]]
     set_changed_timers(*machine);
@@ -55,6 +55,7 @@ class ArchVm::Msrs final : public MsrHost {
     });
   }
   bool write_apic(u32 index, u64 value) override {
+    if (index == msr::kApicBase) vcpu_.arch.forget_cpuid();
     return vm_.with_machine([&](PcMachine& machine) {
       if (index == msr::kApicBase) return machine.set_apic_base(vcpu_.index, value);
       if (index != msr::kTscDeadline) return machine.apic_msr_write(vcpu_.index, index, value);
@@ -76,31 +77,19 @@ class ArchVm::Msrs final : public MsrHost {
 // ---- what vCPUs ask --------------------------------------------------------------------------------------------------
 
 CpuidResult ArchVm::cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) {
-  const u64 xcr0 = vcpu.arch.xcr0();
-  const bool os_xsave = (vcpu.arch.backend().read(GuestRegister::Cr4) & Cr4::kOsxsave) != 0;
-  const bool apic_enabled = (machine_->without_lock().apic_base(vcpu.index) & kApicEnabled) != 0;
-  const CpuidQuestion question{xcr0, leaf, subleaf, os_xsave, apic_enabled};
-  CpuidAnswer& known = cpuid_[vcpu.index][(leaf ^ leaf >> 28 ^ subleaf) % kKnownLeaves];
-  if (known.question == question) return known.result;
-
   CpuidGuest guest;
   guest.apic_id = vcpu.index;
   guest.cpu_count = vm_.vcpu_count();
-  guest.xcr0 = xcr0;
-  guest.os_xsave = os_xsave;
-  guest.apic_enabled = apic_enabled;
+  guest.xcr0 = vcpu.arch.xcr0();
+  guest.apic_enabled = (machine_->without_lock().apic_base(vcpu.index) & kApicEnabled) != 0;
   guest.tsc_hz = guest.apic_timer_hz = drivers::host_timer::frequency();
   guest.exits = vcpu.exits();
-  const CpuidResult result = guest_cpuid(host_cpuid(), guest, leaf, subleaf);
-  if (leaf != kHypervisorExitsLeaf) known = {question, result};
-  return result;
+  return guest_cpuid(host_cpuid(), guest, leaf, subleaf);
 }
 
-Result<u64> ArchVm::msr_read(Vcpu& vcpu, u32 index) {
+std::optional<u64> ArchVm::msr_read(Vcpu& vcpu, u32 index) {
   Msrs host(*this, vcpu);
-  const auto value = read_msr({host, msrs_[vcpu.index], vm_.hypervisor().guest_execution().facts()}, index);
-  if (!value) return fail(Error::NotFound);
-  return *value;
+  return read_msr({host, msrs_[vcpu.index], vm_.hypervisor().guest_execution().facts()}, index);
 }
 
 bool ArchVm::msr_write(Vcpu& vcpu, u32 index, u64 value) {
@@ -116,8 +105,8 @@ bool ArchVm::is_pci_port(u16 port, u32 size) const {
 
 u32 ArchVm::port_in(Vcpu& vcpu, u16 port, u32 size) {
   return with_machine([&](PcMachine& machine) {
-    const u32 value = is_pci_port(port, size) ? pci_->bus().port_read(port - VPciBus::kPort, size)
-                                              : machine.port_read(vcpu.index, port, size);
+    const u32 value =
+        is_pci_port(port, size) ? pci_->bus().port_read(port - VPciBus::kPort, size) : machine.port_read(vcpu.index, port, size);
     if (!typed_.empty()) feed(machine);
     if (++port_reads_ == kReadsThatMeanWaiting) vm_.output().flush();
     return value;
@@ -126,8 +115,10 @@ u32 ArchVm::port_in(Vcpu& vcpu, u16 port, u32 size) {
 void ArchVm::port_out(Vcpu& vcpu, u16 port, u32 size, u32 value) {
   with_machine([&](PcMachine& machine) {
     port_reads_ = 0;
-    if (is_pci_port(port, size)) pci_->bus().port_write(port - VPciBus::kPort, size, value);
-    else machine.port_write(vcpu.index, port, size, value);
+    if (is_pci_port(port, size))
+      pci_->bus().port_write(port - VPciBus::kPort, size, value);
+    else
+      machine.port_write(vcpu.index, port, size, value);
     return true;
   });
 }
@@ -144,10 +135,14 @@ bool ArchVm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
   });
 }
 
-u8 ArchVm::task_priority(Vcpu& vcpu) { return machine_->lock()->cr8(vcpu.index); }
-void ArchVm::set_task_priority(Vcpu& vcpu, u8 priority) { machine_->lock()->set_cr8(vcpu.index, priority); }
-bool ArchVm::interrupt_pending(Vcpu& vcpu) { return machine_->lock()->pending_vector(vcpu.index).has_value(); }
+u8 ArchVm::task_priority(Vcpu& vcpu) { return machine_->lock_masked()->cr8(vcpu.index); }
+void ArchVm::set_task_priority(Vcpu& vcpu, u8 priority) { machine_->lock_masked()->set_cr8(vcpu.index, priority); }
+bool ArchVm::interrupt_pending(Vcpu& vcpu) {
+  if (vm_.config().interrupt_mode == InterruptMode::None) return false;
+  return machine_->lock_masked()->pending_vector(vcpu.index).has_value();
+}
 std::optional<u8> ArchVm::take_interrupt(Vcpu& vcpu) {
+  if (vm_.config().interrupt_mode == InterruptMode::None) return std::nullopt;
   return with_machine([&](PcMachine& machine) {
     const std::optional<u8> vector = machine.pending_vector(vcpu.index);
     if (vector) machine.acknowledge(vcpu.index);
@@ -201,10 +196,11 @@ void ArchVm::send(const PciMessage& message) {
   if (message.address >> kApicsShift != kApics) return;
   const bool logical = (message.address & kLogical) != 0;
   const u32 destination = static_cast<u32>(message.address >> kDestinationShift & kPhysicalBroadcast);
-  machine_->without_lock().send({.destination = !logical && destination == kPhysicalBroadcast ? ApicMessage::kBroadcast : destination,
-                                 .logical = logical,
-                                 .delivery = static_cast<ApicDelivery>(message.data >> kDeliveryShift & 7),
-                                 .vector = static_cast<u8>(message.data)});
+  machine_->without_lock().send(
+      {.destination = !logical && destination == kPhysicalBroadcast ? ApicMessage::kBroadcast : destination,
+       .logical = logical,
+       .delivery = static_cast<ApicDelivery>(message.data >> kDeliveryShift & 7),
+       .vector = static_cast<u8>(message.data)});
 }
 
 // ---- what the machine tells -------------------------------------------------------------------------------------------
@@ -250,8 +246,7 @@ void ArchVm::update_clock(Vcpu& vcpu, u32 index) {
   GuestMemory& memory = vm_.memory();
   if (index == msr::kKvmWallClock) {
     // The same time of day as the RTC has at the start.
-    static_cast<void>(
-        write_wall_clock(memory, clock_record(state.kvm_wall_clock), start_of_day_ * kNanosecondsPerSecond));
+    static_cast<void>(write_wall_clock(memory, clock_record(state.kvm_wall_clock), start_of_day_ * kNanosecondsPerSecond));
   } else if (index == msr::kKvmSystemTime && clock_enabled(state.kvm_system_time)) {
     const ClockScale scale = ClockScale::of(drivers::host_timer::frequency());
     const u64 ticks = now();
@@ -292,13 +287,13 @@ void ArchVm::arm(PcMachine& machine, unsigned index) {
   }
 }
 
-void ArchVm::arm_timer(Vcpu& vcpu) { arm(*machine_->lock(), vcpu.index); }
+void ArchVm::arm_timer(Vcpu& vcpu) { arm(*machine_->lock_masked(), vcpu.index); }
 void ArchVm::cancel_timer(Vcpu& vcpu) { Cpu::current().cancel(timers_[vcpu.index]); }
 
 void ArchVm::timer_due(Deadline& deadline) {
   const Timer& timer = static_cast<Timer&>(deadline);
   ArchVm& self = *timer.vm;
-  const auto machine = self.machine_->lock();
+  const auto machine = self.machine_->lock_masked();
   machine->run_timers(timer.vcpu, self.now());
   self.changed_timers_ |= 1u << timer.vcpu;
   self.set_changed_timers(*machine);

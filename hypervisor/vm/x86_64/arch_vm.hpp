@@ -63,9 +63,10 @@ class ArchVm final : private PcHost, private PciMessageSink {
   void hardware_message(u32 number);
 
   // What a vCPU asks at an exit: on its CPU, interrupts masked, its state loaded. `size` is in bytes.
+  /// Without the feature bit that repeats CR4.OSXSAVE.
   CpuidResult cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf);
-  /// Error or false: #GP.
-  Result<u64> msr_read(Vcpu& vcpu, u32 index);
+  /// Nothing or false: #GP.
+  std::optional<u64> msr_read(Vcpu& vcpu, u32 index);
   bool msr_write(Vcpu& vcpu, u32 index, u64 value);
   /// Ports that nobody claims read as all ones and swallow what is written. Sizes 1, 2 and 4.
   u32 port_in(Vcpu& vcpu, u16 port, u32 size);
@@ -99,21 +100,6 @@ class ArchVm final : private PcHost, private PciMessageSink {
     unsigned vcpu = 0;
   };
   class Msrs;
-
-  /// What an answer of CPUID depends on; the rest does not change while the vCPU exists.
-  struct CpuidQuestion {
-    u64 xcr0 = 0;  ///< 0: nobody asked this, bit 0 is always set
-    u32 leaf = 0;
-    u32 subleaf = 0;
-    bool os_xsave = false;
-    bool apic_enabled = false;
-    friend bool operator==(const CpuidQuestion&, const CpuidQuestion&) = default;
-  };
-  struct CpuidAnswer {
-    CpuidQuestion question{};
-    CpuidResult result{};
-  };
-  static constexpr usize kKnownLeaves = 16;
 
   // PcHost: called under the machine's lock.
   u64 now() override;
@@ -156,7 +142,6 @@ class ArchVm final : private PcHost, private PciMessageSink {
   u32 changed_timers_ = 0;            ///< vCPUs, by bit; under the machine's lock
   std::array<Timer, kMaxVcpus> timers_{};
   std::array<MsrState, kMaxVcpus> msrs_{};
-  std::array<std::array<CpuidAnswer, kKnownLeaves>, kMaxVcpus> cpuid_{};  ///< each vCPU's own, for its own CPU
   std::array<u64, kMaxVcpus> tsc_adjust_{};  ///< guest's counter - VM's time, after it was written
   u64 start_of_day_ = 0;                     ///< time of day at the VM's time 0, in seconds since 1970
   StartState start_{};

@@ -99,6 +99,8 @@ Result<void> ArchVm::load_images() {
 }
 
 Result<void> ArchVm::give_devices() {
+  if (vm_.config().interrupt_mode == InterruptMode::Passthrough)
+    log::info("VM {}: interrupts are injected: an interrupt that goes to a guest directly would need posted interrupts", vm_.name());
   const VmConfig& config = vm_.config();
   for (const PassthroughDevice& device : config.passthrough_devices) {
     if (device.by_path)

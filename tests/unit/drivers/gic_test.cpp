@@ -216,5 +216,40 @@ TEST_F(GicV3Test, DropsPriorityAndDeactivatesSeparately) {
   EXPECT_THAT(recording.events(), ElementsAre("msr icc_dir_el1 0x1b", "isb"));
 }
 
+TEST_F(GicV3Test, KeepsTheHostsInterruptsInGroup0) {
+  attach();
+  run_as(1, 1);
+  EXPECT_FALSE(gic.can_use_group0());
+  bus.values[kDistributor] = 0x53;  // DS
+  EXPECT_TRUE(gic.can_use_group0());
+  gic.use_group0();
+  ASSERT_TRUE(gic.init_cpu(1));
+  EXPECT_EQ(arch::fake::registers["icc_igrpen0_el1"], 1u);
+  bus.values[kRegion0 + 0x3'0080] = ~0u;
+  bus.values[kDistributor + 0x84] = ~0u;
+  gic.move_to_group0(26);
+  gic.move_to_group0(33);
+  EXPECT_THAT(bus.written(kRegion0 + 0x3'0080), ElementsAre(~0u, ~(1u << 26)));
+  EXPECT_THAT(bus.written(kDistributor + 0x84), ElementsAre(~2u));
+  EXPECT_THAT(bus.writes, Contains(test::Access{kDistributor + 0x400 + 33, 1, 0}));
+  arch::fake::Recording recording;
+  gic.send_ipi(2, 4);
+  gic.send_guest_sgi(2, 4);
+  EXPECT_THAT(recording.events(), ElementsAre("dsb ishst", "msr icc_sgi0r_el1 0x3100104010008", "isb", "dsb ishst",
+                                              "msr icc_sgi1r_el1 0x3100104010008", "isb"));
+}
+
+TEST_F(GicV3Test, EndsGroup0AsTheLoadedGuestHasChosen) {
+  attach();
+  arch::fake::registers["icc_ctlr_el1"] = 2;
+  arch::fake::Recording recording;
+  gic.end_group0(26);
+  EXPECT_THAT(recording.events(), ElementsAre("msr icc_eoir0_el1 0x1a", "msr icc_dir_el1 0x1a", "isb"));
+  recording.clear();
+  arch::fake::registers["icc_ctlr_el1"] = 0;
+  gic.end_group0(26);
+  EXPECT_THAT(recording.events(), ElementsAre("msr icc_eoir0_el1 0x1a", "isb")) << "deactivated together with it";
+}
+
 }  // namespace
 }  // namespace ax::drivers

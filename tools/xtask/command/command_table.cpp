@@ -13,6 +13,12 @@ constexpr std::array kSetupExamples{
 constexpr std::array kDefconfigExamples{
     Example{"defconfig qemu-aarch64", "build for QEMU's virt machine from now on"},
 };
+constexpr std::array kMenuconfigExamples{
+    Example{"menuconfig", "the board and its virtual machines, on the whole terminal"},
+    Example{"menuconfig qemu", "start at the file that says how QEMU is started"},
+    Example{"menuconfig --file my-vm.toml", "one file of any kind"},
+    Example{"menuconfig --web", "the same in a browser"},
+};
 constexpr std::array kBuildExamples{
     Example{"build", "build for the chosen board"},
     Example{"build --debug --bin-dir /tmp/out", "unoptimised and checked; copy the products"},
@@ -123,6 +129,11 @@ constexpr std::array kCommands{
     Command{"defconfig", "Choose a board: copy its configuration to .build.toml",
             "An existing .build.toml is kept as .build.toml.backup_YYYYmmdd_HHMMSS (UTC).", kDefconfigExamples,
             &declare_defconfig},
+    Command{"menuconfig", "Edit board, virtual machines, QEMU and U-Boot settings in a full-screen menu",
+            "Edits .build.toml, the VM files that it names, .qemu-<arch>.toml and .uboot.toml; those that do not exist are made when\n"
+            "they are saved. Comments and order of the files stay. --web serves a page on 127.0.0.1 only; its address has the token\n"
+            "that opens it. Ends with status 1 when changes were thrown away.",
+            kMenuconfigExamples, &declare_menuconfig},
     Command{"build", "Build the hypervisor image for the chosen board",
             "Uses .build.toml (see defconfig), or the board qemu-aarch64 without one. AXVISOR_VM_CONFIGS and AXVISOR_SMP\n"
             "stand for --vmconfigs and --smp where those are not given.",

@@ -11,6 +11,7 @@ namespace ax::xtask {
 
 Handler declare_setup(CLI::App& app);
 Handler declare_defconfig(CLI::App& app);
+Handler declare_menuconfig(CLI::App& app);
 Handler declare_build(CLI::App& app);
 Handler declare_qemu(CLI::App& app);
 Handler declare_test(CLI::App& app);

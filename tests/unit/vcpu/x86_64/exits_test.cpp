@@ -107,9 +107,12 @@ class HostHeap final : public mm::ObjectAllocator {
 /// Remembers what it is asked.
 class FakeVm final : public ArchVm {
  public:
-  CpuidResult cpuid(Vcpu&, u32 leaf, u32 subleaf) override { return {leaf + 1, leaf + 2, subleaf + 3, 0xffff'ffff}; }
-  Result<u64> msr_read(Vcpu&, u32 index) override {
-    if (index != kMsr) return fail(Error::NotFound);
+  CpuidResult cpuid(Vcpu&, u32 leaf, u32 subleaf) override {
+    ++cpuids;
+    return {leaf + 1, leaf + 2, subleaf + 3, 0xffff'ffff};
+  }
+  std::optional<u64> msr_read(Vcpu&, u32 index) override {
+    if (index != kMsr) return std::nullopt;
     return 0x1122'3344'5566'7788;
   }
   bool msr_write(Vcpu&, u32 index, u64 value) override {
@@ -146,18 +149,18 @@ class FakeVm final : public ArchVm {
   std::optional<u64> mmio = 0x7777'7777;
   std::deque<u8> pending;
   u64 msr = 0;
+  unsigned cpuids = 0;
   u8 priority = 0;
 };
 
 struct ExitsTest : test::GuestTables {
   static constexpr u64 kCode = 0x8000;
-  static constexpr u64 kCr4 =
-      0x3'06f0;  ///< what guests may set: PSE, PAE, MCE, PGE, OSFXSR, OSXMMEXCPT, FSGSBASE, PCIDE
+  static constexpr u64 kCr4 = 0x3'06f0;  ///< what guests may set: PSE, PAE, MCE, PGE, OSFXSR, OSXMMEXCPT, FSGSBASE, PCIDE
 
   ExitsTest() {
     Cpu::the_cpu = &host_cpu;
-    EXPECT_TRUE(vcpu.create(machine, heap, frames, {.translation = translation, .port_permissions = Hpa(0)},
-                            xcr0::kSwitched, kCr4));
+    EXPECT_TRUE(
+        vcpu.create(machine, heap, frames, {.translation = translation, .port_permissions = Hpa(0)}, xcr0::kSwitched, kCr4));
     vcpu.reset({.mode = StartState::Mode::Long64, .rip = kCode, .cr3 = 0x1000});
     map(kCode, kCode);
     vcpu.load(0);
@@ -205,6 +208,37 @@ TEST_F(ExitsTest, AnswersCpuidWithThirtyTwoBitValues) {
   EXPECT_EQ(r()[Gpr::Rcx], 4u);
   EXPECT_EQ(r()[Gpr::Rdx], 0xffff'ffffu);
   EXPECT_EQ(r().rip, kCode + 2);
+}
+
+TEST_F(ExitsTest, RemembersAnswersOfCpuidUntilTheyMayHaveChanged) {
+  const auto ask = [&](u32 leaf, u32 subleaf) {
+    r()[Gpr::Rax] = leaf, r()[Gpr::Rcx] = subleaf;
+    run(ExitReason::Cpuid, 2);
+    return r()[Gpr::Rax];
+  };
+  EXPECT_EQ(ask(7, 0), 8u);
+  EXPECT_EQ(ask(7, 0), 8u);
+  EXPECT_EQ(ask(7, 1), 8u);
+  EXPECT_EQ(vm.cpuids, 2u) << "one for each subleaf";
+  vcpu.forget_cpuid();
+  ask(7, 0);
+  EXPECT_EQ(vm.cpuids, 3u);
+  ask(kXstateLeaf, 0), ask(kXstateLeaf, 0), ask(kHypervisorExitsLeaf, 0), ask(kHypervisorExitsLeaf, 0);
+  EXPECT_EQ(vm.cpuids, 7u) << "these follow XCR0 and the number of exits";
+}
+
+TEST_F(ExitsTest, CpuidRepeatsOsxsaveFromCr4) {
+  const auto has_osxsave = [&] {
+    r()[Gpr::Rax] = 1, r()[Gpr::Rcx] = 0;
+    run(ExitReason::Cpuid, 2);
+    return (r()[Gpr::Rcx] >> 27 & 1) != 0;
+  };
+  cpu().write(GuestRegister::Cr4, 0);
+  EXPECT_FALSE(has_osxsave());
+  cpu().write(GuestRegister::Cr4, Cr4::kOsxsave);
+  EXPECT_TRUE(has_osxsave());
+  cpu().write(GuestRegister::Cr4, 0);
+  EXPECT_FALSE(has_osxsave());
 }
 
 TEST_F(ExitsTest, ReadsAndWritesMsrsInTwoHalves) {
@@ -378,6 +412,7 @@ TEST_F(ExitsTest, AddressSpaceTagsBeginInLongModeWithTagZero) {
 }
 
 TEST_F(ExitsTest, TheModelLearnsThePriorityThatTheHardwareLetTheGuestSet) {
+  cpu().shadow_task_priority();
   r().rflags |= Rflags::kIf;
   run(ExitReason::Handled);
   vm.pending = {0x31};

@@ -53,8 +53,7 @@ struct SvmVcpuTest : ::testing::Test {
 };
 
 constexpr u64 kValid = 0x8000'0000;
-constexpr u64 kExternal = kValid, kHardException = kValid | 3 << 8, kSoftInterrupt = kValid | 4 << 8,
-              kErrorCode = 1 << 11;
+constexpr u64 kExternal = kValid, kHardException = kValid | 3 << 8, kSoftInterrupt = kValid | 4 << 8, kErrorCode = 1 << 11;
 
 // ---- exits ----
 
@@ -140,8 +139,7 @@ TEST_F(SvmVcpuTest, ReadsANestedFault) {
 
 struct SvmWithAssists : SvmVcpuTest {
   SvmWithAssists()
-      : SvmVcpuTest(
-            {.next_rip = true, .decode_assists = true, .flush_by_asid = true, .pause_filter = true, .tsc_aux = true}) {}
+      : SvmVcpuTest({.next_rip = true, .decode_assists = true, .flush_by_asid = true, .pause_filter = true, .tsc_aux = true}) {}
 };
 
 TEST_F(SvmWithAssists, TakesTheLengthFromTheNextRip) {
@@ -223,8 +221,7 @@ TEST_F(SvmVcpuTest, TakesANewAsidForEveryEpoch) {
     guest_runs = [&](Vmcb& v) {
       asids.push_back(v.control.asid);
       EXPECT_EQ(v.control.tlb_control, 0u);
-      EXPECT_EQ(v.control.clean & Clean::kAsid,
-                asids.size() > 1 && asids.back() == asids[asids.size() - 2] ? Clean::kAsid : 0u);
+      EXPECT_EQ(v.control.clean & Clean::kAsid, asids.size() > 1 && asids.back() == asids[asids.size() - 2] ? Clean::kAsid : 0u);
       v.control.exit_code = ExitCode::kHlt;
     };
     vcpu->enter(registers);

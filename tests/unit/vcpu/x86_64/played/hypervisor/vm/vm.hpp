@@ -50,7 +50,7 @@ class ArchVm {
  public:
   virtual ~ArchVm() = default;
   virtual CpuidResult cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) = 0;
-  virtual Result<u64> msr_read(Vcpu& vcpu, u32 index) = 0;
+  virtual std::optional<u64> msr_read(Vcpu& vcpu, u32 index) = 0;
   virtual bool msr_write(Vcpu& vcpu, u32 index, u64 value) = 0;
   virtual u32 port_in(Vcpu& vcpu, u16 port, u32 size) = 0;
   virtual void port_out(Vcpu& vcpu, u16 port, u32 size, u32 value) = 0;
