@@ -54,6 +54,8 @@ std::string_view device_name(const Place& place, Vms vms) {
   }
 }
 
+const MemoryRegion& region_of(const Place& place, Vms vms) { return vms[place.vm].memory[place.index]; }
+
 struct RuleText {
   Rule rule;
   bool error;
@@ -206,6 +208,34 @@ constexpr RuleText kRules[] = {
        print(s, "the region {:#x} + {:#x} overlaps another one of this VM", v.a, v.b);
      },
      "move or shrink one of the two",
+     {}},
+    {Rule::SharedNotAlloc,
+     true,
+     [](Sink& s, const Violation& v, Vms vms) {
+       print(s, "the shared region '{}' is not of map_type 0 (alloc)", region_of(v.where, vms).shared);
+     },
+     "use map_type 0: each VM gives the region an address of its own",
+     {}},
+    {Rule::SharedTwice,
+     true,
+     [](Sink& s, const Violation& v, Vms vms) {
+       print(s, "this VM has the shared region '{}' already", region_of(v.where, vms).shared);
+     },
+     "name it once, or use another name",
+     {}},
+    {Rule::SharedSizes,
+     true,
+     [](Sink& s, const Violation& v, Vms vms) {
+       print(s, "the shared region '{}' has size {:#x} here and {:#x} there", region_of(v.where, vms).shared, v.a, v.b);
+     },
+     "give it one size in all VMs",
+     {}},
+    {Rule::SharedAlone,
+     false,
+     [](Sink& s, const Violation& v, Vms vms) {
+       print(s, "no other VM has the shared region '{}'", region_of(v.where, vms).shared);
+     },
+     "name it in another VM too, or remove the name",
      {}},
     {Rule::IdenticalMoves,
      false,

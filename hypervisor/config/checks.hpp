@@ -90,6 +90,10 @@ enum class Rule : u8 {
   MemoryUnaligned,
   MemoryInaccessible,
   MemoryOverlap,
+  SharedNotAlloc,
+  SharedTwice,
+  SharedSizes,
+  SharedAlone,
   IdenticalMoves,
   IdenticalStrict,
   ReservedTaken,
@@ -406,6 +410,7 @@ class Checker {
       if (!valid(r)) fail(Rule::MemoryWraps, here, r.gpa.value(), r.size);
       if (!is_aligned(r.gpa.value() | r.size, kPageSize)) fail(Rule::MemoryUnaligned, here, r.gpa.value(), r.size);
       if (!r.flags.read && !r.flags.write && !r.flags.execute) fail(Rule::MemoryInaccessible, here);
+      if (!r.shared.empty()) shared_memory(here);
       for (u32 j = 0; j < i && valid(r); ++j) {
         const MemoryRegion& o = regions[j];
         if (valid(o) && overlap(r.gpa.value(), r.size, o.gpa.value(), o.size)) {
@@ -415,12 +420,30 @@ class Checker {
     }
   }
 
-  /// The region that holds `address`, or the number of regions.
+  /// Memory that several VMs have: any host memory, of one size, once in each VM.
+  constexpr void shared_memory(Place here) {
+    const MemoryRegion& r = vms_[here.vm].memory[here.index];
+    if (r.map != MapType::Alloc) fail(Rule::SharedNotAlloc, here);
+    bool alone = true;
+    for (u32 v = 0; v < vms_.size(); ++v) {
+      for (u32 i = 0; i < vms_[v].memory.size(); ++i) {
+        const MemoryRegion& other = vms_[v].memory[i];
+        if (other.shared != r.shared) continue;
+        alone = alone && v == here.vm;
+        const Place there{v, ConfigKey::MemoryRegions, i};
+        if (v == here.vm && i < here.index) clash(Rule::SharedTwice, here, there);
+        if (v < here.vm && other.size != r.size) clash(Rule::SharedSizes, here, there, r.size, other.size);
+      }
+    }
+    if (alone) fail(Rule::SharedAlone, here);
+  }
+
+  /// The region that holds `address` and can hold images, or the number of regions.
   constexpr u32 region_at(const VmConfig& vm, u64 address) const {
     u32 i = 0;
     for (; i < vm.memory.size(); ++i) {
       const MemoryRegion& r = vm.memory[i];
-      if (valid(r) && r.gpa.value() <= address && address - r.gpa.value() < r.size) break;
+      if (valid(r) && r.shared.empty() && r.gpa.value() <= address && address - r.gpa.value() < r.size) break;
     }
     return i;
   }

@@ -40,6 +40,10 @@ struct MemoryRegion {
   u64 size = 0;  ///< bytes
   MemoryFlags flags{};
   MapType map = MapType::Alloc;
+  std::string_view shared{};  ///< name of memory that every VM has which says it; empty: this VM's alone
+
+  /// Whether an operating system may use it as its RAM: what it may not write, and what others write to, is none.
+  constexpr bool is_ram() const { return flags.read && flags.write && !flags.device && shared.empty(); }
 };
 
 enum class ImageLocation : u8 { Memory, Fs, Module };
@@ -166,6 +170,7 @@ struct VmConfig {
 
   CrashPolicy on_crash = CrashPolicy::Halt;
   StartPolicy start = StartPolicy::Auto;
+  u32 watchdog_ms = 0;  ///< longest time between two signs of life; 0: nobody watches
   std::span<const std::string_view> start_after{};  ///< names of VMs that are started before this one
 };
 

@@ -33,7 +33,8 @@ constexpr u32 pack_affinity(u64 router) { return static_cast<u32>((router & 0xff
 
 }  // namespace
 
-DirectGic::DirectGic(Vgic& answers, GicHardware& hardware, u32 private_interrupts) : answers_(answers), hardware_(hardware) {
+DirectGic::DirectGic(Vgic& answers, GicHardware& hardware, u32 private_interrupts, u32 lines)
+    : answers_(answers), hardware_(hardware), lines_(lines) {
   own_[0] = kGuestSgis | private_interrupts;
 }
 
@@ -49,6 +50,18 @@ void DirectGic::reset_private(unsigned vcpu) {
   private_enabled_[vcpu] = 0;
   for (const u32 offset : {kClearEnable, kClearPending, kClearActive}) hardware_.write(vcpu, offset, own_[0]);
   for_each_bit(own_[0], [&](unsigned intid) { hardware_.write_priority(vcpu, intid, hardware_priority(0)); });
+}
+
+DirectGic::PrivateState DirectGic::save_private(unsigned vcpu) {
+  const PrivateState state{hardware_.read(vcpu, kSetPending) & own_[0] & ~lines_, hardware_.read(vcpu, kSetActive) & own_[0]};
+  for (const u32 offset : {kClearEnable, kClearPending, kClearActive}) hardware_.write(vcpu, offset, own_[0]);
+  return state;
+}
+
+void DirectGic::restore_private(unsigned vcpu, const PrivateState& state) {
+  if (state.pending != 0) hardware_.write(vcpu, kSetPending, state.pending);
+  if (state.active != 0) hardware_.write(vcpu, kSetActive, state.active);
+  apply_enables(vcpu, 0, own_[0]);
 }
 
 void DirectGic::set_line(unsigned vcpu, u32 intid, bool asserted) {

@@ -42,12 +42,21 @@ class DirectGic {
   static constexpr u8 guest_priority(u8 hardware) { return static_cast<u8>(hardware << 1); }
 
   /// `answers` knows the guest's processors; `private_interrupts` are its PPIs, a bit each.
-  DirectGic(Vgic& answers, GicHardware& hardware, u32 private_interrupts);
+  /// Of these `lines` follow a line of the hardware's own, so that they need no reminding.
+  DirectGic(Vgic& answers, GicHardware& hardware, u32 private_interrupts, u32 lines);
 
   /// SPI `intid` is the guest's, disabled. Before it runs.
   void give(u32 intid);
   /// The private interrupts of `vcpu` as after a reset. On its CPU.
   void reset_private(unsigned vcpu);
+  /// What of the private interrupts of `vcpu` lives in the hardware while it is loaded; the guest's enables stay here.
+  struct PrivateState {
+    u32 pending = 0;
+    u32 active = 0;
+  };
+  /// Takes it out of the hardware, where they are all quiet afterwards, and puts it back. On the vCPU's CPU.
+  PrivateState save_private(unsigned vcpu);
+  void restore_private(unsigned vcpu, const PrivateState& state);
   bool owns(u32 intid) const { return intid < own_.size() * 32 && (own_[intid / 32] >> intid % 32 & 1) != 0; }
   /// The wire of an emulated device: makes the interrupt pending, or not. For a PPI on the CPU of `vcpu`.
   void set_line(unsigned vcpu, u32 intid, bool asserted);
@@ -75,6 +84,7 @@ class DirectGic {
 
   Vgic& answers_;
   GicHardware& hardware_;
+  const u32 lines_;
   bool group_enabled_ = false;
   std::array<u32, kWords> own_{};      ///< [0]: private ones, of every vCPU
   std::array<u32, kWords> enabled_{};  ///< as the guest has them; [0] is not used

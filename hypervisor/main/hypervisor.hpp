@@ -11,6 +11,7 @@
 #include "hypervisor/vcpu/guest_execution.hpp"
 #include "hypervisor/vcpu/physical_interrupts.hpp"
 #include "hypervisor/vm/device_owners.hpp"
+#include "hypervisor/vm/shared_regions.hpp"
 #include "kernel/mm/heap.hpp"
 #include "platforms/platform.hpp"
 
@@ -36,6 +37,7 @@ class Hypervisor {
   GuestConsole& console() { return console_; }
   VmManager& vms() { return vms_; }
   DeviceOwners& device_owners() { return device_owners_; }
+  SharedRegions& shared_regions() { return shared_regions_; }
   /// Any context but the exit path.
   mm::ObjectAllocator& heap() { return heap_; }
 
@@ -59,6 +61,7 @@ class Hypervisor {
   GuestConsole console_;
   VmManager vms_;
   DeviceOwners device_owners_;
+  SharedRegions shared_regions_;
   LoadBoard loads_;
   std::array<Cpu*, kMaxCpus> cpus_{};
   std::atomic<unsigned> online_{0};

@@ -14,6 +14,8 @@ namespace {
 
 constexpr u64 kMicroseconds = 1'000'000, kMilliseconds = 1'000;
 
+bool is_failure(StopReason reason) { return reason == StopReason::Crash || reason == StopReason::Watchdog; }
+
 class MaskedInterrupts {
  public:
   MaskedInterrupts() : flags_(arch::irq_save()) {}
@@ -69,6 +71,7 @@ void VmManager::adopt_configured() {
 
 void VmManager::attend() {
   take_input();
+  watch();
   collect_all();
   restart_due();
   set_alarm();
@@ -92,13 +95,14 @@ void VmManager::collect(VmSlot& slot) {
   slot.rest_ticks = drivers::host_timer::now() - vm->stop_asked_at();
   if (!quiet_) log::print_line("axvisor: VM {} has stopped: {}", vm->name(), describe(slot.reason));
   slot.vm.store(nullptr, std::memory_order_release);
-  const bool keep = slot.reason == StopReason::Crash && slot.config->on_crash == CrashPolicy::Halt && !slot.again;
+  if (slot.reason == StopReason::Watchdog) report_position(*vm);
+  const bool keep = is_failure(slot.reason) && slot.config->on_crash == CrashPolicy::Halt && !slot.again;
   if (!keep) hypervisor_.retire(std::move(slot.owned));
   decide(slot);
 }
 
 void VmManager::decide(VmSlot& slot) {
-  const bool crashed = slot.reason == StopReason::Crash;
+  const bool crashed = is_failure(slot.reason);
   const u64 ran = microseconds_since(slot.started_at) / kMilliseconds;
   slot.outcome = crashed ? VmSlot::Outcome::Failed : VmSlot::Outcome::Stopped;
   if (slot.again) return restart_in(slot, 0);
@@ -124,10 +128,30 @@ void VmManager::restart_due() {
     if (slot.restart_at != 0 && slot.restart_at <= drivers::host_timer::now()) restart_in(slot, 0);
 }
 
+// A guest that has fed it in time has moved the end meanwhile: then the alarm is set again.
+void VmManager::watch() {
+  for (VmSlot& slot : slots()) {
+    if (slot.life.state() != VmState::Running || slot.owned->now() < slot.owned->watchdog().due()) continue;
+    slot.owned->request_stop(StopReason::Watchdog);
+    static_cast<void>(slot.life.apply(VmEvent::Stop));
+  }
+}
+
+/// Where a guest was that nobody heard of any more.
+void VmManager::report_position(Vm& vm) {
+  for (unsigned i = 0; i < vm.vcpu_count(); ++i) {
+    const Vcpu& vcpu = *vm.vcpu(i);
+    log::print_line("  vCPU {}: at {:#x} after {} exits", i, vcpu.arch.program_counter(), vcpu.exits());
+  }
+}
+
 void VmManager::set_alarm() {
   u64 next = DeadlineQueue::kNever;
-  for (const VmSlot& slot : slots())
+  for (const VmSlot& slot : slots()) {
     if (slot.restart_at != 0) next = std::min(next, slot.restart_at);
+    if (slot.life.state() == VmState::Running && slot.owned->watchdog().present())
+      next = std::min(next, slot.owned->watchdog().due() + slot.owned->time_offset());
+  }
   const MaskedInterrupts masked;
   next == DeadlineQueue::kNever ? Cpu::current().cancel(alarm_) : Cpu::current().arm(alarm_, next);
 }

@@ -104,6 +104,8 @@ class VmManager {
   void decide(VmSlot& slot);
   void restart_in(VmSlot& slot, u64 milliseconds);
   void restart_due();
+  void watch();
+  static void report_position(Vm& vm);
   void set_alarm();
   void take_input();
   Result<void> load(VmSlot& slot);

@@ -16,6 +16,15 @@ constexpr usize kImageSizeAt = 16;
 constexpr usize kMagicAt = 56;
 constexpr u32 kMagic = 0x644d'5241;  // "ARM\x64"
 
+// The last page of the device tree's room, unless the tree might need it.
+void take_stolen_time(BootLayout& layout) {
+  constexpr u64 kTreeNeeds = 256_KiB;
+  const Gpa page = layout.fdt.end().align_down(kPageSize) - kPageSize;
+  if (layout.fdt.size < kTreeNeeds + 2 * kPageSize) return;
+  layout.stolen_time = {page, kPageSize};
+  layout.fdt.size = page - layout.fdt.base;
+}
+
 GpaRange default_fdt(const GpaRange& bank) {
   const u64 reach = std::min(bank.size, kFdtReach);
   if (reach < kFdtRoom) return {};
@@ -86,6 +95,7 @@ std::expected<BootLayout, LayoutError> plan_boot(const VmConfig& config, std::sp
     if (layout.ramdisk.overlaps(layout.kernel)) return reject(Error::Overlap, "the ramdisk would overwrite the kernel");
     if (layout.ramdisk.overlaps(layout.fdt)) return reject(Error::Overlap, "the ramdisk would overwrite the device tree");
   }
+  take_stolen_time(layout);
   return layout;
 }
 

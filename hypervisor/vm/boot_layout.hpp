@@ -24,6 +24,7 @@ struct BootLayout {
   GpaRange kernel{};   ///< size: what it will use, at least the file
   Gpa entry{};
   GpaRange fdt{};      ///< room for the device tree
+  GpaRange stolen_time{};  ///< one page that the guest's device tree reserves; empty where the tree has no room to spare
   GpaRange ramdisk{};  ///< empty without one
 };
 

@@ -12,7 +12,7 @@ using fdt::Fdt;
 using fdt::Node;
 using fdt::Property;
 
-enum Flag : u8 {
+enum Flag : u16 {
   kHosts = 1,            ///< never given to a guest
   kExcluded = 2,         ///< `excluded_devices`
   kReferenceOnly = 4,    ///< comes along with a device that refers to it, not by itself
@@ -21,6 +21,7 @@ enum Flag : u8 {
   kReservedMemory = 32,  ///< describes RAM, not registers
   kSharesPage = 64,      ///< with a device that another VM names
   kBusMaster = 128,      ///< writes to memory by itself, and may not
+  kNearMaster = 256,     ///< has registers on a page with those of such a device
   kInherited = kHosts | kExcluded | kReferenceOnly | kReservedMemory,
 };
 
@@ -28,7 +29,7 @@ enum Flag : u8 {
 
 struct RootChild {
   std::string_view base_name;
-  u8 flags;
+  u16 flags;
 };
 constexpr RootChild kRootChildren[] = {
     {"cpus", kHosts},
@@ -170,7 +171,7 @@ class Selector {
   Result<void> run(const VmConfig& config, const OtherOwners& others) {
     TRY(make_index());
     find_host_nodes();
-    if (!config.allow_unprotected_dma) find_bus_masters();
+    if (!config.allow_unprotected_dma) TRY(find_bus_masters());
     for (std::string_view path : config.excluded_devices) exclude(path);
     for (std::string_view path : others.paths) leave_to_owner(path);
     for (const HpaRange& pages : others.pages) mark_overlapping(pages, kExcluded);
@@ -192,20 +193,19 @@ class Selector {
 
   Result<void> make_index();
   void find_host_nodes();
-  void find_bus_masters();
-  u8 own_flags(usize index) const;
+  Result<void> find_bus_masters();
+  u16 own_flags(usize index) const;
   bool touches_host_memory(usize index) const;
   bool has_private_interrupt(usize index) const;
   template <class Action>
   void for_each_register_range(usize index, Action&& action) const;
   usize exclude(std::string_view path);
   void leave_to_owner(std::string_view path);
-  void mark_overlapping(HpaRange pages, u8 flag);
+  void mark_overlapping(HpaRange pages, u16 flag);
   Result<void> select(std::string_view path);
   bool include(usize index);
   void follow_references();
   Result<void> collect_resources();
-  Result<void> keep_bus_masters_out();
 
   const Fdt& host_;
   const MachineInfo& machine_;
@@ -261,12 +261,16 @@ fdt::Ancestors Selector::ancestors(usize index) const {
 
 void Selector::find_host_nodes() {
   for (usize i = 1; i < records_.size(); ++i) {
-    records_[i].flags = own_flags(i) | (records_[records_[i].parent].flags & kInherited);
+    records_[i].flags = static_cast<u16>(own_flags(i) | (records_[records_[i].parent].flags & kInherited));
   }
 }
 
-// Of the properties that tell, the root's and a bus's hold for all below: they say nothing of a node without registers.
-void Selector::find_bus_masters() {
+// Of the properties that tell, the root's and a bus's hold for all below: they say nothing of a node without registers. A page
+// is mapped as a whole, so what shares one with such a device is not given, either.
+Result<void> Selector::find_bus_masters() {
+  constexpr usize kMostMasters = 1024;
+  StaticVector<HpaRange, kMostMasters> pages;
+  Result<void> added{};
   for (usize i = 1; i < records_.size(); ++i) {
     const Node n = node(i);
     const auto compatible = n.property("compatible");
@@ -274,13 +278,27 @@ void Selector::find_bus_masters() {
       return compatible->strings().contains(name);
     });
     const bool says_so = n.has("#dma-cells") || (n.has("reg") && (n.has("iommus") || n.has("dma-coherent")));
-    if (model || says_so || is_bus_master_name(n.name())) records_[i].flags |= kBusMaster;
+    if (!model && !says_so && !is_bus_master_name(n.name())) continue;
+    records_[i].flags |= kBusMaster;
+    for_each_register_range(i, [&](HpaRange range) {
+      if (const auto one = add_range(pages, page_hull(range)); !one) added = one;
+    });
   }
+  TRY(added);
+  sort_and_join(pages);
+  for (usize i = 1; i < records_.size(); ++i) {
+    if ((records_[i].flags & (kBusMaster | kReservedMemory)) != 0) continue;
+    for_each_register_range(i, [&](HpaRange range) {
+      const HpaRange hull = page_hull(range);
+      if (std::ranges::any_of(pages, [&](const HpaRange& master) { return master.overlaps(hull); })) records_[i].flags |= kNearMaster;
+    });
+  }
+  return {};
 }
 
-u8 Selector::own_flags(usize index) const {
+u16 Selector::own_flags(usize index) const {
   const Node n = node(index);
-  u8 flags = 0;
+  u16 flags = 0;
   if (records_[index].parent == 0) {
     for (const RootChild& child : kRootChildren) {
       if (n.base_name() == child.base_name) flags |= child.flags;
@@ -293,7 +311,7 @@ u8 Selector::own_flags(usize index) const {
     return compatible->strings().contains(model);
   });
   if (host_type || host_model || n.has("#iommu-cells") || index == selection_.gic) return flags | kHosts;
-  const u8 all = flags | records_[records_[index].parent].flags;
+  const u16 all = flags | records_[records_[index].parent].flags;
   if ((all & kReservedMemory) == 0 && touches_host_memory(index)) flags |= kHosts;
   if (has_private_interrupt(index)) flags |= kHosts;
   return flags;
@@ -354,9 +372,12 @@ bool Selector::has_private_interrupt(usize index) const {
   return found;
 }
 
-/// Calls `action(HpaRange)` for every range of registers (or of reserved RAM) of a node.
+/// Calls `action(HpaRange)` for every range of registers (or of reserved RAM) of a node. A bus has none: its `reg`, if any, is the
+/// window that its devices lie in.
 template <class Action>
 void Selector::for_each_register_range(usize index, Action&& action) const {
+  const auto compatible = node(index).property("compatible");
+  if (compatible && compatible->strings().contains("simple-bus")) return;
   const fdt::Ancestors above = ancestors(index);
   const usize count = host_.reg_count(node(index), above);
   for (usize i = 0; i < count; ++i) {
@@ -386,7 +407,7 @@ void Selector::leave_to_owner(std::string_view path) {
 }
 
 // A page can only be mapped as a whole, with every device on it.
-void Selector::mark_overlapping(HpaRange pages, u8 flag) {
+void Selector::mark_overlapping(HpaRange pages, u16 flag) {
   for (usize i = 1; i < records_.size(); ++i) {
     if ((records_[i].flags & (kHosts | kReservedMemory)) != 0) continue;
     for_each_register_range(i, [&](HpaRange range) {
@@ -408,9 +429,12 @@ Result<void> Selector::select(std::string_view path) {
   if ((records_[first].flags & kExcluded) != 0) return refuse("device is excluded, or belongs to another VM");
   bool left_out = false;
   for (usize i = first; i < records_.size() && inside(i, first);) {
-    const bool master = (records_[i].flags & (kBusMaster | kHosts | kExcluded)) == kBusMaster && node(i).is_enabled();
+    const bool given = (records_[i].flags & (kHosts | kExcluded)) == 0 && node(i).is_enabled();
+    const bool master = given && (records_[i].flags & (kBusMaster | kNearMaster)) != 0;
     if (master && !wildcard) {
-      note("device does DMA, which no IOMMU confines, and allow_unprotected_dma is not set", path);
+      note((records_[i].flags & kBusMaster) != 0 ? "device does DMA, which no IOMMU confines, and allow_unprotected_dma is not set"
+                                                 : "device shares a page with one that does DMA, and allow_unprotected_dma is not set",
+           path);
       return fail(Error::PermissionDenied);
     }
     if (wildcard && (master || (records_[i].flags & (kReferenceOnly | kSharesPage)) != 0 || !node(i).is_enabled())) {
@@ -426,7 +450,7 @@ Result<void> Selector::select(std::string_view path) {
 }
 
 bool Selector::include(usize index) {
-  if ((records_[index].flags & (kHosts | kExcluded | kBusMaster)) != 0) return false;
+  if ((records_[index].flags & (kHosts | kExcluded | kBusMaster | kNearMaster)) != 0) return false;
   while ((records_[index].flags & kIncluded) == 0) {
     records_[index].flags |= kIncluded;
     index = records_[index].parent;
@@ -454,7 +478,7 @@ void Selector::follow_references() {
 Result<void> Selector::collect_resources() {
   PassthroughResources& resources = selection_.resources;
   for (usize i = 1; i < records_.size(); ++i) {
-    const u8 flags = records_[i].flags;
+    const u16 flags = records_[i].flags;
     if ((flags & kIncluded) == 0 || !node(i).is_enabled()) continue;
     Result<void> added{};
     for_each_register_range(i, [&](HpaRange range) {
@@ -471,20 +495,6 @@ Result<void> Selector::collect_resources() {
   }
   sort_and_join(resources.mmio);
   sort_and_join(resources.memory);
-  return keep_bus_masters_out();
-}
-
-// A page is mapped as a whole, with the registers of every device on it.
-Result<void> Selector::keep_bus_masters_out() {
-  bool reached = false;
-  for (usize i = 1; i < records_.size() && !reached; ++i) {
-    if ((records_[i].flags & kBusMaster) == 0) continue;
-    for_each_register_range(i, [&](HpaRange range) {
-      for (const HpaRange& given : selection_.resources.mmio) reached = reached || page_hull(given).overlaps(page_hull(range));
-    });
-    if (reached) note("shares a page with a device of the VM, does DMA, and allow_unprotected_dma is not set", node(i).name());
-  }
-  if (reached) return fail(Error::PermissionDenied);
   return {};
 }
 

@@ -18,7 +18,7 @@ struct NodeRecord {
   u32 offset = 0;   ///< of the node in its tree
   u32 phandle = 0;  ///< 0 = none
   u16 parent = 0;   ///< index of its record; the root is its own parent
-  u8 flags = 0;
+  u16 flags = 0;
 };
 
 /// INTIDs below this exist on a GIC without extended ranges.

@@ -124,6 +124,7 @@ class Generator {
     interrupt_controller();
     timer();
     console();
+    watchdog();
     devices();
     w_.end_node();
   }
@@ -138,6 +139,7 @@ class Generator {
   void interrupt_controller();
   void timer();
   void console();
+  void watchdog();
   void devices();
 
   const DeviceSelection& selection_;
@@ -277,6 +279,16 @@ void Generator::console() {
   w_.end_node();
 }
 
+// Without its interrupt, which stands for its first stage, Linux's driver uses the second one alone.
+void Generator::watchdog() {
+  if (guest_.watchdog.empty()) return;
+  const u64 frame = guest_.watchdog.size / 2;
+  w_.begin_node(UnitName("watchdog", guest_.watchdog.base.value()));
+  w_.string("compatible", "arm,sbsa-gwdt");
+  tree_.reg({{guest_.watchdog.base + frame, frame}, {guest_.watchdog.base, frame}});
+  w_.end_node();
+}
+
 // The selected nodes in the host's order. Ancestors of a selected node are selected too, so the open nodes are always its way
 // from the root.
 void Generator::devices() {
@@ -401,6 +413,7 @@ void Adapter::copy_subtree(Node top) {
 Result<usize> write_guest_fdt(const DeviceSelection& selection, const GuestMachine& guest, std::span<std::byte> out) {
   if (selection.nodes.empty()) return fail(Error::InvalidArgument);
   Writer writer(out);
+  if (!guest.reserved.empty()) writer.reserve(guest.reserved.base.value(), guest.reserved.size);
   Generator(selection, guest, writer).run();
   return writer.finish();
 }
@@ -410,6 +423,7 @@ Result<usize> adapt_guest_fdt(const Fdt& supplied, const GuestMachine& guest, st
   for (usize i = 0; i < supplied.reservation_count(); ++i) {
     writer.reserve(supplied.reservation(i).address, supplied.reservation(i).size);
   }
+  if (!guest.reserved.empty()) writer.reserve(guest.reserved.base.value(), guest.reserved.size);
   Adapter(supplied, guest, writer).run();
   return writer.finish();
 }

@@ -31,7 +31,9 @@ struct GuestMachine {
   u32 console_interrupt = 0;     ///< SPI
   u32 console_clock_hz = 24'000'000;
 
+  GpaRange watchdog{};           ///< emulated SBSA watchdog, refresh frame first; empty = none
   GpaRange initrd{};             ///< empty = none
+  GpaRange reserved{};           ///< RAM that the guest leaves alone; empty = none
   std::string_view command_line{};  ///< empty = none given: a supplied tree keeps its own
 };
 

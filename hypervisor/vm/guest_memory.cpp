@@ -8,11 +8,12 @@
 
 namespace hv {
 
-Result<void> GuestMemory::add(GpaRange gpa, Hpa host) {
+Result<void> GuestMemory::add(GpaRange gpa, Hpa host, MemoryUse use) {
   if (gpa.empty() || !gpa.fits()) return fail(Error::OutOfRange);
   for (const Region& region : regions_)
     if (region.gpa.overlaps(gpa)) return fail(Error::Overlap);
-  TRY(regions_.push_back({gpa, host}));
+  TRY(regions_.push_back({gpa, host, use}));
+  any_guarded_ |= use.guarded;
   return {};
 }
 
@@ -63,6 +64,7 @@ Result<bool> GuestMemory::compare_exchange(Gpa at, u32 size, u64 expected, u64 d
   if (!at.is_aligned(size) || (size != sizeof(u32) && size != sizeof(u64))) return fail(Error::Unaligned);
   const Region* region = find(at);  // regions are whole pages
   if (region == nullptr) return fail(Error::OutOfRange);
+  if (!region->use.guest_writes) return fail(Error::PermissionDenied);
   std::byte* host = mm::direct_map_pointer(region->host + (at - region->gpa.base));
   if (size == sizeof(u64)) return std::atomic_ref(*reinterpret_cast<u64*>(host)).compare_exchange_strong(expected, desired);
   u32 expected32 = static_cast<u32>(expected);
@@ -80,7 +82,8 @@ u64 GuestMemory::hash() const {
 }
 
 void GuestMemory::zero_all() {
-  for (const Region& region : regions_) arch::zero_pages_to_memory(mm::direct_map(region.host).value(), region.gpa.size);
+  for (const Region& region : regions_)
+    if (!region.use.shared) arch::zero_pages_to_memory(mm::direct_map(region.host).value(), region.gpa.size);
 }
 
 }  // namespace hv

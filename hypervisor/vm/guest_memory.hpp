@@ -14,6 +14,13 @@ namespace hv {
 
 inline constexpr usize kMaxVmMemoryRegions = 16;
 
+/// What a region is for.
+struct MemoryUse {
+  bool guest_writes = true;  ///< false: stores on behalf of the guest are refused
+  bool guarded = false;      ///< the guest may not read, write and execute all of it
+  bool shared = false;       ///< with other VMs: zero_all() leaves it alone
+};
+
 /// A guest's RAM, by guest-physical address. Everything is copied, once: the guest may change its memory while the host looks
 /// at it, so no pointer into it is ever handed out. Every access is checked against the regions; a copy may span regions
 /// that touch. Writes reach memory, not only the caches: guests start with theirs off.
@@ -23,7 +30,7 @@ class GuestMemory {
  public:
   /// Adds whole pages of RAM [gpa, gpa + size) that lie at `host`, mapped for the host. Errors: OutOfMemory (too many),
   /// Overlap, OutOfRange (empty, or wraps).
-  Result<void> add(GpaRange gpa, Hpa host);
+  Result<void> add(GpaRange gpa, Hpa host, MemoryUse use = {});
 
   /// Host to guest. Error: OutOfRange (part of it is not RAM; nothing was written then).
   Result<void> write(Gpa to, std::span<const std::byte> bytes);
@@ -42,9 +49,9 @@ class GuestMemory {
       default: return std::nullopt;
     }
   }
-  /// The same in the other direction; false if it is not within one region.
+  /// The same in the other direction, for the guest; false if it is not within one region that the guest may write.
   bool store(Gpa at, u32 size, u64 value) {
-    std::byte* host = find_host({at, size});
+    std::byte* host = find_host({at, size}, true);
     if (host == nullptr || !is_power_of_two(size) || size > sizeof value) return false;
     switch (size) {
       case 1: store_to(host, static_cast<u8>(value)); break;
@@ -83,25 +90,33 @@ class GuestMemory {
   }
 
   /// Puts `desired` in the place of `expected` at `at`, as one access of the guest's own would: 4 or 8 bytes, aligned. False:
-  /// another value was there. Errors: OutOfRange, Unaligned.
+  /// another value was there. Errors: OutOfRange, Unaligned, PermissionDenied.
   Result<bool> compare_exchange(Gpa at, u32 size, u64 expected, u64 desired);
   /// A checksum of all of it (FNV-1a over words): tells whether two states are the same, nothing more.
   u64 hash() const;
-  /// Fills all of it with zeros.
+  /// Fills all of it with zeros, but for what is shared.
   void zero_all();
 
   bool contains(GpaRange range) const;
+  /// Whether the guest's own access to `address` can fault although there is memory.
+  bool is_guarded(Gpa address) const {
+    if (!any_guarded_) return false;
+    const Region* region = find(address);
+    return region != nullptr && region->use.guarded;
+  }
 
  private:
   struct Region {
     GpaRange gpa{};
     Hpa host{};
+    MemoryUse use{};
   };
 
   const Region* find(Gpa address) const;
-  std::byte* find_host(GpaRange range) const {
+  std::byte* find_host(GpaRange range, bool write = false) const {
     for (const Region& region : regions_)
-      if (region.gpa.contains(range)) return mm::direct_map_pointer(region.host + (range.base - region.gpa.base));
+      if (region.gpa.contains(range) && region.use.guest_writes >= write)
+        return mm::direct_map_pointer(region.host + (range.base - region.gpa.base));
     return nullptr;
   }
   template <class T>
@@ -116,6 +131,7 @@ class GuestMemory {
   Result<void> for_each_piece(GpaRange range, Action action) const;
 
   StaticVector<Region, kMaxVmMemoryRegions> regions_{};
+  bool any_guarded_ = false;
 };
 
 }  // namespace hv

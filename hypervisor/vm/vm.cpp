@@ -9,7 +9,7 @@
 namespace hv {
 
 std::string_view describe(StopReason reason) {
-  constexpr std::string_view texts[] = {"not at all", "it powered off", "it asked for a reset", "it crashed", "on request"};
+  constexpr std::string_view texts[] = {"not at all", "it powered off", "it asked for a reset", "it crashed", "on request", "it did not feed its watchdog"};
   return texts[static_cast<u8>(reason)];
 }
 
@@ -64,9 +64,21 @@ void Vm::vcpu_stopped(Vcpu& vcpu) {
   if (stopped_vcpus_.fetch_add(1, std::memory_order_acq_rel) + 1 == vcpu_count_) hypervisor_.vms().look();
 }
 
+GuestRam Vm::ram() const {
+  GuestRam ram;
+  for (const GuestRegion& region : regions_)
+    if (region.is_ram) static_cast<void>(ram.push_back(region.gpa));
+  return ram;
+}
+
+// Only a time that is up sooner than the manager expects is news for it.
+void Vm::watchdog_changed() {
+  if (watchdog_.span() != watchdog_.limit()) hypervisor_.vms().look();
+}
+
 bool Vm::is_ram(Gpa address) const {
   for (const GuestRegion& region : regions_)
-    if (region.gpa.contains(address)) return true;
+    if (region.is_ram && region.gpa.contains(address)) return true;
   return false;
 }
 

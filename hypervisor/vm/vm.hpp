@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "hypervisor/config/vm_config.hpp"
+#include "hypervisor/device/watchdog.hpp"
 #include "hypervisor/vcpu/vcpu.hpp"
 #include "hypervisor/vm/arch_vm.hpp"
 #include "hypervisor/vm/guest_memory.hpp"
@@ -18,14 +19,16 @@ namespace hv {
 class Hypervisor;
 
 /// Why a VM came to rest.
-enum class StopReason : u8 { None, PowerOff, Reset, Crash, Request };
+enum class StopReason : u8 { None, PowerOff, Reset, Crash, Request, Watchdog };
 std::string_view describe(StopReason reason);
 
-/// RAM of a guest: guest-physical range, and the host memory behind it.
+/// Memory of a guest: guest-physical range, and the host memory behind it.
 struct GuestRegion {
   GpaRange gpa{};
   Hpa hpa{};
+  bool is_ram = false;  ///< the tables that the guest reads call it RAM
 };
+using GuestRam = StaticVector<GpaRange, kMaxVmMemoryRegions>;
 
 /// A VM from its creation to its end. Created and destroyed by the manager's thread; in between, its vCPUs run it.
 class Vm {
@@ -70,9 +73,17 @@ class Vm {
   /// The guest's time, in ticks of the host's timer. Any context.
   u64 now() const;
   std::span<const GuestRegion> regions() const { return regions_; }
+  /// The regions that the guest's tables call RAM, in the order of the configuration.
+  GuestRam ram() const;
   bool is_ram(Gpa address) const;
   GuestMemory& memory() { return memory_; }
   const GuestMemory& memory() const { return memory_; }
+
+  /// In ticks of its own time. Any CPU.
+  Watchdog& watchdog() { return watchdog_; }
+  const Watchdog& watchdog() const { return watchdog_; }
+  /// The guest has fed it, or asked for another time. On the exit path.
+  void watchdog_changed();
 
   /// A character for the guest's serial port. Any CPU, interrupts masked.
   void console_input(char c) { arch.console_input(c); }
@@ -110,6 +121,8 @@ class Vm {
   Result<void> init();
   Result<void> allocate_memory();
   Result<GuestRegion> allocate_region(const MemoryRegion& region);
+  Result<Hpa> share_region(const MemoryRegion& region);
+  void free_region(const MemoryRegion& config, const GuestRegion& region);
   void move_addresses(const MemoryRegion& from, Gpa to);
   Result<void> map_memory();
   Result<void> create_vcpus();
@@ -129,6 +142,7 @@ class Vm {
   std::atomic<u64> paused_at_{0};  ///< host timer ticks; 0: it is not
   std::atomic<unsigned> paused_vcpus_{0};
   std::atomic<StopReason> stop_reason_{StopReason::None};
+  Watchdog watchdog_;
   u64 stop_asked_at_ = 0;  ///< written by whoever sets the reason, before the vCPUs hear of it
   std::atomic<unsigned> stopped_vcpus_{0};
 

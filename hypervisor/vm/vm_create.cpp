@@ -1,6 +1,7 @@
 // How a VM comes into being, and how it goes.
 #include <algorithm>
 #include <arch/timer.hpp>
+#include <arch/timer.hpp>
 #include <board_config.hpp>
 
 #include "hypervisor/main/hypervisor.hpp"
@@ -21,6 +22,16 @@ constexpr mm::PageAttributes attributes_of(MemoryFlags flags) {
           .type = flags.device ? mm::MemoryType::Device : mm::MemoryType::Normal};
 }
 
+constexpr MemoryUse use_of(const MemoryRegion& region) {
+  const MemoryFlags flags = region.flags;
+  return {.guest_writes = flags.write,
+          .guarded = !(flags.read && flags.write && flags.execute),
+          .shared = !region.shared.empty()};
+}
+
+/// For memory that no GuestMemory scrubs. Not the caches only: guests start with theirs off.
+void scrub(HpaRange frames) { arch::zero_pages_to_memory(mm::direct_map(frames.base).value(), frames.size); }
+
 constexpr HpaRange whole_pages(HpaRange range) {
   const Hpa base = range.base.align_down(kPageSize);
   return {base, range.end().align_up(kPageSize) - base};
@@ -40,6 +51,7 @@ Vm::Vm(Hypervisor& hypervisor, const VmConfig& config, u16 number)
       number_(number),
       frames_(Owner::of_vm(number)),
       output_(hypervisor.console(), config_.name, hypervisor.vms().history(number)),
+      watchdog_(config.watchdog_ms * (drivers::host_timer::frequency() / 1000)),
       arch(*this) {}
 
 Vm::~Vm() {
@@ -50,7 +62,7 @@ Vm::~Vm() {
   memory_.zero_all();
   for (mm::Box<Vcpu>& vcpu : vcpus_) vcpu.reset();
   arch.destroy_translation();
-  for (const GuestRegion& region : regions_) frames_.free({region.hpa, region.gpa.size});
+  for (usize i = 0; i < regions_.size(); ++i) free_region(config_.memory[i], regions_[i]);
 }
 
 Result<HpaRange> Vm::Frames::allocate(u64 bytes, u64 alignment) {
@@ -87,7 +99,8 @@ Result<void> Vm::check_images() const {
 
 Result<void> Vm::allocate_memory() {
   for (const MemoryRegion& region : config_.memory) {
-    const GuestRegion allocated = TRY(allocate_region(region));
+    GuestRegion allocated = TRY(allocate_region(region));
+    allocated.is_ram = region.is_ram();
     if (allocated.gpa.base != region.gpa) move_addresses(region, allocated.gpa.base);
     if (!regions_.push_back(allocated)) return reject(Error::OutOfRange, "has more memory regions than are supported");
   }
@@ -99,7 +112,7 @@ Result<void> Vm::map_memory() {
   for (usize i = 0; i < regions_.size(); ++i) {
     const GuestRegion& region = regions_[i];
     TRY(arch.map(region.gpa, region.hpa, attributes_of(config_.memory[i].flags)));
-    TRY(memory_.add(region.gpa, region.hpa));
+    TRY(memory_.add(region.gpa, region.hpa, use_of(config_.memory[i])));
   }
   memory_.zero_all();
   return {};
@@ -109,6 +122,7 @@ Result<GuestRegion> Vm::allocate_region(const MemoryRegion& region) {
   const HpaRange identical{Hpa(region.gpa.value()), region.size};
   const GpaRange configured{region.gpa, region.size};
 
+  if (!region.shared.empty()) return GuestRegion{configured, TRY(share_region(region))};
   if (region.map == MapType::Reserved) {
     const auto taken =
         platform::frames().with([&](auto& frames) { return frames.allocate_reserved(identical, Owner::of_vm(number_)); });
@@ -131,6 +145,32 @@ Result<GuestRegion> Vm::allocate_region(const MemoryRegion& region) {
   log::warn("VM {}: host memory {} is not free: the identical region moves to {}, with every address in it", name(),
             identical.base, anywhere->base);
   return GuestRegion{{Gpa(anywhere->base.value()), region.size}, anywhere->base};
+}
+
+// Scrubbed by its first and last user: others have it meanwhile.
+Result<Hpa> Vm::share_region(const MemoryRegion& region) {
+  SharedRegions& shared = hypervisor_.shared_regions();
+  if (const auto there = shared.join(region.shared)) {
+    if (there->size == region.size) return there->base;
+    shared.leave(region.shared);
+    return reject(Error::InvalidArgument, "has a shared region of another size than the VM before it");
+  }
+  const auto frames = platform::frames().lock()->allocate(region.size, Owner::shared_region(), region.size >= 2_MiB ? 2_MiB : kPageSize);
+  if (!frames) return reject(frames.error(), "needs more contiguous shared memory than is free");
+  if (!shared.add(region.shared, *frames)) {
+    platform::frames().lock()->free(*frames, Owner::shared_region());
+    return reject(Error::OutOfRange, "has more shared regions than are supported");
+  }
+  scrub(*frames);
+  return frames->base;
+}
+
+void Vm::free_region(const MemoryRegion& config, const GuestRegion& region) {
+  const HpaRange frames{region.hpa, region.gpa.size};
+  if (config.shared.empty()) return frames_.free(frames);
+  if (!hypervisor_.shared_regions().leave(config.shared)) return;
+  scrub(frames);
+  platform::frames().lock()->free(frames, Owner::shared_region());
 }
 
 void Vm::move_addresses(const MemoryRegion& from, Gpa to) {

@@ -25,6 +25,10 @@ axvisor_boot_test(tiny-moved IMAGE boot_tiny RUN tiny.toml SET kernel="loader" l
 axvisor_add_image(boot_two_tiny VMS ${vms}/tiny.toml ${vms}/tiny_second.toml)
 axvisor_boot_test(two-tiny IMAGE boot_two_tiny RUN two_tiny.toml LABELS guest)
 
+# What flags of memory regions forbid, what VMs share, what a restart leaves.
+axvisor_add_image(boot_memory VMS ${vms}/memory_writer.toml ${vms}/memory_reader.toml)
+axvisor_boot_test(memory IMAGE boot_memory RUN memory.toml LABELS guest)
+
 # ---- what must go wrong, and how ----
 
 axvisor_add_image(boot_crash VMS ${vms}/crash.toml ${vms}/tiny_second.toml)
@@ -56,6 +60,12 @@ axvisor_boot_test(guide-pair IMAGE boot_guide RUN guide_pair.toml LABELS linux)
 axvisor_add_image(boot_hearts VMS ${vms}/heart_first.toml ${vms}/heart_second.toml)
 axvisor_boot_test(life-cycle IMAGE boot_hearts RUN life_cycle.toml LABELS guest)
 axvisor_boot_test(thousand-restarts IMAGE boot_hearts RUN thousand_restarts.toml LABELS guest)
+axvisor_add_image(boot_policies VMS ${vms}/heart_shutdown.toml ${vms}/heart_restart.toml ${vms}/heart_manual.toml)
+axvisor_boot_test(crash-policies IMAGE boot_policies RUN crash_policies.toml LABELS guest)
+axvisor_add_image(boot_watched VMS ${vms}/heart_first.toml ${vms}/heart_watched.toml)
+axvisor_boot_test(watchdog IMAGE boot_watched RUN watchdog.toml LABELS guest)
+axvisor_add_image(boot_linux_restarted VMS ${vms}/linux_restarted.toml ${vms}/heart_second.toml)
+axvisor_boot_test(linux-restarts IMAGE boot_linux_restarted RUN linux_restarts.toml LABELS linux)
 
 # ---- devices of the machine ----
 
@@ -63,7 +73,16 @@ axvisor_add_image(boot_virtio VMS ${vms}/virtio.toml)
 axvisor_disk_boot_test(virtio-gicv3 IMAGE boot_virtio RUN virtio.toml LABELS linux)
 axvisor_disk_boot_test(virtio-gicv2 IMAGE boot_virtio RUN virtio.toml SET gic_version=2 LABELS linux)
 axvisor_add_image(boot_virtio_direct VMS ${vms}/virtio_direct.toml)
-axvisor_add_image(boot_masked VMS ${vms}/masked.toml ${vms}/crash_second.toml)
+axvisor_add_image(boot_tiny_direct VMS ${vms}/tiny_direct.toml)
+foreach(cpu cortex-a53 cortex-a72 neoverse-n1 max)
+  axvisor_boot_test(tiny-direct-${cpu} IMAGE boot_tiny_direct RUN tiny.toml SET cpu="${cpu}" LABELS guest)
+endforeach()
+axvisor_boot_test(tiny-direct-gicv2 IMAGE boot_tiny_direct RUN tiny.toml SET gic_version=2 LABELS guest)
+axvisor_boot_test(tiny-direct-gicv4 IMAGE boot_tiny_direct RUN tiny.toml SET gic_version=4 LABELS guest)
+axvisor_add_image(boot_masked VMS ${vms}/masked.toml)
+# It masks everything and loops, and is stopped and restarted within ten milliseconds all the same.
+axvisor_add_image(boot_heart_direct VMS ${vms}/heart_direct.toml ${vms}/heart_second.toml)
+axvisor_boot_test(life-cycle-direct IMAGE boot_heart_direct RUN life_cycle.toml LABELS guest)
 axvisor_boot_test(masked IMAGE boot_masked RUN masked.toml LABELS guest)
 axvisor_disk_boot_test(virtio-direct IMAGE boot_virtio_direct RUN virtio.toml LABELS linux)
 axvisor_disk_boot_test(virtio-direct-again IMAGE boot_virtio_direct RUN virtio_again.toml LABELS linux)

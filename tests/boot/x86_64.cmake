@@ -93,6 +93,10 @@ axvisor_add_image(boot_hostile VMS ${vms}/pc_hostile.toml ${vms}/pc_second.toml)
 axvisor_boot_test(guest-is-hostile IMAGE boot_hostile RUN hostile_pc.toml LABELS hostile)
 axvisor_boot_test(guest-is-hostile-epyc IMAGE boot_hostile RUN hostile_pc.toml SET cpu="EPYC" LABELS hostile)
 
+# What flags of memory regions forbid, what VMs share, what a restart leaves.
+axvisor_add_image(boot_memory VMS ${vms}/pc_memory_writer.toml ${vms}/pc_memory_reader.toml)
+axvisor_boot_test(memory IMAGE boot_memory RUN memory_pc.toml LABELS guest)
+
 # ---- devices of the machine ----
 
 axvisor_add_image(boot_lines VMS ${vms}/pc_lines.toml)
@@ -131,6 +135,12 @@ axvisor_boot_test(two-linux IMAGE boot_two_linux RUN two_linux_pc.toml LABELS li
 axvisor_add_image(boot_hearts VMS ${vms}/pc_heart_first.toml ${vms}/pc_heart_second.toml)
 axvisor_boot_test(life-cycle IMAGE boot_hearts RUN life_cycle_pc.toml LABELS guest)
 axvisor_boot_test(thousand-restarts IMAGE boot_hearts RUN thousand_restarts_pc.toml LABELS guest)
+axvisor_add_image(boot_policies VMS ${vms}/pc_heart_shutdown.toml ${vms}/pc_heart_restart.toml ${vms}/pc_heart_manual.toml)
+axvisor_boot_test(crash-policies IMAGE boot_policies RUN crash_policies_pc.toml LABELS guest)
+axvisor_add_image(boot_watched VMS ${vms}/pc_heart_first.toml ${vms}/pc_heart_watched.toml)
+axvisor_boot_test(watchdog IMAGE boot_watched RUN watchdog_pc.toml LABELS guest)
+axvisor_add_image(boot_linux_restarted VMS ${vms}/pc_linux_restarted.toml ${vms}/pc_heart_second.toml)
+axvisor_boot_test(linux-restarts IMAGE boot_linux_restarted RUN linux_restarts_pc.toml LABELS linux)
 
 # ---- devices of the machine ----
 

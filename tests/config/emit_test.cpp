@@ -29,6 +29,7 @@ budget_us = 4000
 period_us = 10_000
 on_crash = "restart"
 start = "manual"
+watchdog_ms = 1500
 start_after = ["v"]
 
 [kernel]
@@ -149,6 +150,7 @@ TEST_P(Compiled, HeadersHoldTheValues) {
     static_assert(generated::kVms.size() == 2 && vm.id == 5 && vm.name == "gu\"est\\ 客" &&
                   vm.source == "configs/vms/full.toml");
     static_assert(vm.cpu_count == 2 && vm.phys_cpu_ids[1] == 0x201 && vm.phys_cpu_sets[1] == 6 && vm.exclusive_cpus);
+    static_assert(vm.watchdog_ms == 1500);
     static_assert(vm.start == StartPolicy::Manual && vm.start_after.size() == 1 && vm.start_after[0] == "v");
     static_assert(vm.priority == 6 && vm.time_slice_us == 2500 && vm.budget_us == 4000 && vm.period_us == 10'000);
     static_assert(vm.on_crash == CrashPolicy::Restart && vm.strict_addresses && vm.entry_point == Gpa(0x8020'0000));

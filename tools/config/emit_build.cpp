@@ -105,8 +105,9 @@ class VmWriter {
     out += array("u64", "PhysCpuIds", config_.phys_cpu_ids, cpp_hex);
     out += array("u64", "PhysCpuSets", config_.phys_cpu_sets, cpp_hex);
     out += array("MemoryRegion", "Memory", config_.memory, [](const hv::MemoryRegion& r) {
-      return fmt::format("{{.gpa = Gpa({:#x}), .size = {:#x}, .flags = {}, .map = MapType::{}}}", r.gpa.value(), r.size,
-                         cpp_flags(r.flags), cpp_name(r.map));
+      return fmt::format("{{.gpa = Gpa({:#x}), .size = {:#x}, .flags = {}, .map = MapType::{}{}}}", r.gpa.value(), r.size,
+                         cpp_flags(r.flags), cpp_name(r.map),
+                         r.shared.empty() ? "" : fmt::format(", .shared = {}", cpp_string(r.shared)));
     });
     out += array("PassthroughDevice", "PassthroughDevices", config_.passthrough_devices,
                  [](const hv::PassthroughDevice& d) {
@@ -161,6 +162,7 @@ class VmWriter {
     list(out, "emulated_devices", "EmulatedDevices", config_.emulated_devices.empty());
     field("on_crash", fmt::format("CrashPolicy::{}", cpp_name(config_.on_crash)));
     field("start", fmt::format("StartPolicy::{}", cpp_name(config_.start)));
+    field("watchdog_ms", fmt::format("{}", config_.watchdog_ms));
     list(out, "start_after", "StartAfter", config_.start_after.empty());
     return out + "    },\n";
   }

@@ -133,7 +133,7 @@ class ReportWriter {
       std::ranges::sort(regions, {}, &hv::MemoryRegion::gpa);
       for (const hv::MemoryRegion& r : regions) {
         line("  {:35} {:>10}  {}  {}", span_text(r.gpa.value(), r.size), size_text(r.size), flags_text(r.flags),
-             map_text(r.map));
+             r.shared.empty() ? std::string(map_text(r.map)) : fmt::format("shared '{}'", r.shared));
       }
     }
   }

@@ -286,6 +286,15 @@ constexpr Key kBaseKeys[] = {
      .default_value = "halt",
      .choices = kCrashPolicies,
      .origin = Origin::Ours},
+    {.name = "watchdog_ms",
+     .type = Type::Integer,
+     .doc = "Gives the VM a watchdog: a guest that does not feed it for so many milliseconds is stopped as if it had crashed. It runs from "
+            "the VM's start and cannot be stopped, so the time must be enough to boot. Arm: an SBSA watchdog (Linux: sbsa_gwdt); PC: one "
+            "that the ACPI table WDAT describes (wdat_wdt).",
+     .default_doc = "no watchdog",
+     .min = 10,
+     .max = 3'600'000,
+     .origin = Origin::Ours},
     {.name = "start",
      .type = Type::String,
      .doc = "Who starts the VM the first time.",
@@ -334,8 +343,13 @@ constexpr Column kMemoryColumns[] = {
     {.name = "flags",
      .unit = Unit::Flags,
      .max = 0x1f,
-     .doc = "1 read, 2 write, 4 execute, 8 user (no meaning), 16 device"},
+     .doc = "1 read, 2 write, 4 execute, 8 user (no meaning), 16 device; what they forbid is a synchronous external abort on "
+            "Arm, a general-protection fault on x86"},
     {.name = "map_type", .choices = kMapTypes, .doc = "where the memory comes from"},
+    {.name = "shared",
+     .type = Type::String,
+     .required = false,
+     .doc = "name of memory that all VMs have which say it, each at its own base and with its own flags; none is told that it is RAM"},
 };
 
 constexpr Key kKernelKeys[] = {

@@ -44,6 +44,7 @@ void Vm::decode_base() {
   config_.budget_us = static_cast<u32>(doc.integer("base.budget_us"));
   config_.period_us = static_cast<u32>(doc.integer("base.period_us"));
   config_.on_crash = static_cast<hv::CrashPolicy>(doc.choice("base.on_crash").number);
+  config_.watchdog_ms = static_cast<u32>(doc.integer("base.watchdog_ms"));
   config_.start = static_cast<hv::StartPolicy>(doc.choice("base.start").number);
   start_after_ = doc.strings("base.start_after");
   start_after_views_.assign(start_after_.begin(), start_after_.end());
@@ -69,9 +70,10 @@ void Vm::decode_kernel(Diagnostics& diagnostics) {
 
   const bool has_entry = doc.has("kernel.entry_point");
   config_.entry_point = Gpa(doc.integer(has_entry ? "kernel.entry_point" : "kernel.kernel_load_addr"));
+  for (const Row& row : doc.rows("kernel.memory_regions")) memory_names_.push_back(row.text("shared"));
   for (const Row& row : doc.rows("kernel.memory_regions")) {
     memory_.push_back({Gpa(row.integer("base")), row.integer("size"), hv::MemoryFlags::from_bits(row.integer("flags")),
-                       static_cast<hv::MapType>(row.integer("map_type"))});
+                       static_cast<hv::MapType>(row.integer("map_type")), memory_names_[memory_.size()]});
   }
   config_.memory = memory_;
 }

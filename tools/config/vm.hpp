@@ -79,6 +79,7 @@ class Vm {
   std::vector<std::string_view> start_after_views_;
   std::vector<u64> phys_cpu_ids_;
   std::vector<u64> phys_cpu_sets_;
+  std::vector<std::string> memory_names_;
   std::vector<hv::MemoryRegion> memory_;
   std::vector<std::string> device_names_;
   std::vector<hv::PassthroughDevice> passthrough_devices_;

@@ -24,6 +24,7 @@ void ArchVcpu::reset(const StartState& start) {
   system_.sctlr_el1 = kSctlrEl1Reset;
   fp_ = {};
   debug = {};
+  if (DirectInterrupts* direct = vm_.interrupts().direct()) direct->reset(vcpu_);
 }
 
 void ArchVcpu::run_guest(Cpu&) {
@@ -71,6 +72,8 @@ void ArchVcpu::resume_timers() {
 }
 
 void ArchVcpu::resume_time() { resume_timers(); }
+
+void ArchVcpu::report_wait(u64 ticks) { vm_.stolen_time().report(vcpu_.vm.memory(), vcpu_.index, ticks); }
 
 bool ArchVcpu::has_deliverable() { return vm_.interrupts().has_deliverable(vcpu_); }
 

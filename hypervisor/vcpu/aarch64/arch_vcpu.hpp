@@ -32,13 +32,14 @@ class ArchVcpu {
   void run_guest(Cpu& cpu);
   /// No request belongs to this architecture alone.
   void serve(u32) {}
-  /// How long it could not run although it wanted to, in host timer ticks: nobody tells an aarch64 guest yet.
-  void report_wait(u64) {}
+  /// How long it could not run although it wanted to, in host timer ticks.
+  void report_wait(u64 ticks);
   /// Its timers fire no more until they are set again.
   void cancel_timers();
   /// It leaves for another CPU, put away; it has come from one. Its timers go with it.
   void suspend_timers();
   void resume_timers();
+  u64 program_counter() const { return registers.pc; }
   /// The VM goes on after a pause, with another Vm::time_offset().
   void resume_time();
   /// An interrupt would end a WFI.

@@ -45,12 +45,14 @@ void restore_active(const std::array<u64, 4>& active) {
 
 DirectInterrupts::DirectInterrupts(Vm& vm, PhysicalInterrupts& host, Vgic& answers, u32 virtual_timer_id, u32 physical_timer_id)
     : vm_(vm), host_(host), virtual_timer_id_(virtual_timer_id),
-      model_(answers, static_cast<GicHardware&>(*this), 1u << virtual_timer_id | 1u << physical_timer_id),
+      model_(answers, static_cast<GicHardware&>(*this), 1u << virtual_timer_id | 1u << physical_timer_id,
+             1u << virtual_timer_id),
       redistributors_(model_, answers.config().vcpu_count) {}
 
 void DirectInterrupts::load(Vcpu& vcpu) {
   Interface& state = interfaces_[vcpu.index];
   if (state.fresh) model_.reset_private(vcpu.index);
+  else model_.restore_private(vcpu.index, state.interrupts);
   state.fresh = false;
   HCR_EL2::write(HCR_EL2::read() & ~(HCR_EL2::IMO | HCR_EL2::TWI));
   ICH_HCR_EL2::write(kTrapCommon);
@@ -78,10 +80,11 @@ void DirectInterrupts::put(Vcpu& vcpu) {
   ICH_HCR_EL2::write(0);
   HCR_EL2::write(HCR_EL2::read() | HCR_EL2::IMO | HCR_EL2::TWI);
   isb();
-  model_.reset_private(vcpu.index);
-  state.fresh = true;
+  state.interrupts = model_.save_private(vcpu.index);
   host_.gic().enable(virtual_timer_id_);
 }
+
+void DirectInterrupts::reset(Vcpu& vcpu) { interfaces_[vcpu.index] = {}; }
 
 void DirectInterrupts::waits(Vcpu& vcpu) {
   vcpu.vm.console_idle();

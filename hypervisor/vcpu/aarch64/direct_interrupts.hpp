@@ -26,6 +26,8 @@ class DirectInterrupts final : private GicHardware {
   /// The CPU's interface becomes the guest's, and the host's again.
   void load(Vcpu& vcpu);
   void put(Vcpu& vcpu);
+  /// A vCPU that is not loaded begins anew.
+  void reset(Vcpu& vcpu);
 
   /// The vCPU on this CPU is going to wait: that is its business alone, unless expect_wait() has asked for it once.
   void waits(Vcpu& vcpu);
@@ -43,7 +45,8 @@ class DirectInterrupts final : private GicHardware {
     u64 enable_group1 = 0;
     u64 binary_point = 0;
     u8 mask = 0;             ///< as the guest wrote it
-    bool fresh = true;       ///< not loaded since the vCPU exists
+    bool fresh = true;       ///< not loaded since the vCPU began
+    DirectGic::PrivateState interrupts{};
     std::array<u64, 4> active{};
   };
 

@@ -1,5 +1,6 @@
 #include "hypervisor/vcpu/aarch64/exits.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "hypervisor/main/hypervisor.hpp"
@@ -60,6 +61,11 @@ void handle_wait(Vcpu& vcpu, ExitSyndrome syndrome) {
 }
 
 void handle_firmware_call(Vcpu& vcpu) {
+  auto& x = vcpu.arch.registers.x;
+  if (const u32 function = static_cast<u32>(x[0]); is_trng_call(function)) {
+    std::ranges::copy(trng_call(vcpu.vm.hypervisor().guest_execution().entropy(), function, x[1]), x.begin());
+    return;
+  }
   GuestFirmware firmware(vcpu);
   const PsciResult result = psci_call(firmware, std::span<const u64, 4>(vcpu.arch.registers.x.data(), 4));
   vcpu.arch.registers.x[0] = result.x0;

@@ -25,6 +25,8 @@ class GuestFirmware final : public PsciHost {
   bool start(unsigned vcpu, Gpa entry, u64 context) override { return vm_.vcpu(vcpu)->start({entry, context}); }
   bool is_ram(Gpa address) override { return vm_.is_ram(address); }
   u64 exits() override { return caller_.exits(); }
+  bool has_stolen_time() override { return vm_.arch.stolen_time().available(); }
+  Gpa stolen_time() override { return vm_.arch.stolen_time().announce(vm_.memory(), caller_.index, caller_.waited); }
 
  private:
   Vm& vm_;

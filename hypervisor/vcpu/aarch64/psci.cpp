@@ -26,6 +26,9 @@ constexpr u32 kPsciBase = 0x8400'0000;
 constexpr u32 kSmcccVersion = 0x8000'0000;
 constexpr u32 kSmcccArchFeatures = 0x8000'0001;
 
+constexpr u32 kPvTimeFeatures = 0xc500'0020;
+constexpr u32 kPvTimeStolen = 0xc500'0021;
+
 constexpr u64 kSmcccVersionValue = 0x0001'0001;
 constexpr u64 kNoTrustedOsToMigrate = 2;  ///< MIGRATE_INFO_TYPE
 
@@ -151,9 +154,17 @@ PsciResult features(PsciHost&, const Parameters& parameters) {
   return resume(implemented ? Status::Success : Status::NotSupported);
 }
 
-PsciResult arch_features(u32 function) {
-  const bool implemented = function == kSmcccVersion || function == kSmcccArchFeatures;
+PsciResult arch_features(PsciHost& host, u32 function) {
+  const bool implemented = function == kSmcccVersion || function == kSmcccArchFeatures ||
+                           (function == kPvTimeFeatures && host.has_stolen_time());
   return resume(implemented ? Status::Success : Status::NotSupported);
+}
+
+// DEN 0057 3.2.
+PsciResult pv_time(PsciHost& host, u32 function, u32 asked) {
+  if (!host.has_stolen_time()) return resume(Status::NotSupported);
+  if (function == kPvTimeStolen) return resume(host.stolen_time().value());
+  return resume(asked == kPvTimeFeatures || asked == kPvTimeStolen ? Status::Success : Status::NotSupported);
 }
 
 }  // namespace
@@ -164,7 +175,8 @@ PsciResult psci::dispatch(PsciHost& host, u32 function, std::span<const u64, 4> 
     return row->handler(host, {x[1] & mask, x[2] & mask, x[3] & mask});
   }
   if (function == kSmcccVersion) return resume(kSmcccVersionValue);
-  if (function == kSmcccArchFeatures) return arch_features(static_cast<u32>(x[1]));
+  if (function == kSmcccArchFeatures) return arch_features(host, static_cast<u32>(x[1]));
+  if (function == kPvTimeFeatures || function == kPvTimeStolen) return pv_time(host, function, static_cast<u32>(x[1]));
   if (function == psci::kExitsFunction) return resume(host.exits());
   return resume(Status::NotSupported);
 }

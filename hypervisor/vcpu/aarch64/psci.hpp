@@ -1,4 +1,5 @@
-// The firmware that a guest sees, as plain logic: PSCI 1.1 (Arm DEN 0022), SMC calling convention 1.1 (Arm DEN 0028).
+// The firmware that a guest sees, as plain logic: PSCI 1.1 (Arm DEN 0022), SMC calling convention 1.1 (Arm DEN 0028),
+// paravirtualised time (Arm DEN 0057).
 #pragma once
 
 #include <span>
@@ -24,6 +25,10 @@ class PsciHost {
   virtual bool is_ram(Gpa address) = 0;
   /// Exits of the calling vCPU so far, with this one.
   virtual u64 exits() = 0;
+  /// Whether stolen time can be reported.
+  virtual bool has_stolen_time() = 0;
+  /// The caller's stolen-time record, kept from now on. DEN 0057 3.2.
+  virtual Gpa stolen_time() = 0;
 
  protected:
   ~PsciHost() = default;

@@ -50,6 +50,7 @@ class ArchVcpu {
   /// It leaves for another CPU, put away; it has come from one. Its timers go with it.
   void suspend_timers() { cancel_timers(); }
   void resume_timers() { serve(kArmTimer); }
+  u64 program_counter() const { return registers.rip; }
   /// The VM goes on after a pause, with another Vm::time_offset().
   void resume_time();
 

@@ -97,6 +97,10 @@ void handle_port(ArchVcpu& vcpu, const VmExit& exit) {
 void handle_nested_fault(ArchVcpu& vcpu, const VmExit& exit) {
   if (exit.during_delivery) return crash(vcpu, "an event could not be delivered: its tables or its stack are not in its memory");
   if (exit.fault.on_walk) return crash(vcpu, "its page tables are not in its memory");
+  // All of its memory is mapped: only the flags of the region can be in the way. The architecture has no fault for
+  // this; hypervisors that guard memory of a system raise this one, which no system takes for a page to be brought in.
+  if (vcpu.owner().vm.memory().is_guarded(exit.fault.address))
+    return vcpu.inject(Vector::kGeneralProtection, 0);
   emulate_instruction(vcpu, exit);
 }
 

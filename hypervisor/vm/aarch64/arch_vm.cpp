@@ -3,6 +3,7 @@
 
 #include <arch/cpu.hpp>
 
+#include "hypervisor/device/sbsa_watchdog.hpp"
 #include "hypervisor/main/hypervisor.hpp"
 #include "hypervisor/vm/vm.hpp"
 
@@ -32,6 +33,7 @@ std::optional<u64> ArchVm::mmio_read(Vcpu& vcpu, Gpa address, u32 size) {
   if (region == nullptr) return std::nullopt;
   const MmioAccess access{address - region->range.base, size, vcpu.index};
   if (region->device != nullptr) return interrupts_->read(*region->device, access);
+  if (is_watchdog(*region)) return sbsa_watchdog::read(vm_.watchdog(), access, vm_.now());
   const auto terminal = terminal_.lock();
   const auto value = terminal->uart.read(access);
   terminal->feed();
@@ -45,6 +47,11 @@ bool ArchVm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
   if (region == nullptr) return false;
   const MmioAccess access{address - region->range.base, size, vcpu.index};
   if (region->device != nullptr) return interrupts_->write(*region->device, access, value);
+  if (is_watchdog(*region)) {
+    sbsa_watchdog::write(vm_.watchdog(), access, value, vm_.now());
+    vm_.watchdog_changed();
+    return true;
+  }
   const auto terminal = terminal_.lock();
   terminal->reads = 0;
   const bool answered = terminal->uart.write(access, value);

@@ -10,6 +10,7 @@
 #include "hypervisor/vcpu/aarch64/virtual_interrupts.hpp"
 #include "hypervisor/vm/boot_layout.hpp"
 #include "hypervisor/vm/stage2.hpp"
+#include "hypervisor/vm/stolen_time.hpp"
 #include "hypervisor/vm/tlb_residents.hpp"
 #include "kernel/base/static_vector.hpp"
 #include "kernel/drivers/gic.hpp"
@@ -59,6 +60,7 @@ class ArchVm {
   /// Points stage 2 of the calling CPU, number `cpu`, at this VM, of which `vcpu` is about to run.
   void load_translation(unsigned cpu, unsigned vcpu);
   VirtualInterrupts& interrupts() { return *interrupts_; }
+  StolenTime& stolen_time() { return stolen_time_; }
   u8 gic_version() const;
 
   /// A trapped access of `vcpu` to guest-physical `address`; `size` is 1, 2, 4 or 8. Nothing / false: nobody answers there.
@@ -77,7 +79,7 @@ class ArchVm {
  private:
   struct MmioRegion {
     GpaRange range{};
-    MmioDevice* device = nullptr;  ///< nullptr: the terminal's UART
+    MmioDevice* device = nullptr;  ///< nullptr: the terminal's UART, or the watchdog
   };
 
   /// A device register of which MmioDevice::read_constant() knows the value.
@@ -119,6 +121,8 @@ class ArchVm {
   const EmulatedDevice* emulated(EmulatedDeviceType type) const;
   Gpa distributor_address() const;
   GpaRange console_range() const;
+  bool is_watchdog(const MmioRegion& region) const { return region.range.base == watchdog_.base && !watchdog_.empty(); }
+  Result<void> place_watchdog(const PassthroughResources& taken);
   Result<void> add_device(GpaRange range, MmioDevice* device);
   Result<void> select(const fdt::Fdt& host, std::span<NodeRecord> scratch, DeviceSelection& selection);
   Result<void> map_resources(const PassthroughResources& resources);
@@ -137,7 +141,9 @@ class ArchVm {
   UartInterrupt uart_line_{*this};
   Locked<Terminal, LockRank::VirtualDevice> terminal_;
   u32 uart_interrupt_ = 0;  ///< 0: none
+  GpaRange watchdog_{};     ///< empty: none
   BootLayout layout_;
+  StolenTime stolen_time_;
 };
 
 }  // namespace hv

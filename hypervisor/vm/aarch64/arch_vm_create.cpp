@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <arch/mmio.hpp>
 #include <arch/sysreg.hpp>
+#include <arch/timer.hpp>
 #include <board_config.hpp>
 
+#include "hypervisor/device/sbsa_watchdog.hpp"
 #include "hypervisor/main/hypervisor.hpp"
 #include "hypervisor/vm/boot_layout.hpp"
 #include "hypervisor/vm/device_selection.hpp"
@@ -158,14 +160,14 @@ Result<void> ArchVm::choose_delivery() {
 Result<void> ArchVm::load_images() {
   const VmConfig& config = vm_.config();
   if (config.bios.present()) return vm_.reject(Error::NotSupported, "has a BIOS image, which this architecture does not use");
-  StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
-  for (const GuestRegion& region : vm_.regions()) TRY(ram.push_back(region.gpa));
+  const GuestRam ram = vm_.ram();
   const auto layout = plan_boot(config, ram,
                                 {.kernel_size = config.kernel.bytes().size(),
                                  .kernel_header = Arm64Image::parse(config.kernel.bytes()),
                                  .ramdisk_size = config.ramdisk.present() ? config.ramdisk.bytes().size() : 0});
   if (!layout) return vm_.reject(layout.error().error, layout.error().what);
   layout_ = *layout;
+  if (!layout_.stolen_time.empty()) stolen_time_.place(layout_.stolen_time.base, drivers::host_timer::frequency());
   TRY(vm_.memory().write(layout_.kernel.base, config.kernel.bytes()));
   if (!layout_.ramdisk.empty()) TRY(vm_.memory().write(layout_.ramdisk.base, config.ramdisk.bytes()));
   return {};
@@ -207,7 +209,27 @@ Result<void> ArchVm::give_devices() {
   if (!selected) return vm_.reject(selected.error(), "does not get its devices");
   TRY(map_resources(selection->resources));
   TRY(map_configured_ranges());
+  TRY(place_watchdog(selection->resources));
   return write_device_tree(*selection);
+}
+
+// Where the guest has nothing else; its own device tree, if it has one, cannot know.
+Result<void> ArchVm::place_watchdog(const PassthroughResources& taken) {
+  if (!vm_.watchdog().present()) return {};
+  const VmConfig& config = vm_.config();
+  GpaRange window{console_range().base, sbsa_watchdog::kSize};
+  const auto overlaps = [&](u64 base, u64 size) { return window.overlaps({Gpa(base), size}); };
+  const auto is_taken = [&] {
+    return std::ranges::any_of(vm_.regions(), [&](const auto& r) { return overlaps(r.gpa.base.value(), r.gpa.size); }) ||
+           std::ranges::any_of(mmio_, [&](const auto& r) { return overlaps(r.range.base.value(), r.range.size); }) ||
+           std::ranges::any_of(taken.mmio, [&](const auto& r) { return overlaps(r.base.value(), r.size); }) ||
+           std::ranges::any_of(config.passthrough_devices, [&](const auto& d) { return overlaps(d.gpa.value(), d.size); }) ||
+           std::ranges::any_of(config.passthrough_ranges, [&](const auto& r) { return overlaps(r.gpa.value(), r.size); });
+  };
+  while (is_taken()) window.base = window.base + 64_KiB;
+  watchdog_ = window;
+  log::debug("VM {}: watchdog at {}", vm_.name(), window.base);
+  return add_device(window, nullptr);
 }
 
 // A device that a guest left in the middle of something would go on writing to memory that is somebody else's by then.
@@ -265,9 +287,8 @@ Result<void> ArchVm::map_configured_ranges() {
 
 Result<void> ArchVm::write_device_tree(const DeviceSelection& selection) {
   const MachineInfo& machine = vm_.hypervisor().machine();
-  StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
+  const GuestRam ram = vm_.ram();
   StaticVector<GuestCpu, kMaxVcpus> cpus;
-  for (const GuestRegion& region : vm_.regions()) TRY(ram.push_back(region.gpa));
   for (unsigned i = 0; i < vm_.vcpu_count(); ++i)
     TRY(cpus.push_back({vm_.vcpu(i)->guest_id, machine.cpus[vm_.vcpu(i)->cpu].hardware_id}));
 
@@ -284,7 +305,9 @@ Result<void> ArchVm::write_device_tree(const DeviceSelection& selection) {
   guest.timer = machine.timer;
   guest.console = console_range();
   guest.console_interrupt = uart_interrupt_;
+  guest.watchdog = watchdog_;
   guest.initrd = layout_.ramdisk;
+  guest.reserved = layout_.stolen_time;
   guest.command_line = vm_.config().command_line;
 
   const usize room = std::min<usize>(layout_.fdt.size, machine.fdt.size() + vm_.config().dtb.bytes().size() + kFdtGrowth);

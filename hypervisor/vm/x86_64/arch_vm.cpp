@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "hypervisor/device/x86_64/kvmclock.hpp"
+#include "hypervisor/device/x86_64/port_watchdog.hpp"
 #include "hypervisor/main/hypervisor.hpp"
 #include "hypervisor/vcpu/x86_64/architecture.hpp"
 #include "hypervisor/vm/vm.hpp"
@@ -104,6 +105,8 @@ bool ArchVm::is_pci_port(u16 port, u32 size) const {
 }
 
 u32 ArchVm::port_in(Vcpu& vcpu, u16 port, u32 size) {
+  if (PortWatchdog::owns(port) && vm_.watchdog().present())
+    return PortWatchdog::read(vm_.watchdog(), port, vm_.now(), drivers::host_timer::frequency() / 1000);
   return with_machine([&](PcMachine& machine) {
     const u32 value =
         is_pci_port(port, size) ? pci_->bus().port_read(port - VPciBus::kPort, size) : machine.port_read(vcpu.index, port, size);
@@ -113,6 +116,10 @@ u32 ArchVm::port_in(Vcpu& vcpu, u16 port, u32 size) {
   });
 }
 void ArchVm::port_out(Vcpu& vcpu, u16 port, u32 size, u32 value) {
+  if (PortWatchdog::owns(port) && vm_.watchdog().present()) {
+    PortWatchdog::write(vm_.watchdog(), port, value, vm_.now(), drivers::host_timer::frequency() / 1000);
+    return vm_.watchdog_changed();
+  }
   with_machine([&](PcMachine& machine) {
     port_reads_ = 0;
     if (is_pci_port(port, size))

@@ -57,7 +57,7 @@ Result<void> ArchVm::create_devices() {
   config.vcpus = vm_.vcpu_count();
   config.tsc_hz = drivers::host_timer::frequency();
   config.wall_clock = start_of_day_ = drivers::time_of_day();
-  for (const GuestRegion& region : vm_.regions()) config.ram += region.gpa.size;
+  for (const GpaRange& range : vm_.ram()) config.ram += range.size;
   if (const auto valid = config.check(); !valid) return vm_.reject(valid.error(), "cannot have such a PC");
   machine_.emplace(config, static_cast<PcHost&>(*this));
   machine_->without_lock().power_on();
@@ -66,7 +66,7 @@ Result<void> ArchVm::create_devices() {
 }
 
 Result<Gpa> ArchVm::load_firmware_tables() {
-  GuestAcpi tables{.cpu_count = vm_.vcpu_count()};
+  GuestAcpi tables{.cpu_count = vm_.vcpu_count(), .watchdog_ms = vm_.config().watchdog_ms};
   if (pci_) tables.pci = {pci_->ecam(), {pci_->window(false), pci_->window(true)}};
   const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), guest_acpi_size(tables.cpu_count)));
   const usize size = TRY(write_guest_acpi(tables, scratch.bytes()));
@@ -77,8 +77,7 @@ Result<Gpa> ArchVm::load_firmware_tables() {
 
 Result<void> ArchVm::load_images() {
   const VmConfig& config = vm_.config();
-  StaticVector<GpaRange, kMaxVmMemoryRegions> ram;
-  for (const GuestRegion& region : vm_.regions()) TRY(ram.push_back(region.gpa));
+  GuestRam ram = vm_.ram();
   sort_ranges(std::span<GpaRange>(ram.begin(), ram.size()));
   const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), boot_area::kScratchSize));
   memory::fill(scratch.bytes().data(), 0, boot_area::kScratchSize);

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "hypervisor/device/x86_64/port_watchdog.hpp"
+
 namespace hv {
 namespace {
 
@@ -268,6 +270,40 @@ struct [[gnu::packed]] Mcfg {
 };
 static_assert(sizeof(Mcfg) == 60);
 
+/// WDAT (Microsoft's Hardware Watchdog Timers Design Specification): a watchdog described by actions on registers.
+struct [[gnu::packed]] Wdat {
+  TableHeader header;
+  u32 header_length = 32;
+  u16 segment = 0xff;  ///< no PCI function
+  u8 bus = 0xff, device = 0xff, function = 0xff, reserved[3] = {};
+  u32 timer_period = 1;  ///< of a count, in milliseconds
+  u32 max_count, min_count = 1;
+  u8 flags = 1;  ///< enabled
+  u8 reserved2[3] = {};
+  u32 entry_count;
+};
+static_assert(sizeof(Wdat) == 36 + 32);
+struct [[gnu::packed]] WdatEntry {
+  u8 action, instruction;
+  u16 reserved = 0;
+  Address address;
+  u32 value = 0, mask = ~u32{0};
+};
+static_assert(sizeof(WdatEntry) == 24);
+
+constexpr u8 kReadValue = 0, kReadCount = 1, kWriteValue = 2, kWriteCount = 3;
+// It runs whatever is written to its control register.
+constexpr WdatEntry kWdatEntries[] = {
+    {1, kWriteValue, 0, port_block(PortWatchdog::kCountdown, 4)},           // reset
+    {4, kReadCount, 0, port_block(PortWatchdog::kCountdown, 4)},            // query the countdown
+    {5, kReadCount, 0, port_block(PortWatchdog::kPeriod, 4)},               // query its period
+    {6, kWriteCount, 0, port_block(PortWatchdog::kPeriod, 4)},              // set its period
+    {8, kReadValue, 0, port_block(PortWatchdog::kControl, 4), 1, 1},        // does it run?
+    {9, kWriteValue, 0, port_block(PortWatchdog::kControl, 4), 1, 1},       // run
+    {10, kReadValue, 0, port_block(PortWatchdog::kControl, 4), 0, 1},       // is it stopped?
+    {11, kWriteValue, 0, port_block(PortWatchdog::kControl, 4), 0, 1},      // stop
+};
+
 // ---- the tables one after the other ---------------------------------------------------------------------------------------
 
 u8 checksum(std::span<const std::byte> bytes) {
@@ -290,6 +326,7 @@ class Writer {
     const usize fadt = write_fadt(facs, dsdt);
     tables_ = {fadt, madt};
     table_count_ = 2;
+    if (machine_.watchdog_ms != 0) write_watchdog();
     if (!machine_.pci.ecam.empty()) write_pci();
     const usize rsdt = write_root_table<u32>("RSDT");
     const usize xsdt = write_root_table<u64>("XSDT");
@@ -372,6 +409,14 @@ class Writer {
     return table;
   }
 
+  void write_watchdog() {
+    const usize wdat = reserve(0, kTableAlignment);
+    append(Wdat{.header = header("WDAT", 1), .max_count = machine_.watchdog_ms, .entry_count = std::size(kWdatEntries)});
+    append(kWdatEntries);
+    end(wdat);
+    tables_[table_count_++] = wdat;
+  }
+
   void write_pci() {
     const usize ssdt = begin("SSDT", 2);
     const Aml devices = pci_devices(machine_.pci);
@@ -411,7 +456,7 @@ class Writer {
   const GuestAcpi& machine_;
   std::span<std::byte> out_;
   usize at_ = 0;
-  std::array<usize, 4> tables_{};
+  std::array<usize, 5> tables_{};
   usize table_count_ = 0;
 };
 

@@ -30,6 +30,7 @@ struct GuestAcpi {
   Gpa base = kFirmwareTables.base;  ///< where the tables will lie; the RSDP is first. Aligned to 64 bytes
   u32 cpu_count = 1;                ///< APIC ids from 0 on
   u8 io_apic_id = 0;
+  u32 watchdog_ms = 0;              ///< longest time between two signs of life; 0: there is no watchdog
   GuestPci pci{};
 };
 

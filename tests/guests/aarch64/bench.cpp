@@ -133,6 +133,54 @@ void measure_timer() {
   report("timer_interrupt", n, exits, (disturbed.ticks - undisturbed) * kInstructionsPerTick - n * kHandlerInstructions, 0);
 }
 
+/// Takes a pending interrupt and ends it, with interrupts masked. Returns its number.
+u64 acknowledge() {
+  u64 number;
+  asm volatile("mrs %0, s3_0_c12_c12_0\n msr s3_0_c12_c12_1, %0\n isb" : "=r"(number) : : "memory");  // ICC_IAR1, ICC_EOIR1
+  return number;
+}
+
+/// An interrupt that this CPU sends to itself: sent, taken and ended. Its own instructions are in the loop.
+void measure_own_sgi() {
+  constexpr u64 kSgi = 1;
+  constexpr u64 kLoop = 7;
+  write32(kGicRedistributor + 0x1'0100, 1u << kSgi);  // GICR_ISENABLER0
+  u64 before = 0;
+  u64 start = 0;
+  u64 wrong = 0;
+  for (u64 i = 0; i < kWarmUp + kOperations; ++i) {
+    if (i == kWarmUp) {
+      before = call(kExits);
+      start = ticks();
+    }
+    asm volatile("msr s3_0_c12_c11_5, %0\n isb" : : "r"((kSgi << 24) | 1) : "memory");  // ICC_SGI1R
+    wrong += acknowledge() == kSgi ? 0 : 1;
+  }
+  const u64 passed = ticks() - start;
+  const u64 exits = call(kExits) - before - 1;
+  if (wrong != 0) print("bench: FAILED: an interrupt of its own did not arrive\n");
+  report("sgi_self", kOperations, exits, passed * kInstructionsPerTick, kLoop);
+}
+
+/// From the moment that a timer fires to the instruction behind the WFI that waits for it.
+void measure_wfi() {
+  constexpr u64 kSleep = 3'125;  // ticks: 50 us
+  u64 before = 0;
+  u64 late = 0;
+  for (u64 i = 0; i < kWarmUp + kOperations; ++i) {
+    if (i == kWarmUp) {
+      before = call(kExits);
+      late = 0;
+    }
+    const u64 deadline = ticks() + kSleep;
+    asm volatile("msr cntv_cval_el0, %0\n msr cntv_ctl_el0, %1\n isb\n wfi" : : "r"(deadline), "r"(u64{1}) : "memory");
+    late += ticks() - deadline;
+    asm volatile("msr cntv_ctl_el0, xzr\n isb" : : : "memory");
+    acknowledge();
+  }
+  report("wfi_wake_50us", kOperations, call(kExits) - before - 1, late * kInstructionsPerTick, 0);
+}
+
 }  // namespace
 
 extern "C" void guest_unexpected() {
@@ -146,6 +194,8 @@ extern "C" void guest_main() {
   measure({"gicd_typer", distributor_reads, 3});
   measure({"gicr_waker", redistributor_reads, 3});
   measure_timer();
+  measure_own_sgi();
+  measure_wfi();
   print("bench: done\n");
   call(kPsciSystemOff);
 }

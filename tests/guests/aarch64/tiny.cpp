@@ -102,6 +102,23 @@ void check_abort() {
   check(abort_address == kNothing, "the fault address is reported");
 }
 
+// QEMU's virt machine has either the instruction or a seed from its firmware; a machine with neither says so.
+void check_random_numbers() {
+  constexpr u64 kTrngVersion = 0x8400'0050, kTrngRandom64 = 0xc400'0053, kBits = 128;
+  if (psci(kTrngVersion) == ~u64{0}) return;
+  u64 words[2][3];
+  for (auto& w : words) {
+    register u64 x0 asm("x0") = kTrngRandom64;
+    register u64 x1 asm("x1") = kBits;
+    register u64 x2 asm("x2");
+    register u64 x3 asm("x3");
+    asm volatile("hvc #0" : "+r"(x0), "+r"(x1), "=r"(x2), "=r"(x3) : : "memory");
+    w[0] = x1, w[1] = x2, w[2] = x3;
+    check(x0 == 0 && x1 == 0 && x2 != 0 && x3 != 0, "it gets random numbers");
+  }
+  check(psci(kTrngVersion) == 0x1'0000 && words[0][2] != words[1][2], "which differ");
+}
+
 bool is_device_tree(u64 address) { return (address & 7) == 0 && read32(address) == 0xedfe0dd0; }
 
 }  // namespace
@@ -144,6 +161,7 @@ extern "C" void tiny_main(u64 device_tree) {
   check(is_device_tree(device_tree), "x0 is a device tree");
   check(psci(kPsciVersion) >= 0x1'0000, "PSCI is version 1.0 or later");
   check(psci(0x8600'ff01) == ~u64{0}, "an unknown call is not supported");
+  check_random_numbers();
   check_abort();
   check_timer();
   if (failed) {

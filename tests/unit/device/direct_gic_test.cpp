@@ -44,7 +44,7 @@ class Hardware final : public GicHardware {
 };
 
 constexpr unsigned kD = GicHardware::kDistributor;
-constexpr u32 kTimer = 27, kMine = 40, kMine2 = 77, kForeign = 41;
+constexpr u32 kTimer = 27, kOther = 30, kMine = 40, kMine2 = 77, kForeign = 41;
 
 VgicConfig two_vcpus() {
   VgicConfig config;
@@ -72,7 +72,7 @@ class DirectGicTest : public ::testing::Test {
 
   VgicMachine machine{two_vcpus()};
   Hardware hardware;
-  DirectGic gic{machine.vgic, hardware, 1u << kTimer};
+  DirectGic gic{machine.vgic, hardware, 1u << kTimer | 1u << kOther, 1u << kTimer};
 };
 
 TEST_F(DirectGicTest, LooksLikeTheNonSecureSide) {
@@ -143,12 +143,28 @@ TEST_F(DirectGicTest, RoutesToTheCpuOfAVcpu) {
 
 TEST_F(DirectGicTest, PrivateInterruptsAreThoseOfTheFrame) {
   write_private(1, gicd::kIspendr, ~0u);
-  EXPECT_EQ(hardware.words[std::pair(1u, 0x200u)], DirectGic::kGuestSgis | bit(kTimer)) << "not the host's";
+  EXPECT_EQ(hardware.words[std::pair(1u, 0x200u)], DirectGic::kGuestSgis | bit(kTimer) | bit(kOther)) << "not the host's";
   EXPECT_EQ(read_private(0, gicd::kIspendr), 0U);
   EXPECT_EQ(read(gicd::kIspendr), 0U) << "none in the distributor";
   EXPECT_EQ(read_private(0, gicd::kIspendr + 4), 0U) << "no others in a redistributor";
   gic.reset_private(1);
   EXPECT_EQ(read_private(1, gicd::kIspendr), 0U);
+}
+
+TEST_F(DirectGicTest, AVcpuThatIsPutAwayLeavesNothingBehindAndFindsItAgain) {
+  write(gicd::kCtlr, 2);
+  write_private(1, gicd::kIsenabler, bit(kTimer) | 1);
+  hardware.words[{1u, 0x200}] = bit(kTimer) | bit(kOther) | bit(26) | 2;
+  hardware.words[{1u, 0x300}] = bit(kTimer) | bit(26);
+  const DirectGic::PrivateState state = gic.save_private(1);
+  EXPECT_EQ(hardware.words[std::pair(1u, 0x100u)], 0U);
+  EXPECT_EQ(hardware.words[std::pair(1u, 0x200u)], bit(26)) << "the host's stays";
+  EXPECT_EQ(hardware.words[std::pair(1u, 0x300u)], bit(26));
+  EXPECT_EQ(read_private(1, gicd::kIsenabler), bit(kTimer) | 1);
+  gic.restore_private(1, state);
+  EXPECT_EQ(hardware.words[std::pair(1u, 0x100u)], bit(kTimer) | 1);
+  EXPECT_EQ(hardware.words[std::pair(1u, 0x200u)], bit(26) | bit(kOther) | 2) << "the timer's own line says whether it is pending";
+  EXPECT_EQ(hardware.words[std::pair(1u, 0x300u)], bit(kTimer) | bit(26));
 }
 
 TEST_F(DirectGicTest, SendsSgisToCpusOfItsOwn) {

@@ -77,6 +77,21 @@ TEST_P(VgicDelivery, EdgeDuringServiceIsDeliveredAfterTheEnd) {
   EXPECT_EQ(machine.serve(0), kSpurious);
 }
 
+TEST_P(VgicDelivery, NothingIsForwardedToAGuestThatGetsNoInterrupts) {
+  VgicConfig config = GetParam();
+  config.forwards = false;
+  VgicMachine silent(config);
+  silent.enable_distributor();
+  silent.enable(0, 33);
+  silent.enable(0, 27);
+  silent->set_line(0, 33, true);
+  silent.write(gicd::kIspendr + 4, 1u << 2);
+  EXPECT_EQ(silent.serve(0), kSpurious);
+  EXPECT_FALSE(silent->has_deliverable(0));
+  EXPECT_NE(silent.read(gicd::kCtlr) & 3, 0u) << "the guest sees what it wrote";
+  EXPECT_NE(silent.read(gicd::kIspendr + 4) & 2, 0u);
+}
+
 TEST_P(VgicDelivery, DisabledInterruptWaitsUntilItIsEnabled) {
   machine->set_line(0, 33, true);
   EXPECT_EQ(machine.serve(0), kSpurious);

@@ -127,6 +127,20 @@ TEST(GuestFdt, HasExactlyTheEmulatedMachine) {
   EXPECT_THAT(host.selection().resources.mmio, IsEmpty());
 }
 
+TEST(GuestFdt, NamesTheWatchdogsControlFrameFirst) {
+  Host host(virt_tree());
+  GuestMachine machine = guest_machine();
+  machine.watchdog = {Gpa(0x0901'0000), 8_KiB};
+  const Guest guest(host.select({}), machine);
+  const auto node = guest.tree.find("/watchdog@9010000");
+  ASSERT_TRUE(node);
+  EXPECT_EQ(node->string("compatible"), "arm,sbsa-gwdt");
+  const auto reg = node->property("reg");
+  ASSERT_TRUE(reg && reg->cell_count() == 8);
+  EXPECT_EQ(reg->number(0, 2), 0x0901'1000u);
+  EXPECT_EQ(reg->number(4, 2), 0x0901'0000u);
+}
+
 TEST(GuestFdt, TellsTheGuestItsMemoryInitrdAndCommandLine) {
   Host host(virt_tree());
   const Guest guest(host.select({}), guest_machine());
@@ -267,6 +281,32 @@ TEST(GuestFdt, NoPageOfADeviceThatDoesDmaComesWithAnother) {
   Host host(virt_tree(options));
   host.without_dma().select({"/led@a000800"});
   EXPECT_EQ(host.result().error(), Error::PermissionDenied);
+}
+
+// As on i.MX8 and Amlogic SoCs: the bus's own range covers the console, which is the host's, and a device that does DMA.
+TEST(GuestFdt, ABusIsNoDeviceThoughItHasARange) {
+  VirtOptions options;
+  options.more = [](fdt::Writer& w) {
+    w.begin_node("bus@9000000");
+    w.string("compatible", "simple-bus");
+    w.cells("reg", {0, 0x900'0000, 0, 0x200'0000});
+    w.property("#address-cells", 2u);
+    w.property("#size-cells", 2u);
+    w.flag("ranges");
+    for (const char* name : {"led@9200000", "mmc@9201000"}) {
+      w.begin_node(name);
+      w.cells("reg", {0, name[0] == 'l' ? 0x920'0000u : 0x920'1000u, 0, 0x1000});
+      w.end_node();
+    }
+    w.end_node();
+  };
+  Host host(virt_tree(options));
+  const Guest guest(host.without_dma().select({"/"}), guest_machine());
+  ASSERT_TRUE(host.result());
+  EXPECT_TRUE(guest.tree.find("/bus@9000000/led@9200000"));
+  EXPECT_FALSE(guest.tree.find("/bus@9000000/mmc@9201000"));
+  EXPECT_THAT(host.selection().resources.mmio, Contains(range(0x920'0000, 0x1000)));
+  for (const HpaRange& given : host.selection().resources.mmio) EXPECT_LE(given.size, 0x1000U) << "not the whole bus";
 }
 
 TEST(GuestFdt, APropertyTellsThatADeviceDoesDma) {
@@ -581,6 +621,23 @@ TEST(SuppliedFdt, RefusesAbsurdCellCountsAtOnce) {
     const Blob supplied = test::build_tree([&](fdt::Writer& w) { w.property(name, 0xffff'ffffu); });
     Blob room(65536);
     EXPECT_EQ(adapt_guest_fdt(Fdt::parse(supplied).value(), guest_machine(), room).error(), Error::OutOfRange) << name;
+  }
+}
+
+TEST(GuestFdt, ReservesWhatTheGuestMustLeaveAlone) {
+  GuestMachine machine = guest_machine();
+  machine.reserved = {Gpa(0x8100'0000), 4_KiB};
+  Host host(virt_tree());
+  const Guest generated(host.select({}), machine);
+  const Guest supplied(test::build_tree([](fdt::Writer& w) {
+                         w.property("#address-cells", 2u);
+                         w.property("#size-cells", 2u);
+                       }),
+                       machine);
+  for (const Guest* guest : {&generated, &supplied}) {
+    ASSERT_EQ(guest->tree.reservation_count(), 1u);
+    EXPECT_EQ(guest->tree.reservation(0).address, 0x8100'0000u);
+    EXPECT_EQ(guest->tree.reservation(0).size, 4_KiB);
   }
 }
 

@@ -54,11 +54,14 @@ class FakeVm final : public PsciHost {
   }
 
   u64 exits() override { return 17; }
+  bool has_stolen_time() override { return stolen_time_at.has_value(); }
+  Gpa stolen_time() override { return Gpa(*stolen_time_at); }
 
   static constexpr std::array<u64, 4> kMpidr = {0x000, 0x001, 0x100, 0x1'0000'0101};
   std::array<PsciPower, 4> power = {PsciPower::On, PsciPower::Off, PsciPower::Off, PsciPower::Off};
   std::optional<PsciPower> overtaken_by;
   std::vector<Start> starts;
+  std::optional<u64> stolen_time_at;
 };
 
 class Psci : public testing::Test {
@@ -229,6 +232,20 @@ TEST_F(Psci, CallingConventionIsVersion11) {
   EXPECT_EQ(answer(0x8000'0001, 0x8000'0000), 0u);
   EXPECT_EQ(answer(0x8000'0001, 0x8000'0001), 0u);
   EXPECT_EQ(answer(0x8000'0001, 0x8000'8000), kNotSupported);  // SMCCC_ARCH_WORKAROUND_1
+}
+
+// Arm DEN 0057 3.2: discovered through SMCCC_ARCH_FEATURES, then PV_TIME_FEATURES; PV_TIME_ST gives the caller's record.
+TEST_F(Psci, StolenTimeIsFoundAsTheSpecificationSays) {
+  constexpr u64 kPvTimeFeatures = 0xc500'0020, kPvTimeStolen = 0xc500'0021;
+  EXPECT_EQ(answer(0x8000'0001, kPvTimeFeatures), kNotSupported);
+  EXPECT_EQ(answer(kPvTimeFeatures, kPvTimeStolen), kNotSupported);
+  EXPECT_EQ(answer(kPvTimeStolen), kNotSupported);
+  vm.stolen_time_at = 0x4800'0040;
+  EXPECT_EQ(answer(0x8000'0001, kPvTimeFeatures), 0u);
+  EXPECT_EQ(answer(kPvTimeFeatures, kPvTimeFeatures), 0u);
+  EXPECT_EQ(answer(kPvTimeFeatures, kPvTimeStolen), 0u);
+  EXPECT_EQ(answer(kPvTimeFeatures, 0xc500'0022), kNotSupported);
+  EXPECT_EQ(answer(kPvTimeStolen), 0x4800'0040u);
 }
 
 TEST_F(Psci, UnknownFunctionsAreNotSupported) {

@@ -87,6 +87,11 @@ TEST_F(SystemRegisters, ReadOfIdRegisterGoesThroughTheAllowList) {
   EXPECT_EQ(read({3, 0, 0, 1, 1}), value(0x0001'0000));
 }
 
+TEST_F(SystemRegisters, ThePhysicalCounterShowsTheVmsTime) {
+  EXPECT_EQ(read({3, 3, 14, 0, 1}), value(1000));
+  EXPECT_EQ(write({3, 3, 14, 0, 1}, 0), kUndefined);
+}
+
 TEST_F(SystemRegisters, ReservedIdRegisterReadsAsZero) { EXPECT_EQ(read({3, 0, 0, 7, 7}), value(0)); }
 
 TEST_F(SystemRegisters, WriteToIdRegisterIsUndefined) { EXPECT_EQ(write({3, 0, 0, 4, 0}, 0), kUndefined); }

@@ -51,14 +51,14 @@ TEST(BootLayout, HonoursConfiguredAddresses) {
   config.ramdisk.load_address = Gpa(0x8100'0000);
   const auto layout = plan_boot(config, kRam, {.kernel_size = 1_MiB, .ramdisk_size = 5000});
   ASSERT_TRUE(layout);
-  EXPECT_EQ(layout->fdt, (GpaRange{Gpa(0x8000'0000), 2_MiB}));
+  EXPECT_EQ(layout->fdt, (GpaRange{Gpa(0x8000'0000), 2_MiB - 4_KiB}));
   EXPECT_EQ(layout->ramdisk.base, Gpa(0x8100'0000));
 }
 
 TEST(BootLayout, LimitsTheDeviceTreeToTheSpaceBeforeTheKernel) {
   VmConfig config = config_at(0x8008'0000);
   config.dtb.load_address = Gpa(0x8000'0000);
-  EXPECT_EQ(plan_boot(config, kRam, {.kernel_size = 1_MiB})->fdt.size, 512_KiB);
+  EXPECT_EQ(plan_boot(config, kRam, {.kernel_size = 1_MiB})->fdt.size, 508_KiB);
 }
 
 TEST(BootLayout, CountsTheKernelsZeroInitialisedData) {

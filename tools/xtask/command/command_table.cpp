@@ -35,6 +35,11 @@ constexpr std::array kTestExamples{
     Example{"test --preset host -R Fdt", "only the host tests whose names match"},
     Example{"test -L linux", "only tests with this label"},
 };
+constexpr std::array kBenchExamples{
+    Example{"bench", "what exits of guests cost on both architectures, beside what was recorded last"},
+    Example{"bench --json --board qemu-aarch64", "one architecture, for programs"},
+    Example{"bench --record", "take today's values for right: history, docs/performance.md, the plot"},
+};
 constexpr std::array kRunExamples{
     Example{"run --config boot.toml --elf axvisor --bin axvisor.bin", "run a boot test's configuration"},
     Example{"run --config boot.toml --elf axvisor --set gic_version=2", "the same with one key changed"},
@@ -144,6 +149,10 @@ constexpr std::array kCommands{
             kQemuExamples, &declare_qemu},
     Command{"test", "Build and run the tests of the host and of QEMU",
             "Ends with a line 'N passed, N failed' (', N skipped').", kTestExamples, &declare_test},
+    Command{"bench", "Measure what exits cost, in exact instructions",
+            "Boots the benchmark guests under exact instruction counting: two runs agree to the instruction. A row that costs more\n"
+            "than 2% above its last recorded value is a failure, as is one above its limit in tests/bench.",
+            kBenchExamples, &declare_bench},
     Command{"run", "Run an emulator with a console script, as ctest does",
             "The configuration's keys: args, uefi, to_bin, success_regex, fail_regex, shell_prefix, shell_init_cmd,\n"
             "timeout, [[steps]], expect_exit, verdict, fail_reason, machine, cpu, memory, smp, gic_version, kernel,\n"

@@ -15,6 +15,7 @@ Handler declare_menuconfig(CLI::App& app);
 Handler declare_build(CLI::App& app);
 Handler declare_qemu(CLI::App& app);
 Handler declare_test(CLI::App& app);
+Handler declare_bench(CLI::App& app);
 Handler declare_run(CLI::App& app);
 Handler declare_image_list(CLI::App& app);
 Handler declare_image_fetch(CLI::App& app);

@@ -171,6 +171,20 @@ TEST(GuestAcpi, TheReferenceDisassemblerReadsTheTables) {
   EXPECT_NE(disassemble(*tables.open().find("APIC"), "apic").find("[I/O APIC]"), std::string::npos);
 }
 
+TEST(GuestAcpi, DescribesAWatchdogWhereThereIsOne) {
+  EXPECT_FALSE(GuestTables({}).open().find("WDAT"));
+  const GuestTables tables({.watchdog_ms = 1500});
+  const auto wdat = tables.open().find("WDAT");
+  ASSERT_TRUE(wdat);
+  EXPECT_EQ(wdat->size(), 36u + 32u + 8 * 24u);
+  if (std::string_view(AXVISOR_IASL).empty()) GTEST_SKIP() << "iasl is not installed";
+  const std::string text = disassemble(*wdat, "wdat");
+  for (const char* expected : {"Timer Period : 00000001", "Max Count : 000005DC", "Watchdog Entry Count : 00000008",
+                               "Watchdog Action : 01", "Watchdog Action : 0B", "Address : 0000000000000620", "Address : 0000000000000628"}) {
+    EXPECT_NE(text.find(expected), std::string::npos) << expected << "\n" << text;
+  }
+}
+
 constexpr GuestPci kPci{.ecam = {Gpa(0xb000'0000), 1_MiB},
                         .windows = {GpaRange{Gpa(0xfe00'0000), 0xbd'3000}, GpaRange{Gpa(0x80'0000'0000), 0x4000}}};
 

@@ -63,6 +63,7 @@ class ArchVm {
   void report_wait(Vcpu&, u64) {}
   void arm_timer(Vcpu&) {}
   void cancel_timer(Vcpu&) {}
+  void adjust_counter(Vcpu&) {}
 };
 
 }  // namespace hv

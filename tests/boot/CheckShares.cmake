@@ -1,0 +1,33 @@
+# Script: VMs that are equals got the same, within 5%, by their own counts.
+#   cmake -DLOG=FILE "-DEQUALS=linux1 linux2;small1 small2" -P CheckShares.cmake
+# A VM's share is the sum of what its vCPUs report on its console: "[NAME] work... ran N ms".
+cmake_minimum_required(VERSION 3.25)
+
+set(PERCENT 5)
+
+file(STRINGS ${LOG} lines REGEX "^\\[[a-z0-9]+\\] work.* ran [0-9]+ ms")
+set(failed FALSE)
+foreach(equals IN LISTS EQUALS)
+  string(REPLACE " " ";" names "${equals}")
+  set(least)
+  set(most)
+  foreach(name IN LISTS names)
+    set(work 0)
+    foreach(line IN LISTS lines)
+      if(line MATCHES "^\\[${name}\\] work.* ran ([0-9]+) ms")
+        math(EXPR work "${work} + ${CMAKE_MATCH_1}")
+      endif()
+    endforeach()
+    message(STATUS "${name}: ${work} ms")
+    if(NOT DEFINED least OR work LESS least)
+      set(least ${work})
+    endif()
+    if(NOT DEFINED most OR work GREATER most)
+      set(most ${work})
+    endif()
+  endforeach()
+  math(EXPR allowed "${least} * (100 + ${PERCENT}) / 100")
+  if(least EQUAL 0 OR most GREATER allowed)
+    message(SEND_ERROR "${equals}: ${least} to ${most} ms, more than ${PERCENT}% apart")
+  endif()
+endforeach()

@@ -1,0 +1,51 @@
+# Scheduling, on either architecture.
+
+set(prefix)
+set(suffix)
+if(AXVISOR_ARCH STREQUAL "x86_64")
+  set(prefix pc_)
+  set(suffix _pc)
+endif()
+
+# axvisor_shares_test(NAME BEGIN second SECONDS n LABELS ...): two Linux guests and two small ones share two CPUs from a second of
+# their time on, when all have booted; equals must have got the same.
+function(axvisor_shares_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "BEGIN;SECONDS" "SET;LABELS")
+  set(BEGIN ${arg_BEGIN})
+  set(SECONDS ${arg_SECONDS})
+  set(files)
+  foreach(ID 1 2 3 4)
+    set(kind linux)
+    math(EXPR NUMBER "${ID}")
+    if(ID GREATER 2)
+      set(kind small)
+      math(EXPR NUMBER "${ID} - 2")
+    endif()
+    set(file ${CMAKE_CURRENT_BINARY_DIR}/${name}/${kind}${NUMBER}.toml)
+    configure_file(${vms}/${prefix}shares_${kind}.toml.in ${file} @ONLY)
+    list(APPEND files ${file})
+  endforeach()
+  axvisor_add_image(boot_${name} VMS ${files})
+  axvisor_boot_test(${name} IMAGE boot_${name} RUN shares${suffix}.toml SET ${arg_SET} LABELS ${arg_LABELS})
+  set_tests_properties(boot.${name} PROPERTIES FIXTURES_SETUP ${name})
+  add_test(NAME boot.${name}-are-even COMMAND ${CMAKE_COMMAND} -DLOG=${CMAKE_CURRENT_BINARY_DIR}/${name}.log
+    "-DEQUALS=linux1 linux2;small1 small2" -P ${CMAKE_CURRENT_SOURCE_DIR}/CheckShares.cmake)
+  set_tests_properties(boot.${name}-are-even PROPERTIES LABELS "boot;${arg_LABELS}" FIXTURES_REQUIRED ${name})
+endfunction()
+
+axvisor_add_image(boot_sched VMS ${vms}/${prefix}sched_urgent.toml ${vms}/${prefix}sched_limited.toml
+  ${vms}/${prefix}sched_first.toml ${vms}/${prefix}sched_second.toml)
+axvisor_boot_test(sched-one-cpu IMAGE boot_sched RUN sched${suffix}.toml LABELS guest)
+
+# A PC takes longer to boot Linux.
+set(all_have_booted 150)
+if(AXVISOR_ARCH STREQUAL "x86_64")
+  set(all_have_booted 250)
+endif()
+axvisor_shares_test(sched-shares BEGIN ${all_have_booted} SECONDS 30 LABELS linux)
+axvisor_shares_test(sched-shares-soak BEGIN ${all_have_booted} SECONDS 600 SET timeout=1500 LABELS soak)
+set_tests_properties(boot.sched-shares-soak PROPERTIES TIMEOUT 3600)
+
+# Four vCPUs that move between two CPUs.
+axvisor_add_image(boot_linux_moving VMS ${vms}/${prefix}linux_moving.toml)
+axvisor_boot_test(linux-smp4-on-2 IMAGE boot_linux_moving RUN linux${suffix}.toml SET smp=2 VARIABLES cpus=4 LABELS linux)
