@@ -64,7 +64,6 @@ class ArchVm {
   void report_wait(Vcpu&, u64) {}
   void arm_timer(Vcpu&) {}
   void cancel_timer(Vcpu&) {}
-  void adjust_counter(Vcpu&) {}
 };
 
 }  // namespace hv
