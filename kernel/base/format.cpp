@@ -104,7 +104,7 @@ void format(Sink& sink, const char* text, u64 kinds, std::va_list passed) {
     Specification spec;
     text = parse_specification(text, spec);
     kinds >>= kBitsPerKind;
-    format_one(sink, spec, static_cast<ArgumentKind>(kinds & (1u << kBitsPerKind) - 1), arguments);
+    format_one(sink, spec, static_cast<ArgumentKind>(kinds & ((1u << kBitsPerKind) - 1)), arguments);
     literal = text + 1;
   }
   write_literal(text);

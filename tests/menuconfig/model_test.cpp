@@ -59,7 +59,7 @@ TEST_F(ModelTest, TakesOnlyValidValues) {
   EXPECT_EQ(set("base.name", "", 1), "'name' is empty: remove the key, or give it a value");
   const auto no_row = model_.set_items(1, row("kernel.memory_regions", 1), {"[1, 2]"});
   ASSERT_FALSE(no_row);
-  EXPECT_EQ(no_row.error(), "'memory_regions[0]' has 2 values, fewer than it takes: write base, size, flags, map_type");
+  EXPECT_EQ(no_row.error(), "'memory_regions[0]' has 2 values, fewer than it takes: write base, size, flags, map_type, [shared]");
   const auto several = model_.set_items(1, row("kernel.memory_regions", 1), {"[1, 2, 7, 0], [3, 4, 7, 0]"});
   ASSERT_FALSE(several);
   EXPECT_THAT(several.error(), HasSubstr("is no element"));

@@ -183,7 +183,7 @@ void PcMachine::run_timers(unsigned vcpu, u64 now) {
 /// Rows, from 1 on, of the ports that every PC has; 0: none.
 constinit const std::array<u8, 256> PcMachine::Tables::low_ports = [] {
   std::array<u8, 256> rows{};
-  for (u8 row = 0; row < std::size(ports); ++row) {
+  for (usize row = 0; row < std::size(ports); ++row) {
     for (u32 i = 0; i < ports[row].count; ++i)
       if (ports[row].first + i < rows.size()) rows[ports[row].first + i] = static_cast<u8>(row + 1);
   }
