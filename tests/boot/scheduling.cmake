@@ -37,14 +37,13 @@ axvisor_add_image(boot_sched VMS ${vms}/${prefix}sched_urgent.toml ${vms}/${pref
   ${vms}/${prefix}sched_first.toml ${vms}/${prefix}sched_second.toml)
 axvisor_boot_test(sched-one-cpu IMAGE boot_sched RUN sched${suffix}.toml LABELS guest)
 
-# Two Linux guests take an emulated PC several times as long as an emulated Arm machine.
+# Two Linux guests take an emulated PC several times as long as an emulated Arm machine. With -icount QEMU does not give its CPUs
+# instructions evenly, and over half a minute that shows in the shares: these tests are for a person to look at.
 set(all_have_booted 150)
-set(label linux)
 if(AXVISOR_ARCH STREQUAL "x86_64")
   set(all_have_booted 250)
-  set(label soak)
 endif()
-axvisor_shares_test(sched-shares BEGIN ${all_have_booted} SECONDS 30 SET timeout=1200 LABELS ${label})
+axvisor_shares_test(sched-shares BEGIN ${all_have_booted} SECONDS 30 SET timeout=1200 LABELS soak)
 axvisor_shares_test(sched-shares-soak BEGIN ${all_have_booted} SECONDS 600 SET timeout=3500 LABELS soak)
 set_tests_properties(boot.sched-shares boot.sched-shares-soak PROPERTIES TIMEOUT 3600)
 
