@@ -122,7 +122,10 @@ Result<void> PhysicalInterrupts::give_to_vm(u32 intid, Vm& vm, u32 virtual_id, d
   if (!owner.vm.compare_exchange_strong(nobody, &vm, std::memory_order_acq_rel)) return fail(Error::Busy);
   owner.virtual_id = virtual_id;
   configure(intid, trigger);
-  gic_.route(intid, vm.boot_vcpu()->cpu);
+  const unsigned cpu = vm.boot_vcpu()->cpu;
+  gic_.route(intid, cpu);
+  // QEMU's GICv2 counts an SPI as active on the CPU that took it, until it is deactivated there (docs/machines.md).
+  if (machine_.gic.version == 2) vm.boot_vcpu()->scheduling.cpus = u64{1} << cpu;
   gic_.enable(intid);
   return {};
 }

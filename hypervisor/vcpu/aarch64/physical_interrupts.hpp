@@ -44,7 +44,8 @@ class PhysicalInterrupts {
   /// Makes CPU `index` leave its guest or its sleep. Any CPU.
   void send_kick(unsigned index);
 
-  /// From now on host interrupt `intid` is delivered to `vm` as interrupt `virtual_id`, on the CPU of its first vCPU.
+  /// From now on host interrupt `intid` is delivered to `vm` as interrupt `virtual_id`, on the CPU of its first vCPU,
+  /// which stays there if the controller is a GICv2. The VM does not run yet.
   /// Errors: OutOfRange, Busy (somebody owns it).
   Result<void> give_to_vm(u32 intid, Vm& vm, u32 virtual_id, drivers::Trigger trigger);
   /// Takes all of a VM's interrupts back; when it returns no CPU delivers one any more and all are inactive.
