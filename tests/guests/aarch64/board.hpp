@@ -1,4 +1,4 @@
-// What small guests on QEMU virt's addresses have in common: console, PSCI, and the entry that tiny.S calls.
+// What small guests on QEMU virt's addresses have in common: console, calls, timer interrupt, and the entry that tiny.S calls.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,9 @@ using u32 = std::uint32_t;
 using u64 = std::uint64_t;
 
 inline constexpr u64 kUart = 0x0900'0000;
+inline constexpr u64 kGicDistributor = 0x0800'0000;
+inline constexpr u64 kGicRedistributor = 0x080a'0000;
+inline constexpr u32 kVirtualTimerInterrupt = 27;
 inline constexpr u64 kPsciSystemOff = 0x8400'0008;
 inline constexpr u64 kPsciSystemReset = 0x8400'0009;
 
@@ -34,13 +37,26 @@ inline void print_number(u64 n) {
   put(static_cast<char>('0' + n % 10));
 }
 
-inline u64 psci(u64 function) {
+/// Calls firmware, or the hypervisor itself (SMCCC).
+inline u64 call(u64 function) {
   register u64 x0 asm("x0") = function;
   asm volatile("hvc #0" : "+r"(x0) : : "x1", "x2", "x3", "memory");
   return x0;
 }
-inline void power_off() { psci(kPsciSystemOff); }
-inline void reset() { psci(kPsciSystemReset); }
+inline void power_off() { call(kPsciSystemOff); }
+inline void reset() { call(kPsciSystemReset); }
+
+/// Lets the virtual timer interrupt this CPU; GICv3.
+inline void enable_timer_interrupt() {
+  const u64 sgi_frame = kGicRedistributor + 0x1'0000;
+  write32(kGicRedistributor + 0x14, 0);                          // GICR_WAKER: awake
+  write32(sgi_frame + 0x80, 0xffff'ffff);                        // GICR_IGROUPR0: Group 1
+  write32(sgi_frame + 0x100, 1u << kVirtualTimerInterrupt);      // GICR_ISENABLER0
+  write32(kGicDistributor, 0x12);                                // GICD_CTLR: ARE, Group 1
+  asm volatile("msr s3_0_c12_c12_5, %0\n isb" : : "r"(u64{1}));  // ICC_SRE_EL1
+  asm volatile("msr s3_0_c4_c6_0, %0" : : "r"(u64{0xf0}));       // ICC_PMR_EL1
+  asm volatile("msr s3_0_c12_c12_7, %0\n isb" : : "r"(u64{1}));  // ICC_IGRPEN1_EL1
+}
 
 // Called by tiny.S.
 extern "C" void tiny_main(u64 device_tree);

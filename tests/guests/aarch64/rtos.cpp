@@ -4,9 +4,6 @@
 
 namespace {
 
-constexpr u64 kGicDistributor = 0x0800'0000;
-constexpr u64 kGicRedistributor = 0x080a'0000;
-constexpr u32 kVirtualTimerInterrupt = 27;
 constexpr u32 kTicksPerSecond = 200;
 constexpr u32 kTicks = 400;
 constexpr u32 kTasks = 2;
@@ -32,17 +29,6 @@ volatile u32 ticks;
 u64 period, next_tick;
 
 void set_timer() { asm volatile("msr cntv_cval_el0, %0\n msr cntv_ctl_el0, %1\n isb" : : "r"(next_tick), "r"(u64{1})); }
-
-void start_interrupts() {
-  const u64 sgi_frame = kGicRedistributor + 0x1'0000;
-  write32(kGicRedistributor + 0x14, 0);                      // GICR_WAKER: awake
-  write32(sgi_frame + 0x80, 0xffff'ffff);                    // GICR_IGROUPR0: Group 1
-  write32(sgi_frame + 0x100, 1u << kVirtualTimerInterrupt);  // GICR_ISENABLER0
-  write32(kGicDistributor, 0x12);                            // GICD_CTLR: ARE, Group 1
-  asm volatile("msr s3_0_c12_c12_5, %0\n isb" : : "r"(u64{1}));  // ICC_SRE_EL1
-  asm volatile("msr s3_0_c4_c6_0, %0" : : "r"(u64{0xf0}));       // ICC_PMR_EL1
-  asm volatile("msr s3_0_c12_c12_7, %0\n isb" : : "r"(u64{1}));  // ICC_IGRPEN1_EL1
-}
 
 /// x0 is the task's number.
 [[noreturn]] void run_task(u64 number) {
@@ -98,7 +84,7 @@ void rtos_main() {
     tasks[i].sp = reinterpret_cast<u64>(frame);
   }
   print("rtos: hello\n");
-  start_interrupts();
+  enable_timer_interrupt();
   asm volatile("mrs %0, cntvct_el0" : "=r"(next_tick));
   next_tick += period;
   set_timer();

@@ -1,23 +1,14 @@
 // The tiny guest: proves, without any library, that a guest sees the machine it was promised, then powers off.
 // It prints one line per fact; the last one is "tiny: N checks passed" or "tiny: FAILED".
-#include <cstdint>
+#include "tests/guests/aarch64/board.hpp"
 
 namespace {
 
-using u8 = std::uint8_t;
-using u32 = std::uint32_t;
-using u64 = std::uint64_t;
-
 // QEMU virt's addresses, which guests on that machine are given too.
-constexpr u64 kUart = 0x0900'0000;
-constexpr u64 kGicDistributor = 0x0800'0000;
 constexpr u64 kGicCpuInterface = 0x0801'0000;
-constexpr u64 kGicRedistributor = 0x080a'0000;
 constexpr u64 kNothing = 0x5000'0000;  ///< no RAM and no device of this guest: host RAM on the test machine
 
-constexpr u32 kVirtualTimerInterrupt = 27;
 constexpr u64 kPsciVersion = 0x8400'0000;
-constexpr u64 kPsciSystemOff = 0x8400'0008;
 
 volatile u64 abort_syndrome;
 volatile u64 abort_address;
@@ -25,29 +16,6 @@ volatile u32 timer_interrupts;
 int checks;
 bool failed;
 bool gic_v3;
-
-void write32(u64 address, u32 value) { asm volatile("str %w0, [%1]" : : "r"(value), "r"(address) : "memory"); }
-u32 read32(u64 address) {
-  u32 value;
-  asm volatile("ldr %w0, [%1]" : "=r"(value) : "r"(address) : "memory");
-  return value;
-}
-
-void put(char c) {
-  while (read32(kUart + 0x18) & (1u << 5)) {
-  }
-  write32(kUart, static_cast<u8>(c));
-}
-void print(const char* text) {
-  for (; *text != '\0'; ++text) {
-    if (*text == '\n') put('\r');
-    put(*text);
-  }
-}
-void print_number(u64 n) {
-  if (n >= 10) print_number(n / 10);
-  put(static_cast<char>('0' + n % 10));
-}
 
 void check(bool ok, const char* what) {
   print(ok ? "tiny: ok: " : "tiny: WRONG: ");
@@ -57,32 +25,16 @@ void check(bool ok, const char* what) {
   failed |= !ok;
 }
 
-u64 psci(u64 function) {
-  register u64 x0 asm("x0") = function;
-  asm volatile("hvc #0" : "+r"(x0) : : "x1", "x2", "x3", "memory");
-  return x0;
-}
-
-void enable_timer_interrupt() {
-  if (gic_v3) {
-    const u64 sgi_frame = kGicRedistributor + 0x1'0000;
-    write32(kGicRedistributor + 0x14, 0);                       // GICR_WAKER: awake
-    write32(sgi_frame + 0x80, 0xffff'ffff);                     // GICR_IGROUPR0: Group 1
-    write32(sgi_frame + 0x100, 1u << kVirtualTimerInterrupt);   // GICR_ISENABLER0
-    write32(kGicDistributor, 0x12);                             // GICD_CTLR: ARE, Group 1
-    asm volatile("msr s3_0_c12_c12_5, %0\n isb" : : "r"(u64{1}));    // ICC_SRE_EL1
-    asm volatile("msr s3_0_c4_c6_0, %0" : : "r"(u64{0xf0}));         // ICC_PMR_EL1
-    asm volatile("msr s3_0_c12_c12_7, %0\n isb" : : "r"(u64{1}));    // ICC_IGRPEN1_EL1
-  } else {
-    write32(kGicDistributor + 0x100, 1u << kVirtualTimerInterrupt);  // GICD_ISENABLER0
-    write32(kGicDistributor, 1);
-    write32(kGicCpuInterface + 4, 0xf0);
-    write32(kGicCpuInterface, 1);
-  }
+void enable_timer() {
+  if (gic_v3) return enable_timer_interrupt();
+  write32(kGicDistributor + 0x100, 1u << kVirtualTimerInterrupt);  // GICD_ISENABLER0
+  write32(kGicDistributor, 1);
+  write32(kGicCpuInterface + 4, 0xf0);
+  write32(kGicCpuInterface, 1);
 }
 
 void check_timer() {
-  enable_timer_interrupt();
+  enable_timer();
   u64 frequency;
   asm volatile("mrs %0, cntfrq_el0" : "=r"(frequency));
   check(frequency != 0, "the counter has a frequency");
@@ -105,7 +57,7 @@ void check_abort() {
 // QEMU's virt machine has either the instruction or a seed from its firmware; a machine with neither says so.
 void check_random_numbers() {
   constexpr u64 kTrngVersion = 0x8400'0050, kTrngRandom64 = 0xc400'0053, kBits = 128;
-  if (psci(kTrngVersion) == ~u64{0}) return;
+  if (call(kTrngVersion) == ~u64{0}) return;
   u64 words[2][3];
   for (auto& w : words) {
     register u64 x0 asm("x0") = kTrngRandom64;
@@ -116,7 +68,7 @@ void check_random_numbers() {
     w[0] = x1, w[1] = x2, w[2] = x3;
     check(x0 == 0 && x1 == 0 && x2 != 0 && x3 != 0, "it gets random numbers");
   }
-  check(psci(kTrngVersion) == 0x1'0000 && words[0][2] != words[1][2], "which differ");
+  check(call(kTrngVersion) == 0x1'0000 && words[0][2] != words[1][2], "which differ");
 }
 
 bool is_device_tree(u64 address) { return (address & 7) == 0 && read32(address) == 0xedfe0dd0; }
@@ -125,7 +77,7 @@ bool is_device_tree(u64 address) { return (address & 7) == 0 && read32(address) 
 
 extern "C" void tiny_unexpected() {
   print("tiny: FAILED: unexpected exception\n");
-  psci(kPsciSystemOff);
+  call(kPsciSystemOff);
 }
 extern "C" void tiny_synchronous(u64 syndrome, u64 address) {
   abort_syndrome = syndrome;
@@ -159,8 +111,8 @@ extern "C" void tiny_main(u64 device_tree) {
   check(current_el == 1 << 2, "runs at EL1");
   check(((features >> 8) & 0xf) == 0, "sees no EL2");
   check(is_device_tree(device_tree), "x0 is a device tree");
-  check(psci(kPsciVersion) >= 0x1'0000, "PSCI is version 1.0 or later");
-  check(psci(0x8600'ff01) == ~u64{0}, "an unknown call is not supported");
+  check(call(kPsciVersion) >= 0x1'0000, "PSCI is version 1.0 or later");
+  check(call(0x8600'ff01) == ~u64{0}, "an unknown call is not supported");
   check_random_numbers();
   check_abort();
   check_timer();
@@ -171,5 +123,5 @@ extern "C" void tiny_main(u64 device_tree) {
     print_number(static_cast<u64>(checks));
     print(" checks passed\n");
   }
-  psci(kPsciSystemOff);
+  call(kPsciSystemOff);
 }
