@@ -61,7 +61,8 @@ Result<void> VirtioMmio::set_queue(const Queue& queue) {
   write(kQueueSelect, 0);
   const u32 most = read(kQueueSizeMax);
   if (most == 0) return fail(Error::NotFound);
-  if (most < queue.size) return fail(Error::NotSupported);
+  const bool reachable = !legacy_ || queue.descriptors / kPageSize <= ~u32{0};
+  if (most < queue.size || !reachable) return fail(Error::NotSupported);
   write(kQueueSize, queue.size);
   if (legacy_) {
     write(kLegacyQueueAlign, kPageSize);

@@ -1,10 +1,10 @@
 #include "kernel/drivers/virtio_blk.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <arch/mmio.hpp>
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "kernel/drivers/virtio_mmio.hpp"
@@ -116,9 +116,13 @@ class FakeDisk final : public arch::fake::Bus {
 };
 
 struct Memory {
-  std::unique_ptr<std::byte[], void (*)(std::byte*)> pages{static_cast<std::byte*>(std::aligned_alloc(kPageSize, VirtioBlk::kMemory)),
-                                                           [](std::byte* p) { std::free(p); }};
-  std::span<std::byte> span() { return {pages.get(), VirtioBlk::kMemory}; }
+  Memory() = default;
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() { munmap(pages, VirtioBlk::kMemory); }
+  // Legacy devices are told 32 bits of a page number.
+  void* pages = mmap(nullptr, VirtioBlk::kMemory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+  std::span<std::byte> span() { return {static_cast<std::byte*>(pages), VirtioBlk::kMemory}; }
 };
 
 class VirtioBlkOfVersion : public testing::TestWithParam<u32> {};
