@@ -76,23 +76,62 @@ std::unexpected<Error> Vm::reject(Error error, std::string_view what) const {
 }
 
 Result<void> Vm::init() {
-  TRY(check_images());
+  TRY(find_images());
   TRY(allocate_memory());
   TRY(map_memory());
   TRY(create_vcpus());
   TRY(arch.create_devices());
   TRY(arch.load_images());
   TRY(arch.give_devices());
+  forget_images();
   log::info("VM {}: {} vCPUs, entry {}", name(), vcpu_count_, arch.entry());
   return {};
 }
 
-Result<void> Vm::check_images() const {
-  for (const Image* image : {&config_.kernel, &config_.dtb, &config_.bios, &config_.ramdisk}) {
-    if (image->present() && image->location != ImageLocation::Memory)
-      return reject(Error::NotSupported, "has an image that is not built in");
+Result<void> Vm::find_images() {
+  u64 room = 0;
+  for (const MemoryRegion& region : config_.memory) room += region.size;
+  const bool any = std::ranges::any_of(images(), [](const Image* image) { return image->present() && image->location == ImageLocation::Fs; });
+  if constexpr (board::kFeatureFs) {
+    if (any) files_ = TRY(mm::make_box<ImageFiles>(hypervisor_.heap(), hypervisor_));
+  }
+  for (Image* image : images()) {
+    if (!image->present() || image->location == ImageLocation::Memory) continue;
+    if (!files_ || image->location != ImageLocation::Fs) return reject(Error::NotSupported, "has an image that is not built in");
+    // What is put somewhere and not looked into goes there directly.
+    const bool streamed = image == &config_.ramdisk || (image == &config_.kernel && ArchVm::kStreamsKernel);
+    if (const auto opened = files_->open(*image, streamed, room); !opened) {
+      log::error("VM {}: {} cannot be loaded: {}", name(), image->path, opened.error());
+      return opened;
+    }
+    log::info("VM {}: {} has {} bytes", name(), image->path, files_->size(*image));
   }
   return {};
+}
+
+void Vm::forget_images() {
+  if (!files_) return;
+  for (Image* image : images())
+    if (image->location == ImageLocation::Fs) image->begin = image->end = nullptr;
+  files_.reset();
+}
+
+u64 Vm::image_size(const Image& image) const {
+  if (!image.present()) return 0;
+  if constexpr (board::kFeatureFs)
+    if (files_) return files_->size(image);
+  return image.bytes().size();
+}
+
+Result<void> Vm::place_image(const Image& image, Gpa to) {
+  if constexpr (board::kFeatureFs) {
+    if (image.location == ImageLocation::Fs && image_size(image) != image.bytes().size()) {
+      const auto loaded = files_->load(image, memory_, to);
+      if (!loaded) log::error("VM {}: {} cannot be loaded: {}", name(), image.path, loaded.error());
+      return loaded;
+    }
+  }
+  return memory_.write(to, image.bytes());
 }
 
 // ---- memory -----------------------------------------------------------------------------------------------------------

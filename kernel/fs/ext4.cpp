@@ -202,6 +202,7 @@ Result<Ext4::Run> Ext4::map_extents(const Inode& inode, u64 block) {
     return {};
   };
   u32 depth = kMostDepth + 1;
+  u64 next = ~u64{0};  ///< where the next entry begins, of this node or of one above
   for (;;) {
     TRY(load(0));
     const u32 count = load_le<u16>(entry, kEntries), own_depth = load_le<u16>(entry, kDepth);
@@ -219,11 +220,12 @@ Result<Ext4::Run> Ext4::map_extents(const Inode& inode, u64 block) {
       load_le<u32>(entry, 0) <= block ? low = middle + 1 : high = middle;
     }
     const u32 found = low;
-    u64 next = ~u64{0};
     if (found < count) {
       TRY(load(kHeader + found * kEntry));
-      next = load_le<u32>(entry, 0);
+      next = std::min<u64>(next, load_le<u32>(entry, 0));
     }
+    // A tree that contradicts itself must not stand still.
+    if (next <= block) return fail(Error::Malformed);
     if (found == 0) return Run{.blocks = next - block};
     TRY(load(kHeader + (found - 1) * kEntry));
     if (depth == 0) {
