@@ -74,9 +74,9 @@ class Work {
 class Nth final : public fs::DirectoryVisitor {
  public:
   explicit Nth(usize index) : left_(index) {}
-  bool visit(std::string_view name, const Node&) override {
+  bool visit(std::string_view entry, const Node&) override {
     if (left_-- != 0) return true;
-    for (const char c : name) static_cast<void>(this->name.push_back(c));
+    for (const char c : entry) static_cast<void>(name.push_back(c));
     return false;
   }
   fs::Name name;

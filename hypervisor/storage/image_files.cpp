@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "hypervisor/main/hypervisor.hpp"
+#include "kernel/base/sha256.hpp"
 #include "kernel/log/log.hpp"
 #include "kernel/mm/physical_memory.hpp"
 #include "platforms/platform.hpp"
@@ -56,13 +57,21 @@ Result<void> ImageFiles::read(File& file, u64 offset, std::span<std::byte> out) 
 Result<void> ImageFiles::load(const Image& image, GuestMemory& memory, Gpa to) {
   struct Source final : MemorySource {
     explicit Source(File& f) : file(f) {}
-    Result<void> read(u64 offset, std::span<std::byte> out) override { return ImageFiles::read(file, offset, out); }
+    Result<void> read(u64 offset, std::span<std::byte> out) override {
+      TRY(ImageFiles::read(file, offset, out));
+      if (!file.image->sha256.empty()) hash.add(out);
+      return {};
+    }
     File& file;
+    Sha256 hash;
   };
   File* file = find(image);
   if (file == nullptr) return fail(Error::BadState);
   Source source(*file);
-  return memory.fill({to, file->location.node.size}, source);
+  TRY(memory.fill({to, file->location.node.size}, source));
+  if (image.sha256.empty() || source.hash.finish_is(image.sha256)) return {};
+  log::error("{} has another SHA-256 than its description says", image.path);
+  return fail(Error::Malformed);
 }
 
 }  // namespace hv

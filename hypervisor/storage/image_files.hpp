@@ -28,9 +28,12 @@ class ImageFiles {
   /// shorter than its directory says).
   Result<void> open(Image& image, bool streamed, u64 limit);
 
+  /// Whether there is more than image.bytes() on the disk.
+  bool is_streamed(const Image& image) const { return size(image) != image.bytes().size(); }
   /// Bytes of the file.
   u64 size(const Image& image) const;
-  /// Reads a streamed image to `to`. Errors: those of reading, OutOfRange (part of it is no memory).
+  /// Reads a streamed image to `to`. Errors: those of reading, OutOfRange (part of it is no memory), Malformed (its SHA-256 is another; that
+  /// was logged).
   Result<void> load(const Image& image, GuestMemory& memory, Gpa to);
 
  private:

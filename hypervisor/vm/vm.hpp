@@ -134,6 +134,7 @@ class Vm {
   Result<void> create_vcpu(unsigned index, std::span<const u64> machine_cpus);
   std::array<Image*, 4> images() { return {&config_.kernel, &config_.dtb, &config_.bios, &config_.ramdisk}; }
   Result<void> find_images();
+  Result<void> check(const Image& image) const;
   void forget_images();
 
   Hypervisor& hypervisor_;

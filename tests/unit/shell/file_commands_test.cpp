@@ -158,7 +158,7 @@ TEST_F(FileCommands, ChangeNothingWhereThatIsNotPossible) {
   const Folder folder;
   stdfs::create_directories(folder / "root");
   save(folder / "root/file", "text\n");
-  ASSERT_EQ(test::run("mke2fs -q -t ext4 -d " + (folder / "root").string() + " " + (folder / "image").string() + " 4M").status, 0);
+  ASSERT_EQ(ax::fs::test::run("mke2fs -q -t ext4 -d " + (folder / "root").string() + " " + (folder / "image").string() + " 4M").status, 0);
   std::vector<std::byte> other = load(folder / "image");
   block::RamDisk device(other);
   fs::Ext4 ext4 = *fs::Ext4::mount(device, heap);
