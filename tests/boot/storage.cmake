@@ -39,6 +39,7 @@ endforeach()
 foreach(type corrupt cut)
   axvisor_storage_test(linux-from-${type} ${type} ${linux_files} TEST IMAGE boot_fs RUN bad_disk${suffix}.toml LABELS linux)
 endforeach()
+axvisor_storage_test(disk-shell fat32 ${linux_files} TEST IMAGE boot_fs RUN disk_shell${suffix}.toml LABELS linux)
 axvisor_boot_test(linux-from-nothing IMAGE boot_fs RUN no_disk${suffix}.toml LABELS linux)
 
 # What the boot loader passes: a RAM disk on both, without a name on a PC.

@@ -218,7 +218,7 @@ printf '<?xml version="1.0"?>\n<testsuite name="%s">\n<testcase name="a" status=
 TEST_F(CommandsTest, SuggestsAValueFromAList) {
   const ProgramResult result = tree_.xtask({"vmconfig", "generate", "--image-location", "memry"});
   EXPECT_EQ(result.status, 2);
-  EXPECT_THAT(result.output, HasSubstr("--image-location: memry not in {memory,fs,module}; did you mean 'memory'?"));
+  EXPECT_THAT(result.output, HasSubstr("--image-location: memry not in {memory,fs}; did you mean 'memory'?"));
 }
 
 TEST_F(CommandsTest, HasACurrentReferencePage) {
