@@ -30,13 +30,14 @@ constexpr MemoryUse use_of(const MemoryRegion& region) {
           .shared = !region.shared.empty()};
 }
 
-/// The boot loader's module of that name: the first word of the text that came with it, or the last part of that path. A module without
-/// a text is called `initrd`.
+/// The boot loader's module of that name: the first word of the text that came with it, or the last part of that path. The only one is
+/// also called `initrd`.
 std::span<const std::byte> module_named(std::string_view name) {
-  for (const ModuleInfo& module : platform::machine().modules) {
-    const std::string_view text = module.name.empty() ? std::string_view("initrd") : module.name;
-    const std::string_view path = text.substr(0, text.find(' '));
-    if (path == name || path.substr(path.rfind('/') + 1) == name) return {mm::direct_map_pointer(module.data.base), module.data.size};
+  const auto& modules = platform::machine().modules;
+  const bool any = modules.size() == 1 && name == "initrd";
+  for (const ModuleInfo& module : modules) {
+    const std::string_view path = module.name.substr(0, module.name.find(' '));
+    if (any || path == name || path.substr(path.rfind('/') + 1) == name) return {mm::direct_map_pointer(module.data.base), module.data.size};
   }
   return {};
 }
