@@ -54,6 +54,8 @@ constexpr std::array kOutputs{"--output", "--log", "--record", "--junit", "--sar
 
 /// Any text is right.
 constexpr std::array kTexts{"--define", "--bin-args", "--cmdline", "--name", "--label-regex", "app init NAME", "image fetch --together",
+                            // What is absent is what it asks for.
+                            "run --needs",
                             // Files that may be made after the VM's own, or that an image brings.
                             "vmconfig generate --kernel", "vmconfig generate --ramdisk", "vmconfig generate --dtb"};
 
