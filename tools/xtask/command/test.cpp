@@ -60,6 +60,8 @@ void show_versions(const Context& context) {
   }
 }
 
+std::string read_if_there(const fs::path& file) { return fs::exists(file) ? read_file(file) : std::string(); }
+
 bool is_host(const std::string& preset) { return preset == "host" || preset.starts_with("host-"); }
 
 BuildFolder folder_of(const Context& context, const std::string& preset) {
@@ -102,8 +104,21 @@ Argv ctest_command(const std::string& preset, const fs::path& report, const Test
   return command;
 }
 
+/// A test that failed, with the preset it belongs to.
+struct Failed {
+  std::string preset;
+  FailedTest test;
+};
+
+void print_failures(const std::vector<Failed>& failures) {
+  constexpr unsigned kLines = 12;
+  for (const Failed& failed : failures) {
+    print_out(fmt::format("failed: {} ({})\n{}", failed.test.name, failed.preset, last_lines(failed.test.output, kLines)));
+  }
+}
+
 /// Builds and tests one preset. What keeps its tests from running at all counts as one failure.
-TestCounts test_preset(const Context& context, const std::string& preset, const TestOptions& options) {
+TestCounts test_preset(const Context& context, const std::string& preset, const TestOptions& options, std::vector<Failed>& failures) {
   const BuildFolder build = folder_of(context, preset);
   const fs::path report = build.folder / "Testing/junit.xml";
   if (context.dry_run) {
@@ -117,7 +132,11 @@ TestCounts test_preset(const Context& context, const std::string& preset, const 
     context.console.step("testing " + preset);
     fs::remove(report);
     const int status = run_command({.argv = ctest_command(preset, report, options), .folder = context.root});
-    counts = fs::exists(report) ? count_tests(read_file(report)) : TestCounts{};
+    const std::string results = read_if_there(report);
+    counts = count_tests(results);
+    for (FailedTest& test : failed_tests(results)) {
+      failures.push_back({preset, std::move(test)});
+    }
     if (status != 0 && counts.failed == 0) {
       throw Failure(ExitCode::Failure, fmt::format("ctest of {} failed (status {})", preset, status));
     }
@@ -161,9 +180,10 @@ ExitCode run_tests(const Context& context, const TestOptions& options) {
     show_versions(context);
   }
   TestCounts total;
+  std::vector<Failed> failures;
   const std::vector<std::string>& presets = options.presets.empty() ? kDefaultPresets : options.presets;
   for (const std::string& preset : presets) {
-    total += test_preset(context, preset, options);
+    total += test_preset(context, preset, options, failures);
   }
   if (context.dry_run) {
     return ExitCode::Success;
@@ -175,6 +195,7 @@ ExitCode run_tests(const Context& context, const TestOptions& options) {
     context.console.error("no test was selected");
     ++total.failed;
   }
+  print_failures(failures);
   print_out(fmt::format("{} passed, {} failed{}\n", total.passed, total.failed,
                         total.skipped == 0 ? "" : fmt::format(", {} skipped", total.skipped)));
   if (options.no_skip && total.skipped != 0) {
