@@ -57,9 +57,9 @@ Result<void> PcConfig::check() const {
   return {};
 }
 
-PcMachine::PcMachine(const PcConfig& config, PcHost& host)
+PcMachine::PcMachine(const PcConfig& config, PcHost& host, LocalApicBus& apics)
     : host_(host),
-      apics_(host, io_apic_, config.vcpus, config.tsc_hz),
+      apics_(apics),
       io_apic_(line_ends_, apics_),
       console_(host),
       pic_(line_ends_, intr_),
@@ -72,7 +72,7 @@ PcMachine::PcMachine(const PcConfig& config, PcHost& host)
 }
 
 void PcMachine::power_on() {
-  apics_.power_on();
+  apics_.set_8259(false);
   io_apic_.power_on();
   pic_.power_on();
   pit_.power_on();
@@ -87,23 +87,14 @@ void PcMachine::power_on() {
 
 // ---- memory ----
 
-std::optional<u64> PcMachine::mmio_read(unsigned vcpu, Gpa address, u32 size) {
-  const u64 page = align_down(address.value(), kPageSize);
-  const u32 offset = static_cast<u32>(address.value() - page);
-  if (page == apics_[vcpu].page()) return apics_[vcpu].mmio_read(offset, size);
-  if (page == VIoApic::kBase) return extract_bytes(io_apic_.mmio_read(offset), 0, size);
-  return std::nullopt;
+std::optional<u64> PcMachine::mmio_read(Gpa address, u32 size) {
+  if (align_down(address.value(), kPageSize) != VIoApic::kBase) return std::nullopt;
+  return extract_bytes(io_apic_.mmio_read(static_cast<u32>(address.value() - VIoApic::kBase)), 0, size);
 }
 
-bool PcMachine::mmio_write(unsigned vcpu, Gpa address, u32 size, u64 value) {
-  const u64 page = align_down(address.value(), kPageSize);
-  const u32 offset = static_cast<u32>(address.value() - page);
-  if (page == apics_[vcpu].page()) {
-    apics_[vcpu].mmio_write(offset, size, static_cast<u32>(value));
-    return true;
-  }
-  if (page != VIoApic::kBase) return false;
-  io_apic_.mmio_write(offset, static_cast<u32>(value));
+bool PcMachine::mmio_write(Gpa address, u64 value) {
+  if (align_down(address.value(), kPageSize) != VIoApic::kBase) return false;
+  io_apic_.mmio_write(static_cast<u32>(address.value() - VIoApic::kBase), static_cast<u32>(value));
   if (pic_.asserted()) kick_8259_takers();
   return true;
 }
@@ -117,6 +108,7 @@ void PcMachine::kick_8259_takers() {
 }
 
 void PcMachine::intr_changed(bool asserted) {
+  apics_.set_8259(asserted);
   io_apic_.set_line(0, asserted);
   if (!asserted) return;
   kick_8259_takers();
@@ -157,21 +149,15 @@ void PcMachine::line_ended(u32 gsi) {
 
 u64 PcMachine::board_deadline() const { return std::min({pit_.deadline(), rtc_.deadline(), acpi_.deadline()}); }
 
-u64 PcMachine::next_deadline(unsigned vcpu) const {
-  const u64 own = apics_[vcpu].deadline();
-  return vcpu == 0 ? std::min(own, board_deadline_) : own;
-}
-
 void PcMachine::board_changed() {
   const u64 deadline = board_deadline();
   if (deadline == board_deadline_) return;
   board_deadline_ = deadline;
-  host_.deadline_changed(0);
+  host_.board_deadline_changed(deadline);
 }
 
-void PcMachine::run_timers(unsigned vcpu, u64 now) {
-  if (apics_[vcpu].deadline() <= now) apics_[vcpu].run_timer(now);
-  if (vcpu != 0 || board_deadline_ > now) return;
+void PcMachine::run_timers(u64 now) {
+  if (board_deadline_ > now) return;
   pit_.run_timer(now);
   rtc_.run_timer(now);
   acpi_.run_timer(now);
@@ -207,7 +193,7 @@ bool PcMachine::whole(const Ports* ports, u32 port, u32 size) {
   return ports != nullptr && size <= ports->width && port - ports->first + size <= ports->count;
 }
 
-u32 PcMachine::port_read(unsigned, u16 port, u32 size) {
+u32 PcMachine::port_read(u16 port, u32 size) {
   const Ports* row = find(port);
   if (row != nullptr && (size == 1 || whole(row, port, size))) return (this->*row->read)(port - row->first, size);
   return read_bytes(port, size);
@@ -224,7 +210,7 @@ u32 PcMachine::read_bytes(u32 port, u32 size) {
   return value;
 }
 
-void PcMachine::port_write(unsigned, u16 port, u32 size, u32 value) {
+void PcMachine::port_write(u16 port, u32 size, u32 value) {
   const Ports* row = find(port);
   if (whole(row, port, size)) return (this->*row->write)(port - row->first, size, value);
   for (u32 i = 0; i < size; ++i) {

@@ -85,11 +85,11 @@ void handle_port(ArchVcpu& vcpu, const VmExit& exit) {
   u64& rax = vcpu.registers[Gpr::Rax];
   const u32 mask = ~u32{0} >> (sizeof(u32) - access.size) * 8;
   if (access.in) {
-    const u32 value = vcpu.vm().port_in(vcpu.owner(), access.port, access.size) & mask;
+    const u32 value = vcpu.vm().port_in(access.port, access.size) & mask;
     // A 32-bit result clears the upper half, smaller ones keep what surrounds them.
     rax = access.size == sizeof(u32) ? value : (rax & ~u64{mask}) | value;
   } else {
-    vcpu.vm().port_out(vcpu.owner(), access.port, access.size, low(rax) & mask);
+    vcpu.vm().port_out(access.port, access.size, low(rax) & mask);
   }
   vcpu.complete(exit.instruction_length);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <optional>
 
 #include "hypervisor/config/vm_config.hpp"
@@ -22,7 +23,7 @@ class Vm;
 
 inline constexpr usize kMaxVcpus = kMaxPcVcpus;
 
-class ArchVm final : private PcHost, private PciMessageSink {
+class ArchVm final : private PcHost, private EndOfInterruptListener, private PciMessageSink {
  public:
   explicit ArchVm(Vm& owner) : vm_(owner) {}
 
@@ -69,8 +70,8 @@ class ArchVm final : private PcHost, private PciMessageSink {
   std::optional<u64> msr_read(Vcpu& vcpu, u32 index);
   bool msr_write(Vcpu& vcpu, u32 index, u64 value);
   /// Ports that nobody claims read as all ones and swallow what is written. Sizes 1, 2 and 4.
-  u32 port_in(Vcpu& vcpu, u16 port, u32 size);
-  void port_out(Vcpu& vcpu, u16 port, u32 size, u32 value);
+  u32 port_in(u16 port, u32 size);
+  void port_out(u16 port, u32 size, u32 value);
   /// Nothing, false: nobody answers there. Sizes 1, 2, 4 and 8.
   std::optional<u64> mmio_read(Vcpu& vcpu, Gpa address, u32 size);
   bool mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value);
@@ -101,7 +102,7 @@ class ArchVm final : private PcHost, private PciMessageSink {
   };
   class Msrs;
 
-  // PcHost: called under the machine's lock.
+  // PcHost: called under the board's lock or by local APICs.
   u64 now() override;
   void kick(unsigned vcpu) override;
   void nmi(unsigned vcpu) override;
@@ -111,22 +112,33 @@ class ArchVm final : private PcHost, private PciMessageSink {
   void power_off() override;
   void reset() override;
   void debug_exit(u32 code) override;
-  void deadline_changed(unsigned vcpu) override { changed_timers_ |= 1u << vcpu; }
+  void deadline_changed(unsigned vcpu) override { changed_timers_.fetch_or(1u << vcpu, std::memory_order_relaxed); }
+  void board_deadline_changed(u64 deadline) override {
+    board_deadline_.store(deadline, std::memory_order_relaxed);
+    deadline_changed(0);
+  }
   void line_ended(u32 gsi) override;
+  // EndOfInterruptListener: a local APIC's, without a lock.
+  void end_of_interrupt(u8 vector) override;
 
   Result<void> give_line(const PassthroughDevice& device);
-  // PciMessageSink: called under the machine's lock.
+  // PciMessageSink: called under the board's lock.
   void send(const PciMessage& message) override;
 
   Result<void> give_ports();
   static void timer_due(Deadline& deadline);
-  /// Locks the machine for `action(machine)`, then sets the timers that it has changed.
+  /// Locks the board for `action(board)`, then sets the timers that it has changed.
   template <class Action>
-  auto with_machine(Action action);
+  auto with_board(Action action);
+  VLocalApic& local_apic(const Vcpu& vcpu);
   bool is_pci_port(u16 port, u32 size) const;
-  void feed(PcMachine& machine);
-  void set_changed_timers(PcMachine& machine);
-  void arm(PcMachine& machine, unsigned vcpu);
+  void feed(PcMachine& board);
+  void set_timers() {
+    if (changed_timers_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      set_changed_timers();
+  }
+  void set_changed_timers();
+  void arm(unsigned vcpu);
   /// Writes the record of the paravirtual clock that the MSR `index` of `vcpu` points to, on its CPU.
   void update_clock(Vcpu& vcpu, u32 index);
   /// Returns the address of their root pointer.
@@ -135,11 +147,13 @@ class ArchVm final : private PcHost, private PciMessageSink {
   Vm& vm_;
   std::optional<NestedPaging> translation_;
   std::optional<PortPermissions> ports_;
-  std::optional<Locked<PcMachine, LockRank::VirtualDevice>> machine_;
-  mm::Box<PciPassthrough> pci_;       ///< empty: the VM has no PCI functions. Under the machine's lock
-  StaticVector<char, 1024> typed_{};  ///< input that does not fit into the serial port yet; under the machine's lock
-  unsigned port_reads_ = 0;           ///< since the last write; under the machine's lock
-  u32 changed_timers_ = 0;            ///< vCPUs, by bit; under the machine's lock
+  std::optional<LocalApicBus> apics_;  ///< without a lock: see VLocalApic
+  std::optional<Locked<PcMachine, LockRank::VirtualDevice>> board_;
+  mm::Box<PciPassthrough> pci_;       ///< empty: the VM has no PCI functions. Under the board's lock
+  StaticVector<char, 1024> typed_{};  ///< input that does not fit into the serial port yet; under the board's lock
+  unsigned port_reads_ = 0;           ///< since the last write; under the board's lock
+  std::atomic<u64> board_deadline_{kNoDeadline};
+  std::atomic<u32> changed_timers_{0};  ///< vCPUs, by bit, whose timers are to be set anew
   std::array<Timer, kMaxVcpus> timers_{};
   std::array<MsrState, kMaxVcpus> msrs_{};
   std::array<u64, kMaxVcpus> tsc_adjust_{};  ///< guest's counter - VM's time, after it was written

@@ -59,8 +59,10 @@ Result<void> ArchVm::create_devices() {
   config.wall_clock = start_of_day_ = drivers::time_of_day();
   for (const GpaRange& range : vm_.ram()) config.ram += range.size;
   if (const auto valid = config.check(); !valid) return vm_.reject(valid.error(), "cannot have such a PC");
-  machine_.emplace(config, static_cast<PcHost&>(*this));
-  machine_->without_lock().power_on();
+  apics_.emplace(static_cast<PcHost&>(*this), static_cast<EndOfInterruptListener&>(*this), config.vcpus, config.tsc_hz);
+  board_.emplace(config, static_cast<PcHost&>(*this), *apics_);
+  apics_->power_on();
+  board_->without_lock().power_on();
   if (!vm_.config().passthrough_pci.empty()) pci_ = TRY(PciPassthrough::create(vm_, static_cast<PciMessageSink&>(*this)));
   return {};
 }
