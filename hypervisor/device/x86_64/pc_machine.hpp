@@ -52,6 +52,9 @@ class PcMachine {
   /// `size`: 1, 2 or 4. Ports at which nothing is read as all ones; writes to them are dropped.
   u32 port_read(u16 port, u32 size);
   void port_write(u16 port, u32 size, u32 value);
+  /// A byte of a port below kLowPorts.
+  u32 low_port_read(u16 port);
+  static constexpr u16 kLowPorts = 0x100;
 
   // ---- interrupts ----
 
@@ -123,14 +126,14 @@ class PcMachine {
     u16 first;
     u8 count;
     u8 width;
-    u32 (PcMachine::*read)(unsigned offset, u32 size);
-    void (PcMachine::*write)(unsigned offset, u32 size, u32 value);
+    u32 (*read)(PcMachine& machine, unsigned offset, u32 size);
+    void (*write)(PcMachine& machine, unsigned offset, u32 size, u32 value);
   };
   static constexpr u32 kUartIrq = 4, kRtcIrq = 8;
   struct Tables;
   static const Ports* find(u32 port);
   [[gnu::noinline]] static const Ports* find_high(u32 port);
-  [[gnu::noinline]] u32 read_bytes(u32 port, u32 size);
+  u32 read_bytes(u32 port, u32 size);
   static bool whole(const Ports* ports, u32 port, u32 size);
 
   bool takes_8259(unsigned vcpu) const { return apics_[vcpu].takes_8259() || io_apic_.takes_8259(vcpu); }
@@ -148,6 +151,10 @@ class PcMachine {
   template <u16 Base>
   u32 read_pic(unsigned offset, u32) {
     return pic_.read(static_cast<u16>(Base + offset));
+  }
+  template <u16 Port>
+  u32 read_pic_data(unsigned, u32) {
+    return pic_.read_data<Port>();
   }
   template <u16 Base>
   void write_pic(unsigned offset, u32, u32 value) {

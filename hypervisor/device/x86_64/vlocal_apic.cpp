@@ -46,27 +46,37 @@ constexpr ApicDelivery delivery_mode(u32 value) { return static_cast<ApicDeliver
 
 struct VLocalApic::Tables {
   using A = VLocalApic;
+  template <auto Write>
+  static void write(A& apic, unsigned index, u32 value) {
+    (apic.*Write)(index, value);
+  }
   static constexpr u8 kBoth = 1 << kXapic | 1 << kX2apic, kOld = 1 << kXapic, kNew = 1 << kX2apic;
   // What guests write most comes first. x2APIC: a write of 1 to a reserved bit is #GP.
   static constexpr Register registers[] = {
-      {kEndOfInterrupt, kBoth, 0, &A::write_end_of_interrupt},
-      {kInitialCount, kBoth, ~0u, &A::write_initial_count},
-      {kCommand, kOld, 0xc'cfff, &A::write_command},
-      {kCommandHigh, kOld, 0xff00'0000, &A::store},
-      {kSelfIpi, kNew, 0xff, &A::write_self_ipi},
-      {kTaskPriority, kBoth, 0xff, &A::write_task_priority},
-      {kLvtTimer, kBoth, 0x7'00ff, &A::write_lvt_timer},
-      {kLvtThermal, kBoth, 0x1'07ff, &A::write_lvt},
-      {kLvtPerformance, kBoth, 0x1'07ff, &A::write_lvt},
-      {kLvtLint0, kBoth, 0x1'a7ff, &A::write_lvt},
-      {kLvtLint1, kBoth, 0x1'a7ff, &A::write_lvt},
-      {kLvtError, kBoth, 0x1'00ff, &A::write_lvt},
-      {kDivide, kBoth, 0xb, &A::write_divide},
-      {kSpurious, kBoth, 0x1ff, &A::write_spurious},
-      {kErrorStatus, kBoth, 0, &A::write_error_status},
-      {kLogicalDestination, kOld, 0xff00'0000, &A::write_logical_destination},
-      {kDestinationFormat, kOld, 0xf000'0000, &A::write_destination_format},
+      {kEndOfInterrupt, kBoth, 0, &write<&A::write_end_of_interrupt>},
+      {kInitialCount, kBoth, ~0u, &write<&A::write_initial_count>},
+      {kCommand, kOld, 0xc'cfff, &write<&A::write_command>},
+      {kCommandHigh, kOld, 0xff00'0000, &write<&A::store>},
+      {kSelfIpi, kNew, 0xff, &write<&A::write_self_ipi>},
+      {kTaskPriority, kBoth, 0xff, &write<&A::write_task_priority>},
+      {kLvtTimer, kBoth, 0x7'00ff, &write<&A::write_lvt_timer>},
+      {kLvtThermal, kBoth, 0x1'07ff, &write<&A::write_lvt>},
+      {kLvtPerformance, kBoth, 0x1'07ff, &write<&A::write_lvt>},
+      {kLvtLint0, kBoth, 0x1'a7ff, &write<&A::write_lvt>},
+      {kLvtLint1, kBoth, 0x1'a7ff, &write<&A::write_lvt>},
+      {kLvtError, kBoth, 0x1'00ff, &write<&A::write_lvt>},
+      {kDivide, kBoth, 0xb, &write<&A::write_divide>},
+      {kSpurious, kBoth, 0x1ff, &write<&A::write_spurious>},
+      {kErrorStatus, kBoth, 0, &write<&A::write_error_status>},
+      {kLogicalDestination, kOld, 0xff00'0000, &write<&A::write_logical_destination>},
+      {kDestinationFormat, kOld, 0xf000'0000, &write<&A::write_destination_format>},
   };
+  /// From 1 on; 0: none.
+  static constexpr auto rows = [] {
+    std::array<u8, kRegisters> table{};
+    for (usize row = 0; row < std::size(registers); ++row) table[registers[row].index] = static_cast<u8>(row + 1);
+    return table;
+  }();
   /// Bits of a register that are neither writable nor reserved.
   static constexpr u32 read_only_bits(unsigned index) {
     if (index < kLvtTimer || index > kLvtError) return 0;
@@ -77,11 +87,10 @@ struct VLocalApic::Tables {
                                    u64{1} << kProcessorPriority | u64{1} << kRemoteRead | kVectorSets | u64{1} << kCurrentCount;
 };
 
-const VLocalApic::Register* VLocalApic::find(unsigned index, unsigned mode) {
-  for (const Register& row : Tables::registers) {
-    if (row.index == index) return (row.modes >> mode & 1) != 0 ? &row : nullptr;
-  }
-  return nullptr;
+inline const VLocalApic::Register* VLocalApic::find(unsigned index, unsigned mode) {
+  const u8 row = index < kRegisters ? Tables::rows[index] : 0;
+  if (row == 0 || (Tables::registers[row - 1].modes >> mode & 1) == 0) return nullptr;
+  return &Tables::registers[row - 1];
 }
 
 // ---- modes and reset ----
@@ -153,9 +162,7 @@ u32 VLocalApic::read_special(unsigned index) {
 }
 
 void VLocalApic::write_register(unsigned index, u32 value) {
-  if (inbox_.load(std::memory_order_relaxed) != 0) [[unlikely]]
-    collect();
-  if (const Register* row = find(index, kXapic)) return (this->*row->write)(index, value & row->writable);
+  if (const Register* row = find(index, kXapic)) return row->write(*this, index, value & row->writable);
   if (index >= kRegisters || (Tables::kReadOnly >> index & 1) == 0) error(kIllegalRegister);
 }
 
@@ -163,7 +170,8 @@ void VLocalApic::write_register(unsigned index, u32 value) {
 void VLocalApic::register_written(u32 offset) {
   const unsigned index = offset >> 4;
   if (index == kId) return set(kId, id());
-  if (index < kRegisters) write_register(index, get(index));
+  const Register* row = find(index, mode());
+  if (row != nullptr) row->write(*this, index, get(index) & row->writable);
 }
 
 std::optional<u64> VLocalApic::read_msr(u32 msr) {
@@ -179,8 +187,6 @@ bool VLocalApic::write_msr(u32 msr, u64 value) {
   const u32 index = msr - kFirstMsr;
   const u32 low = static_cast<u32>(value);
   if (mode() != kX2apic) return false;
-  if (inbox_.load(std::memory_order_relaxed) != 0) [[unlikely]]
-    collect();
   if (index == kCommand) {
     if ((low & ~kCommandBits) != 0) return false;
     set(kCommand, low);
@@ -190,11 +196,12 @@ bool VLocalApic::write_msr(u32 msr, u64 value) {
   }
   const Register* row = find(index, kX2apic);
   if (row == nullptr || (value & ~u64{row->writable | Tables::read_only_bits(index)}) != 0) return false;
-  (this->*row->write)(index, low & row->writable);
+  row->write(*this, index, low & row->writable);
   return true;
 }
 
 void VLocalApic::write_task_priority(unsigned, u32 value) {
+  look();
   set(kTaskPriority, value);
   update();
 }
@@ -345,11 +352,18 @@ void VLocalApic::collect() {
 
 /// The highest vector of the set of eight registers from `first` on, 0 for none (0 to 15 are never set).
 unsigned VLocalApic::highest(unsigned first) const {
-  for (unsigned word = 8; word-- > 0;) {
-    const u32 value = get(first + word);
-    if (value != 0) return word * 32 + 31 - static_cast<unsigned>(std::countl_zero(value));
+  constexpr unsigned kHalf = 4;
+  u32* const set = &registers_[first * 4];
+  const auto at = [=](unsigned word) { return std::atomic_ref(set[word * 4]).load(std::memory_order_relaxed); };
+  const auto any = [=](unsigned from) { return (at(from) | at(from + 1) | at(from + 2) | at(from + 3)) != 0; };
+  unsigned word = kHalf;
+  if (!any(word)) {
+    word = 0;
+    if (!any(word)) return 0;
   }
-  return 0;
+  word += kHalf - 1;
+  while (at(word) == 0) --word;
+  return word * 32 + 31 - static_cast<unsigned>(std::countl_zero(at(word)));
 }
 
 /// Processor priority and the request that it lets through, SDM 11.8.3.1.
@@ -372,10 +386,15 @@ void VLocalApic::update() {
 }
 
 VLocalApic::Delivery VLocalApic::delivery() {
-  if (inbox_.load(std::memory_order_relaxed) != 0) collect();
+  look();
   Delivery now{.requested = static_cast<u8>(highest(kRequest)), .in_service = static_cast<u8>(highest(kInService))};
   for (unsigned word = 0; word < 8; ++word) now.level[word / 2] |= u64{get(kTriggerMode + word)} << word % 2 * 32;
   return now;
+}
+
+u8 VLocalApic::class_in_wait() const {
+  const u32 request = highest(kRequest) >> 4;
+  return request <= get(kTaskPriority) >> 4 ? static_cast<u8>(request) : 0;
 }
 
 void VLocalApic::accept(u8 vector, bool level) {
@@ -399,6 +418,7 @@ void VLocalApic::acknowledge() {
 }
 
 void VLocalApic::write_end_of_interrupt(unsigned, u32) {
+  look();
   const unsigned vector = highest(kInService);
   if (vector == 0) return;
   set(kInService + vector / 32, get(kInService + vector / 32) & ~(1u << vector % 32));
@@ -449,8 +469,7 @@ void VLocalApic::start_count(u64 now, u32 remaining) {
 }
 
 void VLocalApic::run_timer(u64 now) {
-  if (inbox_.load(std::memory_order_relaxed) != 0) [[unlikely]]
-    collect();
+  look();
   if (expiry_ > now) return;
   const u64 missed = period_ == 0 ? 0 : (now - expiry_) / period_;
   set_expiry(period_ == 0 ? kNoDeadline : expiry_ + (missed + 1) * period_);

@@ -92,8 +92,7 @@ class VLocalApic {
 
   /// The vector to be delivered next, 0 for none.
   u8 pending() {
-    if (inbox_.load(std::memory_order_relaxed) != 0) [[unlikely]]
-      collect();
+    look();
     if (is_shared_) pending_ = evaluate();
     return pending_;
   }
@@ -112,6 +111,8 @@ class VLocalApic {
   /// The processor has written to the register at `offset` of the shared page; ended the level-triggered `vector` there.
   void register_written(u32 offset);
   void ended(u8 vector) { end_of_interrupt(vector); }
+  /// The class of the highest request, if it is the task priority that holds it back; 0 otherwise.
+  u8 class_in_wait() const;
 
   /// When run_timer() has something to do, in TSC ticks.
   u64 deadline() const { return (timer_entry_ & kLvtMasked) != 0 ? kNoDeadline : expiry_; }
@@ -176,10 +177,10 @@ class VLocalApic {
     u8 index;
     u8 modes;
     u32 writable;
-    void (VLocalApic::*write)(unsigned index, u32 value);
+    void (*write)(VLocalApic& apic, unsigned index, u32 value);
   };
   struct Tables;
-  [[gnu::noinline]] static const Register* find(unsigned index, unsigned mode);
+  static const Register* find(unsigned index, unsigned mode);
 
   /// What the inbox holds.
   enum Posted : u32 { kVectors = 1 << 0, kInit = 1 << 1 };
@@ -194,8 +195,7 @@ class VLocalApic {
   [[gnu::cold]] void enter_mode();
 
   u32 read_register(unsigned index) {
-    if (inbox_.load(std::memory_order_relaxed) != 0) [[unlikely]]
-      collect();
+    look();
     if (index < kRegisters && (kStoredXapic >> index & 1) != 0) [[likely]]
       return get(index);
     return read_special(index);
@@ -223,6 +223,11 @@ class VLocalApic {
   void accept(u8 vector, bool level);
   void end_of_interrupt(u8 vector);
   void post(u8 vector, bool level);
+  /// Takes in what others have posted.
+  void look() {
+    if (inbox_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      collect();
+  }
   [[gnu::noinline]] void collect();
   void error(u32 bit);
 

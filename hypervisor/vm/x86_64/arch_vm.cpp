@@ -19,17 +19,6 @@ namespace hv {
 
 using namespace x86;
 
-template <class Action>
-auto ArchVm::with_board(Action action) {
-  const auto locked = [&] {
-    const auto board = board_->lock_masked();
-    return action(*board);
-  };
-  const auto result = locked();
-  set_timers();
-  return result;
-}
-
 VLocalApic& ArchVm::local_apic(const Vcpu& vcpu) { return (*apics_)[vcpu.index]; }
 
 /// What MSR emulation asks, for the time of one access by `vcpu`, on its CPU.
@@ -60,6 +49,7 @@ class ArchVm::Msrs final : public MsrHost {
     if (index == msr::kApicBase) {
       vcpu_.arch.forget_cpuid();
       valid = apic.set_base(value);
+      backend().set_apic_mode(vm_.apic_mode(vcpu_));
     } else if (index == msr::kTscDeadline) {
       apic.set_tsc_deadline(value == 0 ? 0 : value - adjust());
     } else {
@@ -136,40 +126,53 @@ void ArchVm::port_out(u16 port, u32 size, u32 value) {
 // Each vCPU finds its own local APIC at the address that it has given it.
 std::optional<u64> ArchVm::mmio_read(Vcpu& vcpu, Gpa address, u32 size) {
   VLocalApic& apic = local_apic(vcpu);
-  if (const u64 offset = address.value() - apic.page(); offset < kPageSize) {
-    const u64 value = apic.mmio_read(static_cast<u32>(offset), size);
-    set_timers();
-    return value;
-  }
+  const u64 offset = address.value() - apic.page();
+  if (offset >= kPageSize) return board_read(address, size);
+  const u64 value = apic.mmio_read(static_cast<u32>(offset), size);
+  set_timers();
+  return value;
+}
+[[gnu::noinline]] std::optional<u64> ArchVm::board_read(Gpa address, u32 size) {
   return with_board([&](PcMachine& board) {
     const std::optional<u64> value = board.mmio_read(address, size);
     return !value && pci_ ? pci_->mmio_read(address, size) : value;
   });
 }
+
 bool ArchVm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
   VLocalApic& apic = local_apic(vcpu);
-  if (const u64 offset = address.value() - apic.page(); offset < kPageSize) {
-    apic.mmio_write(static_cast<u32>(offset), size, static_cast<u32>(value));
-    set_timers();
-    return true;
-  }
-  return with_board(
-      [&](PcMachine& board) { return board.mmio_write(address, value) || (pci_ && pci_->mmio_write(address, size, value)); });
+  const u64 offset = address.value() - apic.page();
+  if (offset >= kPageSize) return board_write(address, size, value);
+  apic.mmio_write(static_cast<u32>(offset), size, static_cast<u32>(value));
+  set_timers();
+  return true;
+}
+[[gnu::noinline]] bool ArchVm::board_write(Gpa address, u32 size, u64 value) {
+  return with_board([&](PcMachine& board) {
+    return board.mmio_write(address, value) || (pci_ && pci_->mmio_write(address, size, value));
+  });
 }
 
 u8 ArchVm::task_priority(Vcpu& vcpu) { return local_apic(vcpu).cr8(); }
 void ArchVm::set_task_priority(Vcpu& vcpu, u8 priority) { local_apic(vcpu).set_cr8(priority); }
 bool ArchVm::interrupt_pending(Vcpu& vcpu) {
   if (vm_.config().interrupt_mode == InterruptMode::None) return false;
-  if (local_apic(vcpu).pending() != 0) return true;
+  return local_apic(vcpu).pending() != 0 || takes_8259(vcpu);
+}
+bool ArchVm::must_inject(Vcpu& vcpu) {
+  return vcpu.arch.backend().delivers_interrupts() ? takes_8259(vcpu) : interrupt_pending(vcpu);
+}
+bool ArchVm::takes_8259(Vcpu& vcpu) {
   return apics_->asserts_8259() && board_->lock_masked()->pending_8259(vcpu.index).has_value();
 }
 std::optional<u8> ArchVm::take_interrupt(Vcpu& vcpu) {
   if (vm_.config().interrupt_mode == InterruptMode::None) return std::nullopt;
   VLocalApic& apic = local_apic(vcpu);
-  if (const u8 vector = apic.pending(); vector != 0) {
-    apic.acknowledge();
-    return vector;
+  if (!vcpu.arch.backend().delivers_interrupts()) {
+    if (const u8 vector = apic.pending(); vector != 0) {
+      apic.acknowledge();
+      return vector;
+    }
   }
   if (!apics_->asserts_8259()) return std::nullopt;
   return with_board([&](PcMachine& board) {
@@ -177,6 +180,21 @@ std::optional<u8> ArchVm::take_interrupt(Vcpu& vcpu) {
     if (vector) board.acknowledge_8259();
     return vector;
   });
+}
+u8 ArchVm::priority_in_wait(Vcpu& vcpu) { return local_apic(vcpu).class_in_wait(); }
+
+ApicMode ArchVm::apic_mode(Vcpu& vcpu) {
+  const VLocalApic& apic = local_apic(vcpu);
+  if (apic.in_x2apic_mode()) return ApicMode::Msrs;
+  return apic.page() == VLocalApic::kDefaultBase ? ApicMode::Memory : ApicMode::Elsewhere;
+}
+InterruptState ArchVm::interrupt_state(Vcpu& vcpu) {
+  const VLocalApic::Delivery now = local_apic(vcpu).delivery();
+  return {.requested = now.requested, .in_service = now.in_service, .told = now.level};
+}
+void ArchVm::apic_written(Vcpu& vcpu, u32 offset) {
+  local_apic(vcpu).register_written(offset);
+  set_timers();
 }
 void ArchVm::end_of_interrupt(u8 vector) {
   with_board([&](PcMachine& board) {

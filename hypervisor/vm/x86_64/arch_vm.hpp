@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <optional>
+#include <type_traits>
 
 #include "hypervisor/config/vm_config.hpp"
 #include "hypervisor/device/x86_64/pc_machine.hpp"
@@ -71,6 +72,10 @@ class ArchVm final : private PcHost, private EndOfInterruptListener, private Pci
   bool msr_write(Vcpu& vcpu, u32 index, u64 value);
   /// Ports that nobody claims read as all ones and swallow what is written. Sizes 1, 2 and 4.
   u32 port_in(u16 port, u32 size);
+  /// PortAccess::reads_low_byte().
+  u32 board_port_in(u16 port) {
+    return with_board([&](PcMachine& board) { return board.low_port_read(port); });
+  }
   void port_out(u16 port, u32 size, u32 value);
   /// Nothing, false: nobody answers there. Sizes 1, 2, 4 and 8.
   std::optional<u64> mmio_read(Vcpu& vcpu, Gpa address, u32 size);
@@ -80,8 +85,17 @@ class ArchVm final : private PcHost, private EndOfInterruptListener, private Pci
   void set_task_priority(Vcpu& vcpu, u8 priority);
   /// Whether an interrupt waits that the vCPU's interrupt controller lets through.
   bool interrupt_pending(Vcpu& vcpu);
-  /// Acknowledges it; it is in service from now on.
+  /// Whether it is one that the CPU does not deliver by itself.
+  bool must_inject(Vcpu& vcpu);
+  /// Acknowledges such a one; it is in service from now on.
   std::optional<u8> take_interrupt(Vcpu& vcpu);
+  /// The task priority class below which an interrupt that is held back now can be taken. 0: there is none.
+  u8 priority_in_wait(Vcpu& vcpu);
+  // APIC virtualisation: see VcpuBackend.
+  ApicMode apic_mode(Vcpu& vcpu);
+  InterruptState interrupt_state(Vcpu& vcpu);
+  void apic_written(Vcpu& vcpu, u32 offset);
+  void interrupt_ended(Vcpu& vcpu, u8 vector) { local_apic(vcpu).ended(vector); }
   /// The vCPU could not run for so many ticks although it wanted to.
   void report_wait(Vcpu& vcpu, u64 ticks);
   /// Sets the timer for what the vCPU's devices have due next, or for nothing.
@@ -121,6 +135,7 @@ class ArchVm final : private PcHost, private EndOfInterruptListener, private Pci
   // EndOfInterruptListener: a local APIC's, without a lock.
   void end_of_interrupt(u8 vector) override;
 
+  Result<void> virtualize_apic();
   Result<void> give_line(const PassthroughDevice& device);
   // PciMessageSink: called under the board's lock.
   void send(const PciMessage& message) override;
@@ -129,9 +144,20 @@ class ArchVm final : private PcHost, private EndOfInterruptListener, private Pci
   static void timer_due(Deadline& deadline);
   /// Locks the board for `action(board)`, then sets the timers that it has changed.
   template <class Action>
-  auto with_board(Action action);
+  [[gnu::always_inline]] std::invoke_result_t<Action, PcMachine&> with_board(Action action) {
+    const auto locked = [&] {
+      const auto board = board_->lock_masked();
+      return action(*board);
+    };
+    const auto result = locked();
+    set_timers();
+    return result;
+  }
   VLocalApic& local_apic(const Vcpu& vcpu);
+  bool takes_8259(Vcpu& vcpu);
   bool is_pci_port(u16 port, u32 size) const;
+  std::optional<u64> board_read(Gpa address, u32 size);
+  bool board_write(Gpa address, u32 size, u64 value);
   void feed(PcMachine& board);
   void set_timers() {
     if (changed_timers_.load(std::memory_order_relaxed) != 0) [[unlikely]]
@@ -147,6 +173,7 @@ class ArchVm final : private PcHost, private EndOfInterruptListener, private Pci
   Vm& vm_;
   std::optional<NestedPaging> translation_;
   std::optional<PortPermissions> ports_;
+  std::optional<Hpa> apic_access_;     ///< a page behind the local APICs' address, for CPUs that virtualise them
   std::optional<LocalApicBus> apics_;  ///< without a lock: see VLocalApic
   std::optional<Locked<PcMachine, LockRank::VirtualDevice>> board_;
   mm::Box<PciPassthrough> pci_;       ///< empty: the VM has no PCI functions. Under the board's lock
