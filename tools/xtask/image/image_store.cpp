@@ -83,6 +83,8 @@ fs::path default_cache() {
   return fs::path(home) / ".cache/axvisor";
 }
 
+bool offline_by_environment() { return environment("AXVISOR_OFFLINE") == "1"; }
+
 FileLock ImageStore::lock() const {
   return FileLock(cache_ / "lock", [this] { console_.step("waiting for another fetch into " + cache_.string()); });
 }

@@ -13,6 +13,8 @@ namespace ax::xtask {
 
 /// $AXVISOR_CACHE, else $XDG_CACHE_HOME/axvisor, else ~/.cache/axvisor.
 std::filesystem::path default_cache();
+/// AXVISOR_OFFLINE=1.
+bool offline_by_environment();
 
 class AptRoot;
 
