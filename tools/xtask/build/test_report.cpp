@@ -33,4 +33,14 @@ TestCounts count_tests(std::string_view junit) {
   return counts;
 }
 
+std::string join_junit(const std::vector<std::string>& reports) {
+  std::string joined = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
+  for (const std::string& report : reports) {
+    const size_t start = report.find("<testsuite");
+    joined += start == std::string::npos ? "" : report.substr(start);
+    joined += joined.ends_with('\n') ? "" : "\n";
+  }
+  return joined + "</testsuites>\n";
+}
+
 }  // namespace ax::xtask

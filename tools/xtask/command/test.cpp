@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <array>
@@ -29,7 +30,24 @@ struct TestOptions {
   std::string label_exclude_regex;
   int jobs = 0;
   bool no_skip = false;
+  std::string shard;
+  fs::path junit;
 };
+
+struct Shard {
+  unsigned index = 1;
+  unsigned count = 1;
+};
+
+/// "2/5": the second of five machines.
+Shard parse_shard(const std::string& text) {
+  Shard shard;
+  if (!text.empty() && (!RE2::FullMatch(text, "(\\d+)/(\\d+)", &shard.index, &shard.count) || shard.index < 1 ||
+                        shard.index > shard.count)) {
+    throw Failure(ExitCode::Usage, fmt::format("--shard {}: expected I/N with 1 <= I <= N", text), "the first of three is 1/3");
+  }
+  return shard;
+}
 
 void show_versions(const Context& context) {
   for (const std::string_view program : kVersionCommands) {
@@ -67,7 +85,11 @@ Argv ctest_command(const std::string& preset, const fs::path& report, const Test
       command.insert(command.end(), {option, value});
     }
   }
-  const bool filtered = std::any_of(filters.begin(), filters.end(), [](const auto& f) { return !f.second.empty(); });
+  const Shard shard = parse_shard(options.shard);
+  if (shard.count > 1) {
+    command.insert(command.end(), {"-I", fmt::format("{},,{}", shard.index, shard.count)});
+  }
+  const bool filtered = shard.count > 1 || std::any_of(filters.begin(), filters.end(), [](const auto& f) { return !f.second.empty(); });
   if (filtered) {
     // The presets take an empty selection for a mistake; a filter may well select from one of them only.
     command.push_back("--no-tests=ignore");
@@ -107,6 +129,18 @@ TestCounts test_preset(const Context& context, const std::string& preset, const 
   return counts;
 }
 
+/// The presets' reports as one file.
+void write_junit(const Context& context, const std::vector<std::string>& presets, const fs::path& file) {
+  std::vector<std::string> reports;
+  for (const std::string& preset : presets) {
+    const fs::path report = folder_of(context, preset).folder / "Testing/junit.xml";
+    if (fs::exists(report)) {
+      reports.push_back(read_file(report));
+    }
+  }
+  write_file(file, join_junit(reports));
+}
+
 void check_presets(const Context& context, const std::vector<std::string>& presets) {
   const std::vector<std::string> known = preset_names(context);
   for (const std::string& preset : presets) {
@@ -119,16 +153,21 @@ void check_presets(const Context& context, const std::vector<std::string>& prese
 
 ExitCode run_tests(const Context& context, const TestOptions& options) {
   check_presets(context, options.presets);
+  parse_shard(options.shard);  // before anything is built
   ensure_packages(context, {});
   if (!context.dry_run) {
     show_versions(context);
   }
   TestCounts total;
-  for (const std::string& preset : options.presets.empty() ? kDefaultPresets : options.presets) {
+  const std::vector<std::string>& presets = options.presets.empty() ? kDefaultPresets : options.presets;
+  for (const std::string& preset : presets) {
     total += test_preset(context, preset, options);
   }
   if (context.dry_run) {
     return ExitCode::Success;
+  }
+  if (!options.junit.empty()) {
+    write_junit(context, presets, context.resolve(options.junit));
   }
   if (total.passed + total.failed + total.skipped == 0) {
     context.console.error("no test was selected");
@@ -154,6 +193,9 @@ Handler declare_test(CLI::App& app) {
   app.add_option("-E,--exclude-regex", options->exclude_regex, "No tests whose name matches")->type_name("REGEX");
   app.add_option("-L,--label-regex", options->label_regex, "Only tests with a matching label")->type_name("REGEX");
   app.add_option("--label-exclude", options->label_exclude_regex, "No tests with a matching label")->type_name("REGEX");
+  app.add_option("--shard", options->shard, "Only every Nth test, beginning with the Ith: one of N machines that share the work")
+      ->type_name("I/N");
+  app.add_option("--junit", options->junit, "Write the results of all presets here too")->type_name("FILE");
   app.add_flag("--no-skip", options->no_skip, "Fail when a test was skipped");
   app.add_option("-j,--jobs", options->jobs, "Tests at a time (default: as the preset says)")->check(CLI::Range(1, kMostJobs));
   return [options](Context& context) { return run_tests(context, *options); };
