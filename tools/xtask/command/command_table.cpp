@@ -79,7 +79,14 @@ constexpr std::array kImageSyncExamples{Example{"image sync", "fetch the registr
 constexpr std::array kImageDefconfigExamples{Example{"image defconfig", "write .image.toml with the defaults"}};
 constexpr std::array kImageCheckExamples{
     Example{"image check", "every archive of the local storage"},
+    Example{"image check disk.img", "the partition table and the file systems of a disk"},
 };
+constexpr std::array kImageBuildExamples{
+    Example{"image build --config configs/vms/linux-aarch64-qemu-smp1.toml", "everything that this VM file names as image:NAME"},
+    Example{"image build guests -o disk.img", "the disk of configs/disks/guests.toml"},
+    Example{"image build --config my-vm.toml --kernel image:debian-arm64 --ramdisk initrd", "a disk for a VM with image_location = \"fs\""},
+};
+constexpr std::array kImageResizeExamples{Example{"image resize disk.img 512M", "the last partition gets what is more"}};
 constexpr std::array kImageImportExamples{
     Example{"image import guest.tar.xz my_guest:v1 --arch aarch64", "an archive"},
     Example{"image import build/out my_guest", "a folder"},
@@ -205,7 +212,13 @@ constexpr std::array kImageCommands{
     Command{"defconfig", "Write .image.toml with the defaults",
             "An existing .image.toml is kept as .image.toml.backup_YYYYmmdd_HHMMSS (UTC).", kImageDefconfigExamples,
             &declare_image_defconfig},
-    Command{"check", "Compare what is here with its checksums", "", kImageCheckExamples, &declare_image_check},
+    Command{"build", "Make the images of a VM file, or a disk from a recipe",
+            "A recipe (a file, or a name in configs/disks) makes a disk: GPT or MBR, ext4 and FAT32, from folders, without root, the same\n"
+            "bytes every time. A VM file (--config): its kernel, ramdisk, ... in a folder; with image_location = \"fs\" a disk that has them\n"
+            "where the file says.",
+            kImageBuildExamples, &declare_image_build},
+    Command{"resize", "Give a disk with ext4 another size", "", kImageResizeExamples, &declare_image_resize},
+    Command{"check", "Compare what is here with its checksums, or check disks", "", kImageCheckExamples, &declare_image_check},
     Command{"import", "Add an image of your own to the local storage",
             "SOURCE is an archive, a Debian package, an OCI image layout (a folder, or a tar file), another folder, a file, or the\n"
             "address of one. The image is then listed, downloaded and removed like one of the registry.",

@@ -26,6 +26,8 @@ Handler declare_image_sync(CLI::App& app);
 Handler declare_image_defconfig(CLI::App& app);
 Handler declare_image_check(CLI::App& app);
 Handler declare_image_import(CLI::App& app);
+Handler declare_image_build(CLI::App& app);
+Handler declare_image_resize(CLI::App& app);
 Handler declare_image_fetch(CLI::App& app);
 Handler declare_image_lock(CLI::App& app);
 Handler declare_image_verify(CLI::App& app);

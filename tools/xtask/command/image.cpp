@@ -82,10 +82,7 @@ void write_stand_in(const Context& context, const ImageOptions& options, const I
 /// The image, when it and all that it is of no use without can be had.
 std::string fetch_together(const Context& context, ImageStore& store, const Lock& lock, const ImageOptions& options,
                            const ImageRecipe& recipe) {
-  std::string content = store.image(recipe, locked_entry(lock, options.name));
-  if (!recipe.drivers.empty()) {  // the kernel unpacks one archive after the other
-    content += store.image(load_recipe(context.root, recipe.drivers), locked_entry(lock, recipe.drivers));
-  }
+  std::string content = complete_image(context.root, store, lock, recipe.name);
   for (const std::string& name : options.together) {
     if (name != options.name) {
       store.image(load_recipe(context.root, name), locked_entry(lock, name));

@@ -10,6 +10,7 @@
 
 #include "tools/xtask/command/commands.hpp"
 #include "tools/xtask/core/files.hpp"
+#include "tools/xtask/image/disk_image.hpp"
 #include "tools/xtask/image/image_store.hpp"
 #include "tools/xtask/image/importer.hpp"
 #include "tools/xtask/image/local_storage.hpp"
@@ -281,7 +282,40 @@ ExitCode write_defaults(const Context& context) {
   return ExitCode::Success;
 }
 
+/// Disks by path: their tables and file systems.
+ExitCode check_disks(const Context& context, const NamesOptions& options) {
+  nlohmann::json list = nlohmann::json::array();
+  std::string text;
+  std::string first_problem;
+  for (const std::string& name : options.names) {
+    const fs::path path = context.resolve(name);
+    for (const CheckedPartition& part : check_disk(path)) {
+      const std::string where = fmt::format("{}, {}", path.string(), part.name);
+      list.push_back({{"disk", path.string()},
+                      {"partition", part.name},
+                      {"file_system", part.file_system},
+                      {"sound", part.problem.empty()},
+                      {"problem", part.problem}});
+      text += fmt::format("{}: {}\n", where,
+                          !part.problem.empty()      ? "damaged"
+                          : part.file_system.empty() ? "no file system that is known here"
+                                                     : part.file_system + ", sound");
+      if (!part.problem.empty() && first_problem.empty()) {
+        first_problem = fmt::format("{}: the file system is damaged:\n{}", where, part.problem);
+      }
+    }
+  }
+  print_out(options.json ? list.dump(2) + "\n" : text);
+  if (!first_problem.empty()) {
+    throw Failure(ExitCode::Failure, first_problem, "build the disk anew, or let e2fsck or fsck.vfat mend it");
+  }
+  return ExitCode::Success;
+}
+
 ExitCode check(const Context& context, const CLI::App& app, const NamesOptions& options) {
+  if (!options.names.empty()) {
+    return check_disks(context, options);
+  }
   LocalStorage storage = open_storage(context, app, options);
   nlohmann::json list = nlohmann::json::array();
   size_t bad = 0;
@@ -379,6 +413,7 @@ Handler declare_image_defconfig(CLI::App&) {
 
 Handler declare_image_check(CLI::App& app) {
   const auto options = storage_command<NamesOptions>(app);
+  app.add_option("DISK", options->names, "Disk images, whose partition table and file systems are checked (default: the local storage)");
   app.add_flag("--json", options->json, "Print the result as JSON");
   return [options, &app](Context& context) { return check(context, app, *options); };
 }

@@ -58,4 +58,7 @@ class ImageStore {
   bool offline_;
 };
 
+/// The image of a recipe with everything that belongs into it: an initramfs with its drivers behind it.
+std::string complete_image(const std::filesystem::path& root, ImageStore& store, const Lock& lock, const std::string& name);
+
 }  // namespace ax::xtask
