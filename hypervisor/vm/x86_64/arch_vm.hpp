@@ -26,6 +26,9 @@ inline constexpr usize kMaxVcpus = kMaxPcVcpus;
 
 class ArchVm final : private PcHost, private EndOfInterruptListener, private PciMessageSink {
  public:
+  /// Of a kernel, the loader only looks at the first page.
+  static constexpr bool kStreamsKernel = false;
+
   explicit ArchVm(Vm& owner) : vm_(owner) {}
 
   // Called by Vm in this order, on the manager's thread; each logs why it fails.

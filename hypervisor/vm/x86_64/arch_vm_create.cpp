@@ -101,12 +101,14 @@ Result<void> ArchVm::load_images() {
   const auto plan = plan_x86_boot({.config = config,
                                    .ram = ram,
                                    .kernel = config.kernel.bytes(),
-                                   .ramdisk = bytes_of(config.ramdisk),
+                                   .ramdisk = {static_cast<const std::byte*>(nullptr), vm_.image_size(config.ramdisk)},
                                    .bios = bytes_of(config.bios),
                                    .rsdp = TRY(load_firmware_tables()),
                                    .scratch = scratch.bytes()});
   if (!plan) return vm_.reject(plan.error().error, plan.error().what);
-  for (const BootPiece& piece : plan->pieces) TRY(vm_.memory().write(piece.to, piece.bytes));
+  // The RAM disk is only counted, so that it can be streamed.
+  for (const BootPiece& piece : plan->pieces)
+    TRY(piece.bytes.data() == nullptr ? vm_.place_image(config.ramdisk, piece.to) : vm_.memory().write(piece.to, piece.bytes));
   start_ = plan->start;
   return {};
 }
