@@ -115,9 +115,8 @@ constexpr Key kBoardKeys[] = {
      .default_value = "false"},
     {.name = "load_address",
      .type = Type::Integer,
-     .doc =
-         "Where the ELF file is linked, and loaded by loaders that obey it. A multiple of 2 MiB. The image itself runs "
-         "anywhere.",
+     .doc = "Where the ELF file is linked, and loaded by loaders that obey it. A multiple of 2 MiB. The image itself runs "
+            "anywhere.",
      .unit = Unit::Address,
      .default_doc = "0x4020_0000 on aarch64, 0x100_0000 on x86_64, 0x8020_0000 on riscv64",
      .max = hv::kAddressLimit - 1,
@@ -145,8 +144,9 @@ constexpr Key kBoardKeys[] = {
      .default_value = "[]"},
     {.name = "pre_build_cmds",
      .type = Type::StringList,
-     .doc = "Commands for sh, run in the repository before anything is compiled. ${workspaceFolder} is the repository. They run in "
-            "every build, or, with `pre_build_outputs`, when one of those is missing or the board's file has changed.",
+     .doc =
+         "Commands for sh, run in the repository before anything is compiled. ${workspaceFolder} is the repository. They run in "
+         "every build, or, with `pre_build_outputs`, when one of those is missing or the board's file has changed.",
      .default_value = "[]"},
     {.name = "pre_build_outputs",
      .type = Type::StringList,
