@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -13,8 +14,10 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <vector>
 
 #include "tools/xtask/core/failure.hpp"
+#include "tools/xtask/core/suggest.hpp"
 
 namespace ax::xtask {
 namespace fs = std::filesystem;
@@ -45,6 +48,26 @@ mode_t default_file_mode() {
 }
 
 }  // namespace
+
+std::string missing_path(const fs::path& path) {
+  fs::path missing = path;
+  while (missing.has_parent_path() && missing.parent_path() != missing && !fs::exists(missing.parent_path())) {
+    missing = missing.parent_path();
+  }
+  const fs::path folder = missing.has_parent_path() ? missing.parent_path() : ".";
+  std::vector<std::string> names;
+  std::error_code none;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, none)) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return "no such file: " + path.string() + (missing == path ? "" : ", nor " + missing.string()) +
+         did_you_mean(missing.filename().string(), names);
+}
+
+Failure no_such_file(std::string_view option, const fs::path& path) {
+  return {ExitCode::Usage, std::string(option) + ": " + missing_path(path)};
+}
 
 std::string read_file(const fs::path& path) {
   std::ifstream stream(path, std::ios::binary);
