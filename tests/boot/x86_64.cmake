@@ -57,8 +57,13 @@ foreach(cpu max EPYC)
 endforeach()
 axvisor_boot_test(tiny-smp1 IMAGE boot_tiny RUN tiny_pc.toml SET smp=1 LABELS guest)
 # Bochs has what QEMU lacks: Intel VMX, and SVM that says where the next instruction is.
-axvisor_boot_test(tiny-bochs-intel IMAGE boot_tiny RUN tiny_bochs.toml LABELS guest bochs)
-axvisor_boot_test(tiny-bochs-amd IMAGE boot_tiny RUN tiny_bochs.toml SET cpu="ryzen" LABELS guest bochs)
+axvisor_boot_test(tiny-bochs-intel IMAGE boot_tiny RUN tiny_bochs.toml
+  VARIABLES "extension=Intel VMX with extended page tables and virtual local APICs" LABELS guest bochs)
+# Neither register virtualisation nor virtual-interrupt delivery.
+axvisor_boot_test(tiny-bochs-emulated-apic IMAGE boot_tiny RUN tiny_bochs.toml SET cpu="corei7_sandy_bridge_2600k"
+  VARIABLES "extension=Intel VMX with extended page tables" LABELS guest bochs)
+axvisor_boot_test(tiny-bochs-amd IMAGE boot_tiny RUN tiny_bochs.toml SET cpu="ryzen"
+  VARIABLES "extension=AMD SVM with nested paging" LABELS guest bochs)
 axvisor_add_image(boot_tiny_bios VMS ${vms}/pc_bios.toml)
 axvisor_boot_test(tiny-bios IMAGE boot_tiny_bios RUN tiny_pc.toml LABELS guest)
 

@@ -93,6 +93,24 @@ inline const VLocalApic::Register* VLocalApic::find(unsigned index, unsigned mod
   return &Tables::registers[row - 1];
 }
 
+/// The highest vector of the set of eight registers from `first` on, 0 for none (0 to 15 are never set).
+[[gnu::always_inline]] inline unsigned VLocalApic::find_highest(unsigned first) const {
+  constexpr unsigned kHalf = 4;
+  u32* const set = &registers_[first * 4];
+  const auto at = [=](unsigned word) { return std::atomic_ref(set[word * 4]).load(std::memory_order_relaxed); };
+  const auto any = [=](unsigned from) { return (at(from) | at(from + 1) | at(from + 2) | at(from + 3)) != 0; };
+  unsigned word = kHalf;
+  if (!any(word)) {
+    word = 0;
+    if (!any(word)) return 0;
+  }
+  word += kHalf - 1;
+  while (at(word) == 0) --word;
+  return word * 32 + 31 - static_cast<unsigned>(std::countl_zero(at(word)));
+}
+
+[[gnu::noinline]] unsigned VLocalApic::highest(unsigned first) const { return find_highest(first); }
+
 // ---- modes and reset ----
 
 void VLocalApic::attach(LocalApicBus& bus, unsigned index) {
@@ -350,22 +368,6 @@ void VLocalApic::collect() {
   if (has_illegal) error(kReceiveIllegalVector);
 }
 
-/// The highest vector of the set of eight registers from `first` on, 0 for none (0 to 15 are never set).
-unsigned VLocalApic::highest(unsigned first) const {
-  constexpr unsigned kHalf = 4;
-  u32* const set = &registers_[first * 4];
-  const auto at = [=](unsigned word) { return std::atomic_ref(set[word * 4]).load(std::memory_order_relaxed); };
-  const auto any = [=](unsigned from) { return (at(from) | at(from + 1) | at(from + 2) | at(from + 3)) != 0; };
-  unsigned word = kHalf;
-  if (!any(word)) {
-    word = 0;
-    if (!any(word)) return 0;
-  }
-  word += kHalf - 1;
-  while (at(word) == 0) --word;
-  return word * 32 + 31 - static_cast<unsigned>(std::countl_zero(at(word)));
-}
-
 /// Processor priority and the request that it lets through, SDM 11.8.3.1.
 u8 VLocalApic::evaluate() {
   const u32 task = get(kTaskPriority);
@@ -417,10 +419,19 @@ void VLocalApic::acknowledge() {
   update();
 }
 
+// Guests do this once for every interrupt: nothing is called but at the end.
 void VLocalApic::write_end_of_interrupt(unsigned, u32) {
-  look();
-  const unsigned vector = highest(kInService);
-  if (vector == 0) return;
+  if (inbox_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    return collect_and_end();
+  if (const unsigned vector = find_highest(kInService); vector != 0) end_service(vector);
+}
+
+[[gnu::noinline]] void VLocalApic::collect_and_end() {
+  collect();
+  if (const unsigned vector = highest(kInService); vector != 0) end_service(vector);
+}
+
+[[gnu::noinline]] void VLocalApic::end_service(unsigned vector) {
   set(kInService + vector / 32, get(kInService + vector / 32) & ~(1u << vector % 32));
   update();
   end_of_interrupt(static_cast<u8>(vector));

@@ -217,10 +217,13 @@ class VLocalApic {
   void write_self_ipi(unsigned, u32 value);
   void send_command(u32 command, u32 destination);
 
-  unsigned highest(unsigned set) const;
+  unsigned find_highest(unsigned first) const;
+  unsigned highest(unsigned first) const;
   u8 evaluate();
   void update();
   void accept(u8 vector, bool level);
+  void collect_and_end();
+  void end_service(unsigned vector);
   void end_of_interrupt(u8 vector);
   void post(u8 vector, bool level);
   /// Takes in what others have posted.

@@ -30,13 +30,16 @@ Result<void> ArchVm::create_translation() {
   return virtualize_apic();
 }
 
-// The page only marks the address: the CPU itself never writes to it. A VM without interrupts has no use for it.
+// The page only marks the address: the CPU itself never writes to it. A VM without interrupts, or with memory of its own
+// there, has no use for it.
 Result<void> ArchVm::virtualize_apic() {
+  constexpr Gpa kAddress(VLocalApic::kDefaultBase);
   if (!vm_.hypervisor().guest_execution().virtualization().virtualizes_apic()) return {};
   if (vm_.config().interrupt_mode == InterruptMode::None) return {};
+  if (std::ranges::any_of(vm_.regions(), [=](const GuestRegion& region) { return region.gpa.contains(kAddress); })) return {};
   apic_access_ = TRY(vm_.frames().allocate(kPageSize, kPageSize)).base;
   memory::fill(reinterpret_cast<std::byte*>(apic_access_->value()), 0, kPageSize);
-  return translation_->map({Gpa(VLocalApic::kDefaultBase), kPageSize}, *apic_access_, mm::kReadWrite);
+  return translation_->map({kAddress, kPageSize}, *apic_access_, mm::kReadWrite);
 }
 
 Result<void> ArchVm::prepare(Vcpu& vcpu) {
