@@ -56,6 +56,8 @@ constexpr std::array kOutputs{"--output",  "--log",       "--record",  "--junit"
 constexpr std::array kTexts{"--define", "--bin-args", "--cmdline", "--name", "--label-regex", "--registry", "--description",
                             "--tag", "app init NAME", "image fetch --together", "image ls PATTERN", "image rm NAME",
                             "image import SOURCE", "image import NAME", "image import --arch",
+                            // What is absent is what it asks for.
+                            "run --needs",
                             // Files that may be made after the VM's own, or that an image brings.
                             "vmconfig generate --kernel", "vmconfig generate --ramdisk", "vmconfig generate --dtb"};
 

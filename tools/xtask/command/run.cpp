@@ -82,7 +82,6 @@ Handler declare_run(CLI::App& app) {
       ->check(existing_file());
   app.add_option("--needs", options->needs, "Skip the run (status 77) where this guest image could not be fetched (repeatable)")
       ->type_name("FILE")
-      ->check(existing_file())
       ->allow_extra_args(false);
   app.add_option("--workspace", options->workspace, "What ${workspaceFolder} stands for")
       ->type_name("FOLDER")
