@@ -175,25 +175,25 @@ TEST_F(CommandsTest, UnderstandsEveryCommandOfTheGuide) {
   tree_.write("configs/board/phytiumpi.toml", "target = \"aarch64-unknown-none-softfloat\"\nto_bin = true\n");
   tree_.write("configs/vms/a.toml", "");
   tree_.write("my/custom-qemu.toml", "args = []\n");
-  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
-           {"--help"},
-           {"defconfig", "phytiumpi"},
-           {"menuconfig"},
-           {"build"},
-           {"build", "--build-dir", "/path/to/build"},
-           {"build", "--bin-dir", "/path/to/bin"},
-           {"qemu"},
-           {"qemu", "--vmconfigs", "configs/vms/a.toml", "--vmconfigs", "configs/vms/a.toml"},
-           {"qemu", "--qemu-config", "my/custom-qemu.toml"},
-           {"uboot"},
-           {"clippy"},
-           {"clippy", "--fix"},
-           {"clippy", "--packages", "axvisor,axruntime"},
-           {"clippy", "--continue-on-error"},
-           {"vmconfig"},
-           {"image", "--help"},
-           {"clean"},
-           {"clean", "--target", "aarch64-unknown-none-softfloat"}}) {
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"--help"},
+                                             {"defconfig", "phytiumpi"},
+                                             {"menuconfig"},
+                                             {"build"},
+                                             {"build", "--build-dir", "/path/to/build"},
+                                             {"build", "--bin-dir", "/path/to/bin"},
+                                             {"qemu"},
+                                             {"qemu", "--vmconfigs", "configs/vms/a.toml", "--vmconfigs", "configs/vms/a.toml"},
+                                             {"qemu", "--qemu-config", "my/custom-qemu.toml"},
+                                             {"uboot"},
+                                             {"clippy"},
+                                             {"clippy", "--fix"},
+                                             {"clippy", "--packages", "axvisor,axruntime"},
+                                             {"clippy", "--continue-on-error"},
+                                             {"vmconfig"},
+                                             {"image", "--help"},
+                                             {"clean"},
+                                             {"clean", "--target", "aarch64-unknown-none-softfloat"}}) {
     tree_.write("build/phytiumpi/CMakeCache.txt", "CMAKE_TOOLCHAIN_FILE:FILEPATH=/t/aarch64-unknown-none-softfloat.cmake\n");
     std::vector<std::string> line = command;
     line.emplace_back("--dry-run");
@@ -202,7 +202,9 @@ TEST_F(CommandsTest, UnderstandsEveryCommandOfTheGuide) {
   }
 }
 
-TEST_F(CommandsTest, SaysItsVersion) { EXPECT_THAT(tree_.xtask({"--version"}).output, ::testing::MatchesRegex("axvisor [0-9.]+\n")); }
+TEST_F(CommandsTest, SaysItsVersion) {
+  EXPECT_THAT(tree_.xtask({"--version"}).output, ::testing::MatchesRegex("axvisor [0-9.]+\n"));
+}
 
 /// The guide's own command: two --vmconfigs, one board, one machine.
 TEST_F(CommandsTest, TakesTheTwoVirtualMachinesOfTheGuide) {

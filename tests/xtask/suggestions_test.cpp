@@ -49,12 +49,13 @@ struct OptionCase {
 };
 
 /// What is written, or made where it is not there: any name is right.
-constexpr std::array kOutputs{"--output", "--log",     "--record",    "--junit",   "--sarif",
-                              "--plot",   "--depfile", "--build-dir", "--bin-dir", "--cache"};
+constexpr std::array kOutputs{"--output",  "--log",       "--record",  "--junit", "--sarif",         "--plot",
+                              "--depfile", "--build-dir", "--bin-dir", "--cache", "--local-storage", "--output-dir"};
 
-/// Any text is right.
-constexpr std::array kTexts{"--define", "--bin-args", "--cmdline", "--name", "--label-regex", "app init NAME",
-                            "image fetch --together",
+/// Any text is right: names that are given here, words for people, addresses.
+constexpr std::array kTexts{"--define", "--bin-args", "--cmdline", "--name", "--label-regex", "--registry", "--description",
+                            "--tag", "app init NAME", "image fetch --together", "image ls PATTERN", "image rm NAME",
+                            "image import SOURCE", "image import NAME", "image import --arch",
                             // What is absent is what it asks for.
                             "run --needs",
                             // Files that may be made after the VM's own, or that an image brings.
@@ -92,6 +93,9 @@ const std::map<std::string, Wrong>& wrong_values() {
       {"uboot --board", {"lba", "did you mean 'lab'?"}},
       {"image fetch NAME", {"image-noe", "did you mean 'image-one'?"}},
       {"image verify NAME", {"image-noe", "did you mean 'image-one'?"}},
+      {"image download NAME", {"image-noe", "did you mean 'image-one'?"}},
+      {"image pull NAME", {"image-noe", "did you mean 'image-one'?"}},
+      {"--auto-sync-threshold", {"many", "many not in range "}},
       {"image lock NAME", {"image-noe", "did you mean 'image-one'?"}},
   };
   return values;
@@ -153,6 +157,10 @@ class SuggestionsTest : public ::testing::Test {
     tree_.write("configs/uboot/lab.toml", "serial = \"/dev/null\"\n");
     tree_.write("configs/images/image-one.toml", "");
     tree_.write("configs/images/lock.toml", "");
+    tree_.write("storage/images.toml",
+                "[[images]]\nname = \"image-one\"\nversion = \"v1\"\ndescription = \"one\"\narch = \"aarch64\"\n"
+                "sha256 = \"" +
+                    std::string(64, '0') + "\"\nurl = \"http://127.0.0.1:1/x.tar.gz\"\n");
     tree_.write("platforms/aarch64-dyn/CMakeLists.txt", "");
     tree_.write("build/pc/CMakeCache.txt", "CMAKE_TOOLCHAIN_FILE:FILEPATH=/t/x86_64-unknown-none.cmake\n");
     tree_.write("cmake/AxvisorDependencies.cmake",

@@ -56,8 +56,8 @@ TEST_F(ToolsTest, GeneratesForEveryBoard) {
     for (const GuestKind& kind : guest_kinds()) {
       if (kind.arch == arch) {
         const std::string file = fmt::format("{}-{}.toml", board, kind.name);
-        const ProgramResult made = test::run_program({XTASK_PROGRAM, "vmconfig", "generate", "-b", board, "-g", std::string(kind.name), "-O", file},
-                                                     real, tree_.root());
+        const ProgramResult made = test::run_program(
+            {XTASK_PROGRAM, "vmconfig", "generate", "-b", board, "-g", std::string(kind.name), "-O", file}, real, tree_.root());
         EXPECT_EQ(made.status, 0) << made.output;
         write_file(tree_.root() / fs::path(kind.kernel), "image");
         const ProgramResult checked = test::run_program({XTASK_PROGRAM, "vmconfig", "check", file}, real, tree_.root());

@@ -98,7 +98,7 @@ ExitCode list_boards(const Context& context, bool json) {
       continue;
     }
     text += fmt::format("{:<20} {:<28} {:<8} {}\n", name, config.serial.string(), config.baud_rate,
-                        !holder.empty()            ? holder
+                        !holder.empty()             ? holder
                         : fs::exists(config.serial) ? "-"
                                                     : "- (not plugged in)");
   }
