@@ -87,7 +87,7 @@ folders = ["content"]
 
 TEST_F(DiskTest, HasPartitionsThatOthersRead) {
   ASSERT_EQ(build(kTwo).status, 0);
-  EXPECT_EQ(run({"partx", "-g", "-r", "-s", "-o", "NR,START,SECTORS,NAME,TYPE", disk().string()}),
+  EXPECT_EQ(run({"partx", "-g", "-r", "-o", "NR,START,SECTORS,NAME,TYPE", disk().string()}),
             "1 2048 81920 boot c12a7328-f81f-11d2-ba4b-00a0c93ec93b\n"
             "2 83968 32768 root 0fc63daf-8483-4772-8e79-3d69d8477de4\n");
   EXPECT_EQ(run({"mtype", "-i", disk().string() + "@@1M", "::/EFI/BOOT/a long name.txt"}), "boot");
@@ -107,7 +107,7 @@ TEST_F(DiskTest, HasTheSecondCopyOfItsTableWhereItBelongs) {
   std::string broken = bytes;
   broken.replace(kSectorBytes, 2 * kSectorBytes, 2 * kSectorBytes, '\0');
   write_file(disk(), broken);
-  EXPECT_THAT(run({"partx", "-g", "-r", "-s", "-o", "NAME", disk().string()}), HasSubstr("root")) << "from the copy at the end";
+  EXPECT_THAT(run({"partx", "-g", "-r", "-o", "NAME", disk().string()}), HasSubstr("root")) << "from the copy at the end";
 }
 
 TEST_F(DiskTest, IsTheSameEveryTime) {
@@ -140,7 +140,7 @@ TEST_F(DiskTest, MayHaveAnMbrAndRawPartitions) {
                   "[[partitions]]\nfilesystem = \"ext4\"\n")
                 .status,
             0);
-  EXPECT_EQ(run({"partx", "-g", "-r", "-s", "-o", "NR,START,SECTORS,TYPE", disk().string()}), "1 2048 2048 0x83\n2 4096 126976 0x83\n");
+  EXPECT_EQ(run({"partx", "-g", "-r", "-o", "NR,START,SECTORS,TYPE", disk().string()}), "1 2048 2048 0x83\n2 4096 126976 0x83\n");
   EXPECT_EQ(read_file(disk()).substr(kMiB, 13), "a boot loader");
 }
 
