@@ -47,7 +47,10 @@ def main(source_dir, compiler):
             environment.pop("CCACHE_DISABLE", None)
             for command in (["cmake", "-G", "Ninja", "-S", ".", "-B", "build", f"-DCMAKE_CXX_COMPILER={compiler}"], ["cmake", "--build", "build"]):
                 subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True)
-            assert "COMPILE_OK" in log.read_text(), log.read_text()
+            # The helper writes its summary when it has sent the result.
+            end = time.monotonic() + PATIENCE
+            while "COMPILE_OK" not in log.read_text():
+                assert time.monotonic() < end, log.read_text()
         except subprocess.CalledProcessError as error:
             raise SystemExit(error.stdout + error.stderr + log.read_text())
         finally:

@@ -161,8 +161,8 @@ constexpr std::array kVmPlotExamples{
     Example{"vmconfig plot -b qemu-aarch64 a.toml b.toml -o vms.html", "of two VMs on another one"},
 };
 constexpr std::array kVmConfigCommands{
-    Command{"schema", "Write the JSON Schema of VM files", "An editor finds it by a first line '#:schema PATH'.", kVmSchemaExamples,
-            &declare_vmconfig_schema},
+    Command{"schema", "Write the JSON Schema of VM files", "An editor finds it by a first line '#:schema PATH'.",
+            kVmSchemaExamples, &declare_vmconfig_schema},
     Command{"check", "Check configuration files", "", kVmCheckExamples, &declare_vmconfig_check},
     Command{"generate", "Write a VM file", "Without --guest and --kernel, on a terminal, it asks.", kVmGenerateExamples,
             &declare_vmconfig_generate},
@@ -192,7 +192,8 @@ constexpr std::array kDevStartExamples{
     Example{"devspace start fmt", "clone it into modules/fmt and build that"},
     Example{"devspace start fmt --path ../fmt", "build a source tree that is there already"},
 };
-constexpr std::array kDevStopExamples{Example{"devspace stop", "the released libraries again; checkouts without own work are removed"}};
+constexpr std::array kDevStopExamples{
+    Example{"devspace stop", "the released libraries again; checkouts without own work are removed"}};
 constexpr std::array kDevspaceCommands{
     Command{"start", "Build a library from a local checkout", "", kDevStartExamples, &declare_devspace_start},
     Command{"stop", "Build the released library again", "", kDevStopExamples, &declare_devspace_stop},
@@ -269,38 +270,43 @@ constexpr std::array kAppCommands{
 
 constexpr std::array kCommands{
     Command{"setup", "Install the packages that building and testing need",
-            "The list is cmake/packages.txt. As root without a terminal it goes ahead; on a terminal it asks.",
-            kSetupExamples, &declare_setup},
+            "The list is cmake/packages.txt. As root without a terminal it goes ahead; on a terminal it asks.", kSetupExamples,
+            &declare_setup},
     Command{"defconfig", "Choose a board: copy its configuration to .build.toml",
             "An existing .build.toml is kept as .build.toml.backup_YYYYmmdd_HHMMSS (UTC).", kDefconfigExamples,
             &declare_defconfig},
     Command{"config", "Look at what can be configured", "", {}, nullptr, kConfigCommands},
-    Command{"menuconfig", "Edit board, virtual machines, QEMU and U-Boot settings in a full-screen menu",
-            "Edits .build.toml, the VM files that it names, .qemu-<arch>.toml and .uboot.toml; those that do not exist are made when\n"
-            "they are saved. Comments and order of the files stay. --web serves a page on 127.0.0.1 only; its address has the token\n"
-            "that opens it. Ends with status 1 when changes were thrown away.",
-            kMenuconfigExamples, &declare_menuconfig},
+    Command{
+        "menuconfig", "Edit board, virtual machines, QEMU and U-Boot settings in a full-screen menu",
+        "Edits .build.toml, the VM files that it names, .qemu-<arch>.toml and .uboot.toml; those that do not exist are made "
+        "when\n"
+        "they are saved. Comments and order of the files stay. --web serves a page on 127.0.0.1 only; its address has the token\n"
+        "that opens it. Ends with status 1 when changes were thrown away.",
+        kMenuconfigExamples, &declare_menuconfig},
     Command{"build", "Build the hypervisor image for the chosen board",
             "Uses .build.toml (see defconfig), or the board qemu-aarch64 without one. AXVISOR_VM_CONFIGS and AXVISOR_SMP\n"
             "stand for --vmconfigs and --smp where those are not given. A .build.toml may also be ostool's, with [system.Cargo]\n"
             "or [system.Custom]; keys that only Cargo knows are reported and not used.",
             kBuildExamples, &declare_build},
-    Command{"qemu", "Build, then boot in QEMU with the console on this terminal",
-            "QEMU's configuration is --qemu-config, else qemu-<arch>.toml, .qemu-<arch>.toml, qemu.toml or .qemu.toml of the root\n"
-            "folder, else configs/qemu/qemu-<arch>.toml. --set takes keys of the board's file and of this one. The console of the\n"
-            "last run is kept as last-run.log in the build folder.\n"
-            "Every key goes to the guest; Ctrl-A x ends QEMU, Ctrl-A c reaches its monitor.",
-            kQemuExamples, &declare_qemu},
-    Command{"test", "Build and run the tests of the host and of QEMU",
-            "Ends with a line 'N passed, N failed' (', N skipped').", kTestExamples, &declare_test},
-    Command{"bench", "Measure what exits cost, in exact instructions",
-            "Boots the benchmark guests under exact instruction counting: two runs agree to the instruction. A row that costs more\n"
-            "than 2% above its last recorded value is a failure, as is one above its limit in tests/bench.",
-            kBenchExamples, &declare_bench},
+    Command{
+        "qemu", "Build, then boot in QEMU with the console on this terminal",
+        "QEMU's configuration is --qemu-config, else qemu-<arch>.toml, .qemu-<arch>.toml, qemu.toml or .qemu.toml of the root\n"
+        "folder, else configs/qemu/qemu-<arch>.toml. --set takes keys of the board's file and of this one. The console of the\n"
+        "last run is kept as last-run.log in the build folder.\n"
+        "Every key goes to the guest; Ctrl-A x ends QEMU, Ctrl-A c reaches its monitor.",
+        kQemuExamples, &declare_qemu},
+    Command{"test", "Build and run the tests of the host and of QEMU", "Ends with a line 'N passed, N failed' (', N skipped').",
+            kTestExamples, &declare_test},
+    Command{
+        "bench", "Measure what exits cost, in exact instructions",
+        "Boots the benchmark guests under exact instruction counting: two runs agree to the instruction. A row that costs more\n"
+        "than 2% above its last recorded value is a failure, as is one above its limit in tests/bench.",
+        kBenchExamples, &declare_bench},
     Command{"run", "Run an emulator with a console script, as ctest does",
             "The configuration's keys: args, uefi, to_bin, success_regex, fail_regex, shell_prefix, shell_init_cmd,\n"
             "timeout, [[steps]], expect_exit, verdict, fail_reason, machine, cpu, memory, smp, gic_version, kernel,\n"
-            "load_address, emulator (another QEMU, or bochs), accel (auto, kvm, tcg). Variables: ${workspaceFolder}, ${elf}, ${bin}, ${env:VAR:-default}, ${nonce},\n"
+            "load_address, emulator (another QEMU, or bochs), accel (auto, kvm, tcg). Variables: ${workspaceFolder}, ${elf}, "
+            "${bin}, ${env:VAR:-default}, ${nonce},\n"
             "${nonce*N}, and those of --define.",
             kRunExamples, &declare_run},
     Command{"image", "Fetch, build and pin guest images", "Settings are in .image.toml: docs/images.md.", kImageExamples, &declare_image,
@@ -315,10 +321,12 @@ constexpr std::array kCommands{
             "baud_rate=9600 or net.board_ip=192.168.1.20, and keys of the board's.",
             kUbootExamples, &declare_uboot},
     Command{"board", "Boards on serial lines", "", {}, nullptr, kBoardCommands},
-    Command{"clippy", "Check how the sources read, over all targets and features", kClippyDescription, kClippyExamples, &declare_clippy},
+    Command{"clippy", "Check how the sources read, over all targets and features", kClippyDescription, kClippyExamples,
+            &declare_clippy},
     Command{"lint", "The same as clippy", kClippyDescription, kClippyExamples, &declare_clippy},
     Command{"clean", "Remove build folders", "", kCleanExamples, &declare_clean},
-    Command{"vmconfig", "Write, check, explain, compare and draw VM files", "", kVmConfigExamples, &declare_vmconfig, kVmConfigCommands},
+    Command{"vmconfig", "Write, check, explain, compare and draw VM files", "", kVmConfigExamples, &declare_vmconfig,
+            kVmConfigCommands},
     Command{"inspect", "Look into an image", "", {}, nullptr, kInspectCommands},
     Command{"devspace", "Work on the libraries of the host tools", "", {}, nullptr, kDevspaceCommands},
     Command{"report", "Pack versions, configuration, logs and build id for a bug report", "", kReportExamples, &declare_report},

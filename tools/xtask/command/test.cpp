@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <re2/re2.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <array>
@@ -9,6 +9,7 @@
 #include "tools/xtask/build/cmake_build.hpp"
 #include "tools/xtask/build/test_report.hpp"
 #include "tools/xtask/command/commands.hpp"
+#include "tools/xtask/command/values.hpp"
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/core/packages.hpp"
 #include "tools/xtask/core/suggest.hpp"
@@ -42,8 +43,8 @@ struct Shard {
 /// "2/5": the second of five machines.
 Shard parse_shard(const std::string& text) {
   Shard shard;
-  if (!text.empty() && (!RE2::FullMatch(text, "(\\d+)/(\\d+)", &shard.index, &shard.count) || shard.index < 1 ||
-                        shard.index > shard.count)) {
+  if (!text.empty() &&
+      (!RE2::FullMatch(text, "(\\d+)/(\\d+)", &shard.index, &shard.count) || shard.index < 1 || shard.index > shard.count)) {
     throw Failure(ExitCode::Usage, fmt::format("--shard {}: expected I/N with 1 <= I <= N", text), "the first of three is 1/3");
   }
   return shard;
@@ -58,6 +59,8 @@ void show_versions(const Context& context) {
     }
   }
 }
+
+std::string read_if_there(const fs::path& file) { return fs::exists(file) ? read_file(file) : std::string(); }
 
 bool is_host(const std::string& preset) { return preset == "host" || preset.starts_with("host-"); }
 
@@ -89,7 +92,8 @@ Argv ctest_command(const std::string& preset, const fs::path& report, const Test
   if (shard.count > 1) {
     command.insert(command.end(), {"-I", fmt::format("{},,{}", shard.index, shard.count)});
   }
-  const bool filtered = shard.count > 1 || std::any_of(filters.begin(), filters.end(), [](const auto& f) { return !f.second.empty(); });
+  const bool filtered =
+      shard.count > 1 || std::any_of(filters.begin(), filters.end(), [](const auto& f) { return !f.second.empty(); });
   if (filtered) {
     // The presets take an empty selection for a mistake; a filter may well select from one of them only.
     command.push_back("--no-tests=ignore");
@@ -100,8 +104,21 @@ Argv ctest_command(const std::string& preset, const fs::path& report, const Test
   return command;
 }
 
+/// A test that failed, with the preset it belongs to.
+struct Failed {
+  std::string preset;
+  FailedTest test;
+};
+
+void print_failures(const std::vector<Failed>& failures) {
+  constexpr unsigned kLines = 12;
+  for (const Failed& failed : failures) {
+    print_out(fmt::format("failed: {} ({})\n{}", failed.test.name, failed.preset, last_lines(failed.test.output, kLines)));
+  }
+}
+
 /// Builds and tests one preset. What keeps its tests from running at all counts as one failure.
-TestCounts test_preset(const Context& context, const std::string& preset, const TestOptions& options) {
+TestCounts test_preset(const Context& context, const std::string& preset, const TestOptions& options, std::vector<Failed>& failures) {
   const BuildFolder build = folder_of(context, preset);
   const fs::path report = build.folder / "Testing/junit.xml";
   if (context.dry_run) {
@@ -115,7 +132,11 @@ TestCounts test_preset(const Context& context, const std::string& preset, const 
     context.console.step("testing " + preset);
     fs::remove(report);
     const int status = run_command({.argv = ctest_command(preset, report, options), .folder = context.root});
-    counts = fs::exists(report) ? count_tests(read_file(report)) : TestCounts{};
+    const std::string results = read_if_there(report);
+    counts = count_tests(results);
+    for (FailedTest& test : failed_tests(results)) {
+      failures.push_back({preset, std::move(test)});
+    }
     if (status != 0 && counts.failed == 0) {
       throw Failure(ExitCode::Failure, fmt::format("ctest of {} failed (status {})", preset, status));
     }
@@ -159,9 +180,10 @@ ExitCode run_tests(const Context& context, const TestOptions& options) {
     show_versions(context);
   }
   TestCounts total;
+  std::vector<Failed> failures;
   const std::vector<std::string>& presets = options.presets.empty() ? kDefaultPresets : options.presets;
   for (const std::string& preset : presets) {
-    total += test_preset(context, preset, options);
+    total += test_preset(context, preset, options, failures);
   }
   if (context.dry_run) {
     return ExitCode::Success;
@@ -173,6 +195,7 @@ ExitCode run_tests(const Context& context, const TestOptions& options) {
     context.console.error("no test was selected");
     ++total.failed;
   }
+  print_failures(failures);
   print_out(fmt::format("{} passed, {} failed{}\n", total.passed, total.failed,
                         total.skipped == 0 ? "" : fmt::format(", {} skipped", total.skipped)));
   if (options.no_skip && total.skipped != 0) {
@@ -189,10 +212,18 @@ Handler declare_test(CLI::App& app) {
   app.add_option("--preset", options->presets, "Only these presets (repeatable; default: host, host-asan and every board)")
       ->type_name("PRESET")
       ->allow_extra_args(false);
-  app.add_option("-R,--tests-regex", options->name_regex, "Only tests whose name matches")->type_name("REGEX");
-  app.add_option("-E,--exclude-regex", options->exclude_regex, "No tests whose name matches")->type_name("REGEX");
-  app.add_option("-L,--label-regex", options->label_regex, "Only tests with a matching label")->type_name("REGEX");
-  app.add_option("--label-exclude", options->label_exclude_regex, "No tests with a matching label")->type_name("REGEX");
+  app.add_option("-R,--tests-regex", options->name_regex, "Only tests whose name matches")
+      ->type_name("REGEX")
+      ->check(expression());
+  app.add_option("-E,--exclude-regex", options->exclude_regex, "No tests whose name matches")
+      ->type_name("REGEX")
+      ->check(expression());
+  app.add_option("-L,--label-regex", options->label_regex, "Only tests with a matching label")
+      ->type_name("REGEX")
+      ->check(expression());
+  app.add_option("--label-exclude", options->label_exclude_regex, "No tests with a matching label")
+      ->type_name("REGEX")
+      ->check(expression());
   app.add_option("--shard", options->shard, "Only every Nth test, beginning with the Ith: one of N machines that share the work")
       ->type_name("I/N");
   app.add_option("--junit", options->junit, "Write the results of all presets here too")->type_name("FILE");

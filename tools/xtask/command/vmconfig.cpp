@@ -14,6 +14,7 @@
 #include "tools/xtask/build/board.hpp"
 #include "tools/xtask/command/board_options.hpp"
 #include "tools/xtask/command/commands.hpp"
+#include "tools/xtask/command/values.hpp"
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/core/json.hpp"
 #include "tools/xtask/vmconfig/explain.hpp"
@@ -62,8 +63,8 @@ ExitCode schema(const Context& context, const VmConfigOptions& options) {
 // ---- check
 
 std::string position_json(const config::Position& where) {
-  return fmt::format("\"file\": {}, \"line\": {}, \"column\": {}", where.file == nullptr ? "null" : json_quote(where.file->display()),
-                     where.line, where.column);
+  return fmt::format("\"file\": {}, \"line\": {}, \"column\": {}",
+                     where.file == nullptr ? "null" : json_quote(where.file->display()), where.line, where.column);
 }
 
 std::string diagnostics_json(const config::Diagnostics& diagnostics) {
@@ -106,6 +107,9 @@ std::vector<std::string> built_guests(const Context& context) {
 
 std::unique_ptr<config::Configuration> load_together(const Context& context, const VmConfigOptions& options,
                                                      config::SourceStore& sources, config::Diagnostics& diagnostics) {
+  if (options.board.find('/') == std::string::npos) {
+    current_board(context.root, {.board = options.board});  // a misspelt name is a wrong use, not a wrong file
+  }
   config::Options load;
   load.root = context.root;
   load.board = options.board;
@@ -218,12 +222,13 @@ ExitCode explain(const Context&, const VmConfigOptions& options) {
 
 ExitCode diff(const Context& context, const VmConfigOptions& options) {
   joined_paths(context, options.files);
-  const std::vector<KeyDifference> differences = compare_files(vm_file(context, options.files[0]), vm_file(context, options.files[1]));
+  const std::vector<KeyDifference> differences =
+      compare_files(vm_file(context, options.files[0]), vm_file(context, options.files[1]));
   std::string text;
   for (const KeyDifference& difference : differences) {
     if (options.json) {
-      text += fmt::format("{}  {{\"key\": {}, \"before\": {}, \"after\": {}}}", text.empty() ? "" : ",\n", json_quote(difference.path),
-                          difference.before.empty() ? "null" : json_quote(difference.before),
+      text += fmt::format("{}  {{\"key\": {}, \"before\": {}, \"after\": {}}}", text.empty() ? "" : ",\n",
+                          json_quote(difference.path), difference.before.empty() ? "null" : json_quote(difference.before),
                           difference.after.empty() ? "null" : json_quote(difference.after));
       continue;
     }
@@ -246,7 +251,8 @@ ExitCode plot(const Context& context, const VmConfigOptions& given) {
   if (!diagnostics.ok()) {
     return ExitCode::Failure;
   }
-  write_or_print(context, options.output, options.output.extension() == ".html" ? plot_html(*configuration) : plot_svg(*configuration));
+  write_or_print(context, options.output,
+                 options.output.extension() == ".html" ? plot_html(*configuration) : plot_svg(*configuration));
   return ExitCode::Success;
 }
 
@@ -269,8 +275,14 @@ void add_board(CLI::App& app, VmConfigOptions& options, const std::string& what)
 Handler declare_vmconfig(CLI::App& app) {
   app.require_subcommand(0, 1);
   return [](Context& context) {
-    return schema(context, {.files = {}, .output = context.root / ".vmconfig-schema.json", .board = {}, .arch = {}, .guest = {},
-                            .key = {}, .request = {}, .memory_mib = {}});
+    return schema(context, {.files = {},
+                            .output = context.root / ".vmconfig-schema.json",
+                            .board = {},
+                            .arch = {},
+                            .guest = {},
+                            .key = {},
+                            .request = {},
+                            .memory_mib = {}});
   };
 }
 
@@ -310,9 +322,9 @@ Handler declare_vmconfig_generate(CLI::App& app) {
   app.add_option("-n,--name", request.name, "Its name")->type_name("NAME");
   app.add_option("-t,--type", request.vm_type, "0 host, 1 RTOS, 2 Linux")->check(CLI::Range(0, 2));
   app.add_option("-c,--cpus", request.cpus, "vCPUs (default: 1)")->check(CLI::Range(1U, kMostCpus));
-  app.add_option("-e,--entry", request.entry, "Entry point")->type_name("ADDRESS");
+  app.add_option("-e,--entry", request.entry, "Entry point")->type_name("ADDRESS")->transform(address());
   app.add_option("-k,--kernel", request.kernel, "Its kernel: a file, or image:NAME")->type_name("FILE");
-  app.add_option("-l,--load", request.load_address, "Where the kernel is loaded")->type_name("ADDRESS");
+  app.add_option("-l,--load", request.load_address, "Where the kernel is loaded")->type_name("ADDRESS")->transform(address());
   app.add_option("--memory", options->memory_mib, "Its memory")->type_name("MIB")->check(CLI::Range(1, 1 << 24));
   app.add_option("--ramdisk", request.ramdisk, "Its initial RAM disk")->type_name("FILE");
   app.add_option("--dtb", request.dtb, "Its device tree")->type_name("FILE");

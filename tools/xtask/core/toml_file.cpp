@@ -95,7 +95,8 @@ std::string toml_quote(std::string_view text) {
 namespace {
 
 std::string format_key(const std::string& key) {
-  const bool bare = !key.empty() && std::ranges::all_of(key, [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-'; });
+  const bool bare =
+      !key.empty() && std::ranges::all_of(key, [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-'; });
   return bare ? key : toml_quote(key);
 }
 
