@@ -85,7 +85,7 @@ struct Listed {
   std::string name;
   std::string version;
   std::string arch;
-  std::string source;  ///< recipe, registry, imported
+  std::string source;  ///< recipe, disk, registry, imported
   bool here = false;
   std::string description;
   std::string sha256;
@@ -107,6 +107,10 @@ std::vector<Listed> listed_recipes(const Context& context, const fs::path& cache
     const bool pinned = locked != lock.end();
     result.push_back({name, pinned ? locked->second.version : "(not locked)", aarch64_or_x86_64(recipe.architecture), "recipe",
                       pinned && store.has(locked->second), recipe.summary, pinned ? locked->second.file_sha256 : "", "", ""});
+  }
+  for (const std::string& name : disk_recipe_names(context.root)) {
+    const DiskRecipe recipe = load_disk_recipe(disk_recipe_path(context.root, name));
+    result.push_back({name, "", "", "disk", fs::exists(context.root / "build/images" / (name + ".img")), recipe.summary, "", "", ""});
   }
   return result;
 }

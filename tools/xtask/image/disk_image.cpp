@@ -112,23 +112,29 @@ class ImageFile {
     }
   }
 
-  /// Blocks of zeros become holes.
+  /// Holes and blocks of zeros become holes.
   void copy(std::uint64_t at, const fs::path& source, std::uint64_t from, std::uint64_t size) {
-    std::ifstream stream(source, std::ios::binary);
-    stream.seekg(static_cast<std::streamoff>(from));
+    const int input = ::open(source.c_str(), O_RDONLY | O_CLOEXEC);
     std::string block(kCopyBlock, '\0');
-    for (std::uint64_t done = 0; done < size;) {
-      stream.read(block.data(), static_cast<std::streamsize>(std::min<std::uint64_t>(block.size(), size - done)));
-      const auto count = static_cast<size_t>(stream.gcount());
-      if (count == 0) {
-        return;
+    std::uint64_t done = 0;
+    while (input >= 0 && done < size) {
+      const off_t data = ::lseek(input, static_cast<off_t>(from + done), SEEK_DATA);
+      if (data < 0) {
+        break;  // nothing but a hole from here on, or the end
       }
-      const std::string_view part = std::string_view(block).substr(0, count);
+      done = static_cast<std::uint64_t>(data) - from;
+      const size_t wanted = done < size ? std::min<std::uint64_t>(block.size(), size - done) : 0;
+      const ssize_t count = ::pread(input, block.data(), wanted, data);
+      if (count <= 0) {
+        break;
+      }
+      const std::string_view part = std::string_view(block).substr(0, static_cast<size_t>(count));
       if (part.find_first_not_of('\0') != std::string_view::npos) {
         write(at + done, part);
       }
-      done += count;
+      done += static_cast<std::uint64_t>(count);
     }
+    ::close(input);
   }
 
   void keep(mode_t mode) {

@@ -104,6 +104,13 @@ void UnpackTarget::check_link(const fs::path& path, std::string_view link) const
   }
 }
 
+/// What a link in `folder` means to a guest whose root is here, in words that mean the same to the host.
+fs::path UnpackTarget::inside(const fs::path& folder, const fs::path& link) {
+  const fs::path absolute = (fs::path("/") / folder / link).lexically_normal();  // "/.." is "/"
+  const bool leads_out = link.is_absolute() || (folder / link).lexically_normal().begin()->string() == "..";
+  return leads_out ? absolute.lexically_relative((fs::path("/") / folder).lexically_normal()) : link;
+}
+
 void UnpackTarget::add_folder(const fs::path& path, mode_t mode) {
   if (path == ".") {
     return;
@@ -135,7 +142,8 @@ int UnpackTarget::add_file(const fs::path& path, mode_t mode) {
 void UnpackTarget::add_symlink(const fs::path& path, std::string_view link) {
   check_link(path, link);
   const fs::path place = room_for(path);
-  if (::symlink(std::string(link).c_str(), place.c_str()) != 0) {
+  const fs::path target = policy_ == LinkPolicy::Inside ? fs::path(link) : inside(place.parent_path().lexically_relative(folder_), link);
+  if (::symlink(target.c_str(), place.c_str()) != 0) {
     cannot_write(place);
   }
 }

@@ -13,7 +13,7 @@ namespace ax::xtask {
 /// What links in an archive may be.
 enum class LinkPolicy {
   Inside,          ///< relative and not leading out; no entry goes through one
-  RootFileSystem,  ///< as a guest sees them: absolute ones, and "..", end at the folder; entries go through them
+  RootFileSystem,  ///< as a guest sees them: what leads out is made to end at the folder; entries go through them
 };
 
 /// Every refusal is a Failure(Failure) that names the archive and the entry.
@@ -43,6 +43,7 @@ class UnpackTarget {
  private:
   std::filesystem::path place_of(const std::filesystem::path& path, bool make);
   std::filesystem::path room_for(const std::filesystem::path& path);
+  static std::filesystem::path inside(const std::filesystem::path& folder, const std::filesystem::path& link);
   void check_link(const std::filesystem::path& path, std::string_view link) const;
 
   std::filesystem::path archive_;
