@@ -3,6 +3,12 @@
 
 #include "kernel/base/types.hpp"
 
+// What reports call the image.
+#ifndef AX_IMAGE_NAME
+#define AX_IMAGE_NAME "axvisor"
+#define AX_FATAL_EXCEPTION "fatal exception in the hypervisor"
+#endif
+
 namespace ax::platform {
 
 /// What panic() does before and after it prints: the first panic of the machine returns and owns the console; any other
@@ -14,6 +20,9 @@ void begin_panic();
 /// address is printed as the ELF file knows it. Memory is touched only where the live tables allow it. A function that calls
 /// nothing has no frame record, so `frame` is then its caller's: the call itself may be before `link`, which is printed beside.
 void print_back_trace(u64 pc, u64 frame, u64 link = 0);
+
+/// Whether the program keeps the page at `address` unmapped below one of its stacks: see set_guard_test().
+bool is_program_guard(u64 address);
 
 // ---- provided by each platform, in its exceptions.cpp ----
 
