@@ -45,7 +45,7 @@ bool is_stack_overflow(const CrashFrame& frame) {
 /// Words for the most frequent causes.
 std::string_view cause(const CrashFrame& frame) {
   if (is_stack_overflow(frame)) return " (stack overflow)";
-  if constexpr (!kAtEl2) {
+  if constexpr (kNamesNullPointers) {
     constexpr u64 kInstructionAbort = 0x21, kDataAbort = 0x25;
     const u64 exception_class = arch::ESR_ELX::exception_class(frame.esr);
     if (exception_class == kInstructionAbort && frame.elr < kPageSize) return " (call of a null pointer)";

@@ -7,9 +7,16 @@
 #ifndef AX_IMAGE_NAME
 #define AX_IMAGE_NAME "axvisor"
 #define AX_FATAL_EXCEPTION "fatal exception in the hypervisor"
+#define AX_NAMES_NULL_POINTERS 0
+#endif
+#ifndef AX_NAMES_NULL_POINTERS
+#define AX_NAMES_NULL_POINTERS 1
 #endif
 
 namespace ax::platform {
+
+/// A program's crash is most often a null pointer's; the hypervisor's report needs no words for it.
+inline constexpr bool kNamesNullPointers = AX_NAMES_NULL_POINTERS != 0;
 
 /// What panic() does before and after it prints: the first panic of the machine returns and owns the console; any other
 /// call halts its CPU.

@@ -15,6 +15,17 @@ namespace {
 constexpr i64 kProcessId = 1;
 
 i64 exit_program(u64 status) { end_program(static_cast<unsigned>(status)); }
+/// Without a service for signals each has its default action, and a program can only reach itself.
+i64 signal_self(u64 signal) {
+  constexpr u64 kLast = 64, kIgnored = u64{1} << 17 | u64{1} << 18 | u64{1} << 23 | u64{1} << 28;  // CHLD, CONT, URG, WINCH
+  constexpr unsigned kBySignal = 128;
+  if (signal > kLast) return kInvalid;
+  if (signal == 0 || (kIgnored >> signal & 1) != 0) return 0;
+  end_program(kBySignal + static_cast<unsigned>(signal));
+}
+i64 signal_process(u64, u64 signal) { return signal_self(signal); }
+i64 signal_thread(u64, u64, u64 signal) { return signal_self(signal); }
+
 i64 process_id() { return kProcessId; }
 i64 nothing() { return 0; }
 
@@ -125,6 +136,9 @@ constexpr NumberedCall kCalls[] = {
     {AX_NR_set_robust_list, system_call<nothing>},
     {AX_NR_rt_sigprocmask, system_call<nothing>},  // no service sends signals here; those that do bring their own
     {AX_NR_rt_sigaction, system_call<nothing>},
+    {AX_NR_kill, system_call<signal_process>},
+    {AX_NR_tkill, system_call<signal_process>},
+    {AX_NR_tgkill, system_call<signal_thread>},
     {AX_NR_uname, system_call<name_system>},
     {AX_NR_clock_gettime, system_call<clock_get>},
     {AX_NR_clock_getres, system_call<clock_resolution>},

@@ -19,6 +19,7 @@ class LineEditor {
   bool complete() const { return complete_; }
 
   void type(char c) {
+    if (c == 0) return;
     if (c == '\r') c = '\n';
     if (c == kEndOfInput) {
       complete_ = true;
