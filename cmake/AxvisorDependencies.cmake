@@ -7,6 +7,13 @@ include(GoogleTest)
 
 find_package(Threads REQUIRED)
 
+# Local checkouts that ./xtask devspace put in the place of a library.
+set(devspace_overrides ${CMAKE_SOURCE_DIR}/.devspace/overrides.cmake)
+if(EXISTS ${devspace_overrides})
+  include(${devspace_overrides})
+  set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${devspace_overrides})
+endif()
+
 # axvisor_dependency(NAME TARGET <target> PACKAGE <Debian package> URL <archive> SHA256 <hash>
 #                    [BUILDS <target>] [OPTIONS <var=value>...])
 # Makes <target> exist. NAME is what find_package knows the library by; BUILDS is what the fetched project calls its target,

@@ -52,6 +52,47 @@ function(axvisor_product_files out)
   set(${out}_FETCHED ${fetched} PARENT_SCOPE)
 endfunction()
 
+# Shell commands of the board's file as a list for COMMAND; ${workspaceFolder} stands for the repository.
+function(axvisor_shell_commands out commands)
+  set(result)
+  foreach(command IN LISTS commands)
+    string(REPLACE "\${workspaceFolder}" "${PROJECT_SOURCE_DIR}" command "${command}")
+    string(REPLACE ";" "\\;" command "${command}")  # one argument, whatever the shell does with it
+    list(APPEND result COMMAND ${ARGN} sh -c "${command}")
+  endforeach()
+  set(${out} "${result}" PARENT_SCOPE)
+endfunction()
+
+# The board's own commands around the image: before everything that is compiled for it, and after it was linked.
+function(axvisor_add_board_commands image)
+  set(pre_outputs ${AXVISOR_PRE_BUILD_OUTPUTS})
+  list(TRANSFORM pre_outputs PREPEND ${PROJECT_SOURCE_DIR}/)
+  set(post_outputs ${AXVISOR_POST_BUILD_OUTPUTS})
+  list(TRANSFORM post_outputs PREPEND ${PROJECT_SOURCE_DIR}/)
+  if(DEFINED AXVISOR_PRE_BUILD_CMDS)  # a command may be called `false`
+    axvisor_shell_commands(commands "${AXVISOR_PRE_BUILD_CMDS}")
+    if(pre_outputs)
+      add_custom_command(OUTPUT ${pre_outputs} ${commands} DEPENDS ${AXVISOR_CONFIG_INPUTS}
+        WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} COMMENT "pre_build_cmds" VERBATIM)
+      add_custom_target(pre-build DEPENDS ${pre_outputs})
+    else()
+      add_custom_target(pre-build ${commands} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} COMMENT "pre_build_cmds" VERBATIM)
+    endif()
+    # All that is compiled links to kernel_base. config.cmake does not wait: a wrong command must not keep its correction out.
+    foreach(target kernel_base ${image}-images ${image})
+      add_dependencies(${target} pre-build)
+    endforeach()
+  endif()
+  if(DEFINED AXVISOR_POST_BUILD_CMDS)
+    axvisor_shell_commands(commands "${AXVISOR_POST_BUILD_CMDS}" ${CMAKE_COMMAND} -E env KERNEL_ELF=$<TARGET_FILE:${image}>)
+    if(post_outputs)
+      list(APPEND commands BYPRODUCTS ${post_outputs})
+    endif()
+    add_custom_command(TARGET ${image} POST_BUILD ${commands}
+      WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} COMMENT "post_build_cmds" VERBATIM)
+  endif()
+endfunction()
+
 function(axvisor_add_image name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "RESTARTS" "OUTPUT_NAME" "VMS;MAIN")
   set(arguments ${AXVISOR_CONFIG_ARGUMENTS})
@@ -90,7 +131,8 @@ function(axvisor_add_image name)
 
   # CMake orders a custom command after everything its targets link to; a target that links to nothing undoes that, so that
   # config.cmake can be renewed before anything is compiled.
-  add_custom_target(${name}-config DEPENDS ${directory}/vm_configs.hpp ${directory}/vm_images.S)
+  add_custom_target(${name}-config DEPENDS ${directory}/vm_configs.hpp)
+  add_custom_target(${name}-images DEPENDS ${directory}/vm_images.S)
 
   add_executable(${name} ${PROJECT_SOURCE_DIR}/hypervisor/config/static_vm_configs.cpp ${directory}/vm_configs.hpp ${directory}/vm_images.S)
   # Boot tests of an image whose guests could not be fetched are skipped.

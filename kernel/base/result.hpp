@@ -25,6 +25,12 @@ enum class Error : u8 {
   TimedOut,
   PermissionDenied,
   BadState,          ///< the object's life cycle does not allow the operation now
+  DeviceFailure,     ///< a device reports an error, or does not answer any more
+  NoSpace,           ///< a disk is full
+  ReadOnly,          ///< a disk or file system that is not to be changed
+  NotDirectory,
+  IsDirectory,
+  NotEmpty,          ///< a directory that something is in
 };
 
 constexpr std::string_view describe(Error e) {
@@ -43,6 +49,12 @@ constexpr std::string_view describe(Error e) {
     case Error::TimedOut: return "timed out";
     case Error::PermissionDenied: return "permission denied";
     case Error::BadState: return "not possible in this state";
+    case Error::DeviceFailure: return "the device fails";
+    case Error::NoSpace: return "no space left";
+    case Error::ReadOnly: return "read-only";
+    case Error::NotDirectory: return "not a directory";
+    case Error::IsDirectory: return "is a directory";
+    case Error::NotEmpty: return "not empty";
   }
   return "unknown error";
 }

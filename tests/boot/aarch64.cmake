@@ -21,6 +21,12 @@ endforeach()
 axvisor_boot_test(tiny-elf IMAGE boot_tiny RUN tiny.toml SET kernel="elf" LABELS guest)
 axvisor_boot_test(tiny-moved IMAGE boot_tiny RUN tiny.toml SET kernel="loader" load_address=0x48200000 LABELS guest)
 
+# EDK2 starts the image as an EFI program and lets go of the machine.
+if(COMMAND axvisor_add_efi_program)
+  axvisor_add_efi_program(boot_tiny ALL)
+  axvisor_boot_test(tiny-uefi IMAGE boot_tiny RUN tiny.toml SET uefi=true LABELS guest)
+endif()
+
 # Two VMs: names are kept apart, and the machine stays up until both have stopped.
 axvisor_add_image(boot_two_tiny VMS ${vms}/tiny.toml ${vms}/tiny_second.toml)
 axvisor_boot_test(two-tiny IMAGE boot_two_tiny RUN two_tiny.toml LABELS guest)

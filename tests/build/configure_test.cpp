@@ -50,6 +50,32 @@ TEST_F(Configure, UnknownCompilerFamilyNamesTheChoices) {
   EXPECT_THAT(result.output, HasSubstr(R"(AXVISOR_COMPILER is "icc": use "llvm" or "gnu".)"));
 }
 
+TEST_F(Configure, RunsTheCommandsOfTheBoard) {
+  tree().write("configs/board/commands.toml",
+               "target = \"aarch64-unknown-none-softfloat\"\nto_bin = true\n"
+               "pre_build_cmds = [\"printf '%s;' one >${workspaceFolder}/made.txt\", \"printf '%s;' two >>made.txt\"]\n"
+               "pre_build_outputs = [\"made.txt\"]\npost_build_cmds = [\"sha1sum $KERNEL_ELF >sum.txt\"]\npost_build_outputs = [\"sum.txt\"]\n");
+  const Result configured = configure("commands", {"-DAXVISOR_BOARD=commands"});
+  ASSERT_EQ(configured.status, 0) << configured.output;
+  EXPECT_EQ(folder("commands").build({"pre-build"}).status, 0);
+  EXPECT_EQ(tree().read("made.txt"), "one;two;");
+  EXPECT_TRUE(folder("commands").build({"pre-build"}).nothing_to_do());
+  const std::string steps = xtask::read_file(folder("commands").path() / "build.ninja");
+  EXPECT_THAT(steps, HasSubstr("KERNEL_ELF=" + folder("commands").path().string() + "/axvisor sh -c \"sha1sum "));
+  EXPECT_THAT(steps, HasSubstr(tree().path("sum.txt").string()));
+}
+
+TEST_F(Configure, ACommandOfTheBoardThatFailedCanBeMended) {
+  const std::string board = "target = \"aarch64-unknown-none-softfloat\"\nto_bin = true\npre_build_cmds = ";
+  tree().write("configs/board/mended.toml", board + "[\"false\"]\n");
+  ASSERT_EQ(configure("mended", {"-DAXVISOR_BOARD=mended"}).status, 0);
+  // All that is compiled waits for the commands.
+  EXPECT_NE(folder("mended").build({"kernel/base/libkernel_base.a"}).status, 0);
+  tree().write("configs/board/mended.toml", board + "[\"echo made >mended.txt\"]\n");
+  EXPECT_EQ(folder("mended").build({"pre-build"}).status, 0);
+  EXPECT_EQ(tree().read("mended.txt"), "made\n");
+}
+
 /// A folder with links to all programs of PATH but those whose name has `missing` in it.
 fs::path programs_without(const fs::path& folder, const std::string& missing) {
   fs::create_directories(folder);

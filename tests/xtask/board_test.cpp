@@ -89,10 +89,76 @@ TEST_F(BoardTest, SuggestsABoard) {
   EXPECT_FALSE(fs::exists(tree_.root() / ".build.toml"));
 }
 
-TEST_F(BoardTest, WantsToKnowWhichBoardAFileIsFor) {
-  tree_.write(".build.toml", "target = \"aarch64-unknown-none-softfloat\"\n");
-  EXPECT_EQ(failure_of([&] { current_board(tree_.root()); }).what(),
-            (tree_.root() / ".build.toml").string() + ": the first line must be '# board: NAME'");
+TEST_F(BoardTest, TakesAFileWithoutAFirstLineForABoardOfItsOwn) {
+  tree_.write(".build.toml", "target = \"x86_64-unknown-none\"\n");
+  const Board board = current_board(tree_.root());
+  EXPECT_EQ(board.name, "custom-x86_64");
+  EXPECT_EQ(board.cmake_value, tree_.root() / ".build.toml");
+  EXPECT_EQ(board.derived, "");
+}
+
+TEST_F(BoardTest, RecognisesACopyOfABoardsFile) {
+  tree_.write(".build.toml", read_file(tree_.root() / "configs/board/qemu-aarch64.toml"));
+  EXPECT_EQ(current_board(tree_.root()).cmake_value, "qemu-aarch64");
+}
+
+TEST_F(BoardTest, PrefersANamedFileAndANamedBoard) {
+  tree_.write("other.toml", "target = \"x86_64-unknown-none\"\n");
+  EXPECT_EQ(current_board(tree_.root(), {.build_config = tree_.root() / "other.toml"}).arch(), "x86_64");
+  EXPECT_EQ(current_board(tree_.root(), {.board = "qemu-aarch64"}).name, "qemu-aarch64");
+  const Failure failure = failure_of([&] { current_board(tree_.root(), {.build_config = tree_.root() / "othr.toml"}); });
+  EXPECT_NE(std::string(failure.what()).find("no such file"), std::string::npos);
+  EXPECT_NE(std::string(failure.what()).find("did you mean 'other.toml'?"), std::string::npos);
+}
+
+TEST_F(BoardTest, ReplacesKeys) {
+  const Board board = current_board(tree_.root(), {.set = {{"log", "Debug"}, {"smp", "3"}, {"env.MARK", "\"1\""}}});
+  EXPECT_EQ(board.smp, 3);
+  EXPECT_EQ(board.derived,
+            "# board: qemu-aarch64\nlog = \"Debug\"\nsmp = 3\ntarget = \"aarch64-unknown-none-softfloat\"\nto_bin = true\n"
+            "\n[env]\nMARK = \"1\"\n");
+  EXPECT_STREQ(failure_of([&] { current_board(tree_.root(), {.set = {{"lgo", "x"}}}); }).what(),
+               "--set lgo: a board has no such key; did you mean 'log'?");
+  EXPECT_STREQ(failure_of([&] { current_board(tree_.root(), {.set = {{"log.x", "1"}, {"log.x.y", "1"}}}); }).what(),
+               "--set log.x.y: 'log.x' is no table");
+}
+
+TEST_F(BoardTest, ReadsTheCargoTableOfOstool) {
+  tree_.write(".build.toml", R"([system.Cargo]
+target = "aarch64-unknown-none-softfloat"
+package = "axvisor"
+features = ["dyn-plat"]
+log = "Info"
+extra_config = "x.toml"
+args = ["-j2"]
+to_bin = true
+pre_build_cmds = ["make guest"]
+env = { MARK = "1" }
+)");
+  const Board board = current_board(tree_.root());
+  EXPECT_EQ(board.name, "custom-aarch64");
+  EXPECT_TRUE(board.to_bin);
+  EXPECT_EQ(board.derived,
+            "# board: custom-aarch64\ncargo_args = [\"-j2\"]\nfeatures = [\"dyn-plat\"]\nlog = \"Info\"\n"
+            "pre_build_cmds = [\"make guest\"]\ntarget = \"aarch64-unknown-none-softfloat\"\nto_bin = true\n\n[env]\nMARK = \"1\"\n");
+  ASSERT_EQ(board.notices.size(), 2);
+  EXPECT_NE(board.notices[0].find(":6: 'extra_config' does not apply: it configures Cargo"), std::string::npos);
+  EXPECT_NE(board.notices[1].find("'package' does not apply"), std::string::npos);
+  tree_.write(".build.toml", "[system.Cargo]\ntaget = 1\n");
+  EXPECT_NE(std::string(failure_of([&] { current_board(tree_.root()); }).what()).find(
+                ":2: [system.Cargo] has no key 'taget'; did you mean 'target'?"), std::string::npos);
+  tree_.write(".build.toml", "[system.Crago]\ntarget = 1\n");
+  EXPECT_NE(std::string(failure_of([&] { current_board(tree_.root()); }).what()).find("[system.Cargo] or [system.Custom]"),
+            std::string::npos);
+}
+
+TEST_F(BoardTest, ReadsTheCustomTableOfOstool) {
+  tree_.write(".build.toml", "[system.Custom]\nbuild_cmd = \"make -C ${workspaceFolder}\"\nelf_path = \"out/k\"\nto_bin = true\n");
+  const Board board = current_board(tree_.root());
+  ASSERT_TRUE(board.custom);
+  EXPECT_EQ(board.custom->command, "make -C " + tree_.root().string());
+  EXPECT_EQ(board.custom->elf, tree_.root() / "out/k");
+  EXPECT_TRUE(board.to_bin);
 }
 
 }  // namespace

@@ -76,7 +76,8 @@ TEST_F(RunConfigTest, LetsOverridesWin) {
 }
 
 TEST_F(RunConfigTest, RefusesWhatItCannotDo) {
-  EXPECT_EQ(error("uefi = true"), ":1: 'uefi': UEFI firmware boots from a CD only: kernel = \"iso\"");
+  EXPECT_EQ(error("uefi = true\nkernel = \"none\""),
+            ":1: 'uefi': UEFI firmware boots an image of its own choice: not with kernel = \"loader\" or \"none\"");
   EXPECT_EQ(error("shell_init_cmd = 'ls'"), ":1: 'shell_init_cmd': needs shell_prefix: the prompt to wait for");
   EXPECT_EQ(error("load_address = 0x40000000"), ":1: 'load_address': has no effect unless kernel = \"loader\"");
   EXPECT_EQ(error("kernel = 'loader'"), ":1: 'kernel': \"loader\" needs load_address");

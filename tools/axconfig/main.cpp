@@ -97,36 +97,12 @@ int images(const Arguments& args) {
   return session.finish(args.errors_only);
 }
 
-/// The kind of file, from the keys that only one kind has.
-const FileSchema& schema_of(const Value& root) {
-  if (root.find("base") != nullptr || root.find("kernel") != nullptr || root.find("devices") != nullptr)
-    return kVmSchema;
-  if (root.find("targets") != nullptr) return kPlatformSchema;
-  if (root.find("task-stack-size") != nullptr || root.find("ticks-per-sec") != nullptr) return kDefconfigSchema;
-  return kBoardSchema;
-}
-
-void check_file(const std::string& path, const PlatformFolders& platforms, Session& session) {
-  const auto file = session.sources().open(path, path);
-  if (!file) {
-    session.diagnostics().error({}, fmt::format("{}: {}", path, file.error()));
-    return;
-  }
-  std::optional<Value> root = parse_toml(**file, session.diagnostics());
-  if (!root) return;
-  const FileSchema& schema = schema_of(*root);
-  Document document(**file, schema, std::move(*root), session.diagnostics());
-  if (&schema == &kBoardSchema) decode_board(document, platforms, session.sources(), session.diagnostics());
-  if (&schema == &kVmSchema)
-    check_vm_alone(Vm(std::move(document), path, session.diagnostics()), session.diagnostics());
-}
-
 int check(const Arguments& args) {
   Session session;
   std::vector<fs::path> folders;
   for (const std::string& folder : split_paths(args.options.config_path)) folders.emplace_back(folder);
   const PlatformFolders platforms(std::move(folders));
-  for (const std::string& file : args.files) check_file(file, platforms, session);
+  for (const std::string& file : args.files) check_file(file, file, platforms, session.sources(), session.diagnostics());
   return session.finish();
 }
 

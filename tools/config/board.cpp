@@ -271,6 +271,24 @@ std::vector<VmName> names_of(const Document& doc, std::string_view path) {
   return out;
 }
 
+/// A user's copy of a board file says in its first line whose copy it is; any other file is called after itself.
+std::string name_of(const SourceFile& file) {
+  constexpr std::string_view kBoardLine = "# board: ";
+  const std::string_view first = file.line(1);
+  if (first.starts_with(kBoardLine)) return std::string(first.substr(kBoardLine.size()));
+  const std::string stem = file.path().stem().string();
+  return stem.starts_with('.') ? "custom" : stem;
+}
+
+BuildCommands build_commands(const Document& doc, std::string_view commands, std::string_view outputs, Diagnostics& diagnostics) {
+  BuildCommands out{doc.strings(commands), doc.strings(outputs)};
+  if (out.commands.empty() && !out.outputs.empty()) {
+    diagnostics.error(doc.where(outputs), fmt::format("nothing makes these files: there is no {}", commands))
+        .fix(fmt::format("add {} = [\"...\"]", commands));
+  }
+  return out;
+}
+
 }  // namespace
 
 bool Board::has_feature(std::string_view feature) const {
@@ -285,7 +303,7 @@ Defconfig decode_defconfig(const Document& doc) {
 
 Board decode_board(const Document& doc, const PlatformFolders& platforms, SourceStore& sources, Diagnostics& diagnostics) {
   Board board;
-  board.name = doc.file().path().stem().string();
+  board.name = name_of(doc.file());
   board.document = &doc;
   choose_platform(board, platforms, sources, diagnostics);
   FeatureSet features(board.platform, diagnostics);
@@ -312,6 +330,8 @@ Board decode_board(const Document& doc, const PlatformFolders& platforms, Source
   }
   board.vm_configs = names_of(doc, "vm_configs");
   board.default_vms = names_of(doc, "default_vms");
+  board.pre_build = build_commands(doc, "pre_build_cmds", "pre_build_outputs", diagnostics);
+  board.post_build = build_commands(doc, "post_build_cmds", "post_build_outputs", diagnostics);
   decode_environment(doc, board, diagnostics);
   return board;
 }

@@ -25,6 +25,12 @@ struct VmName {
   Position where;
 };
 
+/// Commands of the user's around a build.
+struct BuildCommands {
+  std::vector<std::string> commands;  ///< for sh
+  std::vector<std::string> outputs;   ///< files that they make, relative to the repository
+};
+
 struct Board {
   std::string name;  ///< the file's name without ".toml"
   const Document* document = nullptr;
@@ -41,6 +47,8 @@ struct Board {
   std::vector<VmName> default_vms;
   std::vector<std::string> build_args;  ///< for Ninja
   std::vector<std::string> env;  ///< "NAME=value"
+  BuildCommands pre_build;
+  BuildCommands post_build;
 
   bool has_feature(std::string_view feature) const;
 };

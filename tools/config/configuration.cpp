@@ -96,6 +96,34 @@ bool is_path(const std::string& text) { return text.find('/') != std::string::np
 
 }  // namespace
 
+namespace {
+
+/// The kind of file, from the keys that only one kind has.
+const FileSchema& schema_of(const Value& root) {
+  if (root.find("base") != nullptr || root.find("kernel") != nullptr || root.find("devices") != nullptr)
+    return kVmSchema;
+  if (root.find("targets") != nullptr) return kPlatformSchema;
+  if (root.find("task-stack-size") != nullptr || root.find("ticks-per-sec") != nullptr) return kDefconfigSchema;
+  return kBoardSchema;
+}
+
+}  // namespace
+
+void check_file(const fs::path& path, const std::string& display, const PlatformFolders& platforms, SourceStore& sources,
+                Diagnostics& diagnostics) {
+  const auto file = sources.open(path, display);
+  if (!file) {
+    diagnostics.error({}, fmt::format("{}: {}", display, file.error()));
+    return;
+  }
+  std::optional<Value> root = parse_toml(**file, diagnostics);
+  if (!root) return;
+  const FileSchema& schema = schema_of(*root);
+  Document document(**file, schema, std::move(*root), diagnostics);
+  if (&schema == &kBoardSchema) decode_board(document, platforms, sources, diagnostics);
+  if (&schema == &kVmSchema) check_vm_alone(Vm(std::move(document), display, diagnostics), diagnostics);
+}
+
 std::vector<std::string> split_paths(std::string_view list) {
   std::vector<std::string> out;
   while (!list.empty()) {

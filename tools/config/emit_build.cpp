@@ -269,6 +269,10 @@ std::string config_cmake(const Configuration& c) {
     set("AXVISOR_FEATURE_" + upper_identifier(f.name), on_off(board.has_feature(f.name)));
   out += cmake_text_list("AXVISOR_BUILD_ARGS", board.build_args);
   out += cmake_text_list("AXVISOR_ENV", board.env);
+  out += cmake_text_list("AXVISOR_PRE_BUILD_CMDS", board.pre_build.commands);
+  out += cmake_text_list("AXVISOR_PRE_BUILD_OUTPUTS", board.pre_build.outputs);
+  out += cmake_text_list("AXVISOR_POST_BUILD_CMDS", board.post_build.commands);
+  out += cmake_text_list("AXVISOR_POST_BUILD_OUTPUTS", board.post_build.outputs);
   out += cmake_paths(c, "AXVISOR_VM_FILES", c.vm_files());
   out += cmake_text_list("AXVISOR_IMAGE_PRODUCTS", c.products());
   out += cmake_paths(c, "AXVISOR_IMAGE_RECIPES", c.recipes());

@@ -44,6 +44,11 @@ constexpr Choice kKernels[] = {
     {.text = "iso", .doc = "A CD with GRUB boots the ELF file."},
     {.text = "none", .doc = "The arguments say what is booted."},
 };
+constexpr Choice kAccelerators[] = {
+    {.text = "auto", .doc = "KVM where it works, else TCG."},
+    {.text = "kvm", .doc = "KVM; where it does not work TCG, with a warning."},
+    {.text = "tcg", .doc = "Emulation."},
+};
 constexpr Choice kVerdicts[] = {
     {.text = "pass", .doc = "The run must succeed."},
     {.text = "fail", .doc = "The run must fail, for the reason in fail_reason."},
@@ -96,6 +101,11 @@ constexpr Key kQemuKeys[] = {
     {.name = "emulator",
      .doc = "Another program than QEMU for the architecture: a path, or bochs.",
      .default_doc = "qemu-system-<arch>",
+     .origin = Origin::Ours},
+    {.name = "accel",
+     .doc = "What executes the machine's instructions. KVM is tried before it is used; where it cannot run a hypervisor, TCG is.",
+     .default_doc = "that of `args`, else tcg",
+     .choices = kAccelerators,
      .origin = Origin::Ours},
     {.name = "expect_exit",
      .type = Type::Integer,

@@ -149,8 +149,14 @@ ExitVector resume_or_leave(const Cpu& cpu, Vcpu& vcpu) {
 
 ExitVector answer_call(Vcpu& vcpu) {
   u64& x0 = vcpu.arch.registers.x[0];
-  if (static_cast<u32>(x0) != psci::kVersionFunction) return ExitVector::Synchronous;
-  x0 = psci::kVersion;
+  const u32 function = static_cast<u32>(x0);
+  if (function == psci::kVersionFunction) {
+    x0 = psci::kVersion;
+  } else if (!psci::is_served(function)) {
+    x0 = psci::kNotSupported;
+  } else {
+    return ExitVector::Synchronous;
+  }
   return ExitVector::Resume;
 }
 

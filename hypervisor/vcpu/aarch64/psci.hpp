@@ -56,6 +56,15 @@ inline constexpr u64 kVersion = 0x0001'0001;  ///< PSCI_VERSION: major in bits 3
 /// Our own call (SMC64, vendor-specific hypervisor service): PsciHost::exits(), what a benchmark compares its own count with.
 inline constexpr u32 kExitsFunction = 0xc600'0000;
 
+inline constexpr u64 kNotSupported = ~u64{0};  ///< what a call returns that nobody serves, in x0
+
+/// Whether anybody here serves calls of the owner that the function belongs to: Arm architecture, standard secure services (PSCI
+/// among them), standard and vendor-specific hypervisor services. DEN 0028 2.5, 6.1.
+constexpr bool is_served(u32 function) {
+  constexpr u64 kOwners = 1u << 0 | 1u << 4 | 1u << 5 | 1u << 6;
+  return (kOwners >> (function >> 24 & 0x3f) & 1) != 0;
+}
+
 /// Everything but PSCI_VERSION; use psci_call().
 PsciResult dispatch(PsciHost& host, u32 function, std::span<const u64, 4> x);
 }  // namespace psci

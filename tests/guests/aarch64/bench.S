@@ -11,6 +11,19 @@ _start:
 1:  wfi
     b       1b
 
+// Where PSCI starts another vCPU: x0 = the end of its stack.
+    .global second_start
+second_start:
+    mov     sp, x0
+    adr     x1, vectors
+    msr     vbar_el1, x1
+    isb
+    bl      guest_second
+1:  wfi
+    b       1b
+
+// Only the guest with two vCPUs has one.
+    .weak   guest_second
 .macro VECTOR handler
     .balign 128
     b       \handler
@@ -18,9 +31,10 @@ _start:
 
     .balign 2048
 vectors:
-    .rept 5                 // current EL with SP_EL0; a synchronous exception
+    .rept 4                 // current EL with SP_EL0
     VECTOR unexpected
     .endr
+    VECTOR synchronous
     VECTOR interrupt
     .rept 10                // FIQ, SError; lower ELs
     VECTOR unexpected
@@ -28,6 +42,16 @@ vectors:
 
 unexpected:
     bl      guest_unexpected
+
+// Only the load of reads_of_nothing may fault; it is skipped.
+synchronous:
+    mrs     x9, elr_el1
+    adr     x10, faulting_load
+    cmp     x9, x10
+    b.ne    unexpected
+    add     x9, x9, #4
+    msr     elr_el1, x9
+    eret
 
 // Every 20 us, counted in `ticks`; kHandlerInstructions is its length. x27: timer interrupts left; x28: the timer's compare value;
 // x26: the period in counter ticks.
@@ -40,6 +64,17 @@ interrupt:
     eret
 
     .text
+// void reads_of_nothing(u64 n, u64 address): n loads that fault; ten instructions each, with the handler's.
+    .global reads_of_nothing
+    .type reads_of_nothing, %function
+reads_of_nothing:
+faulting_load:
+    ldr     w2, [x1]
+    subs    x0, x0, #1
+    b.ne    faulting_load
+    ret
+    .size reads_of_nothing, . - reads_of_nothing
+
 // u64 work(u64 rounds): rounds of two instructions. Returns the counter ticks that it took.
     .global work
     .type work, %function

@@ -35,7 +35,7 @@ struct Machine {
     return *reinterpret_cast<volatile u64*>(record + 8);
   }
   static void compute() {
-    u64 n = 250;
+    u64 n = 2500;
     asm volatile("1: subs %0, %0, #1\n b.ne 1b" : "+r"(n) : : "cc");
   }
 };

@@ -33,7 +33,7 @@ struct Machine {
   // KVM's steal-time record.
   static u64 stolen() { return *const_cast<volatile u64*>(steal_time); }
   static void compute() {
-    u64 n = 250;
+    u64 n = 2500;
     asm volatile("1: decq %0\n jnz 1b" : "+r"(n) : : "cc");
   }
 };

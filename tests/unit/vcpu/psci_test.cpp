@@ -256,4 +256,13 @@ TEST_F(Psci, UnknownFunctionsAreNotSupported) {
 }
 
 }  // namespace
+
+TEST(PsciOwners, WhatIsAnsweredAtOnceIsWhatNobodyServes) {
+  for (u32 owner = 0; owner < 64; ++owner) {
+    const bool serves = owner == 0 || owner == 4 || owner == 5 || owner == 6;
+    EXPECT_EQ(psci::is_served(0x8000'0000 | owner << 24), serves) << owner;
+    EXPECT_EQ(psci::is_served(0xc000'ffff | owner << 24), serves) << owner;
+  }
+}
+
 }  // namespace hv

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -16,38 +15,17 @@
 #include "tools/xtask/app/app_unikernel.hpp"
 #include "tools/xtask/core/failure.hpp"
 #include "tools/xtask/core/files.hpp"
+#include "tools/xtask/run/accelerator.hpp"
 
 namespace ax::xtask {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::chrono::seconds kProbePatience{5};
-
-/// KVM may be there and yet fail once a CPU is made: the only proof is a machine that starts and obeys.
 bool kvm_works(app::Arch arch) {
   if (::access("/dev/kvm", R_OK | W_OK) != 0 || !find_program(app::qemu_program(arch))) {
     return false;
   }
-  try {
-    ChildProcess probe({.argv = app::kvm_probe_command(arch), .console = ChildProcess::Console::Pty});
-    constexpr std::string_view kQuit = "quit\n";
-    if (::write(probe.output_fd(), kQuit.data(), kQuit.size()) < 0) {
-      return false;
-    }
-    const auto deadline = std::chrono::steady_clock::now() + kProbePatience;
-    while (std::chrono::steady_clock::now() < deadline) {
-      if (const std::optional<int> status = probe.poll_status()) {
-        return *status == 0;
-      }
-      pollfd entry{probe.output_fd(), POLLIN, 0};
-      ::poll(&entry, 1, 20);
-      char ignored[4096];
-      [[maybe_unused]] const ssize_t size = ::read(probe.output_fd(), ignored, sizeof ignored);
-    }
-    return false;
-  } catch (const Failure&) {
-    return false;
-  }
+  return starts_and_quits(app::kvm_probe_command(arch));
 }
 
 app::Accelerator accelerator_of(const Context& context, const app::Os& os, bool debugger) {

@@ -261,6 +261,8 @@ std::vector<fs::path> profile_folders(const fs::path& root) {
 
 }  // namespace
 
+std::vector<std::string> uboot_config_keys() { return kKeys; }
+
 UbootConfig load_uboot_config(const fs::path& path, const std::vector<std::pair<std::string, std::string>>& overrides,
                               const Variables& variables) {
   TomlTable table = load_toml(path);

@@ -54,6 +54,9 @@ struct UbootConfig {
   ConsoleScript script;
 };
 
+/// The keys of such a file, for suggestions.
+std::vector<std::string> uboot_config_keys();
+
 /// Reads the file and substitutes ${...} in every string. Throws Failure(Usage): unknown keys (with a suggestion), wrong types
 /// and values.
 UbootConfig load_uboot_config(const std::filesystem::path& path, const std::vector<std::pair<std::string, std::string>>& overrides,

@@ -7,8 +7,10 @@
 #include <cstdlib>
 
 #include "tools/config/configuration.hpp"
+#include "tools/config/schema.hpp"
 #include "tools/xtask/core/failure.hpp"
 #include "tools/xtask/core/files.hpp"
+#include "tools/xtask/core/substitution.hpp"
 #include "tools/xtask/core/suggest.hpp"
 #include "tools/xtask/core/toml_file.hpp"
 
@@ -75,14 +77,133 @@ fs::path free_backup_name(const fs::path& root, std::chrono::system_clock::time_
   return name;
 }
 
-void read_keys(Board& board, const fs::path& root, const fs::path& file) {
-  const TomlTable table = load_toml(file);
-  TomlReader reader(table, file.string());
+/// What ostool's tables may hold, and what becomes of it. A key without one here is reported.
+struct OstoolKey {
+  std::string_view name;
+  std::string_view ours;        ///< the board's key; empty: none
+  std::string_view why{};       ///< said where there is none
+};
+constexpr OstoolKey kCargoKeys[] = {
+    {"target", "target"},
+    {"features", "features"},
+    {"log", "log"},
+    {"to_bin", "to_bin"},
+    {"env", "env"},
+    {"args", "cargo_args"},
+    {"pre_build_cmds", "pre_build_cmds"},
+    {"post_build_cmds", "post_build_cmds"},
+    {"package", "", "there is one image, axvisor"},
+    {"extra_config", "", "it configures Cargo"},
+};
+
+/// The board keys that [system.Cargo] stands for.
+TomlTable board_of_cargo(const TomlTable& cargo, const std::string& file, std::vector<std::string>& notices) {
+  TomlTable table;
+  for (const auto& [key, value] : cargo) {
+    const auto* known = std::ranges::find(kCargoKeys, key, &OstoolKey::name);
+    if (known == std::end(kCargoKeys)) {
+      std::vector<std::string> names;
+      for (const OstoolKey& each : kCargoKeys) {
+        names.emplace_back(each.name);
+      }
+      throw Failure(ExitCode::Usage, fmt::format("{}:{}: [system.Cargo] has no key '{}'{}", file, value.line, key,
+                                                 did_you_mean(key, names)));
+    }
+    if (known->ours.empty()) {
+      notices.push_back(fmt::format("{}:{}: '{}' does not apply: {}", file, value.line, key, known->why));
+    } else {
+      table.emplace(known->ours, value);
+    }
+  }
+  return table;
+}
+
+const TomlTable* inner_table(const TomlTable& table, std::string_view key) {
+  const auto found = table.find(key);
+  return found == table.end() ? nullptr : std::get_if<TomlTable>(&found->second.data);
+}
+
+CustomBuild custom_build(const TomlTable& custom, const fs::path& root, const std::string& file, bool& to_bin) {
+  TomlReader reader(custom, file);
+  const Variables variables = [&] {
+    Variables all(0);
+    all.define("workspaceFolder", root);
+    return all;
+  }();
+  const std::string command = variables.substitute(reader.required_string("build_cmd"));
+  const fs::path elf = root / variables.substitute(reader.required_string("elf_path"));
+  to_bin = reader.boolean("to_bin").value_or(false);
+  reader.finish();
+  return {command, elf.lexically_normal()};
+}
+
+/// A board file in the making: its keys, whoever's form they came in.
+struct BoardKeys {
+  TomlTable table;
+  bool changed = false;  ///< no file holds them like this
+};
+
+BoardKeys board_keys_of(Board& board, const fs::path& root, const fs::path& file) {
+  BoardKeys keys{load_toml(file)};
+  const TomlTable* system = inner_table(keys.table, "system");
+  if (system == nullptr) {
+    return keys;
+  }
+  if (const TomlTable* custom = inner_table(*system, "Custom")) {
+    board.custom = custom_build(*custom, root, file.string(), board.to_bin);
+    return {};
+  }
+  const TomlTable* cargo = inner_table(*system, "Cargo");
+  if (cargo == nullptr) {
+    throw Failure(ExitCode::Usage, fmt::format("{}: [system] needs a table [system.Cargo] or [system.Custom]", file.string()));
+  }
+  return {board_of_cargo(*cargo, file.string(), board.notices), true};
+}
+
+void apply_settings(BoardKeys& keys, const BoardChoice& choice) {
+  const std::vector<std::string> known = board_keys();
+  for (const auto& [key, value] : choice.set) {
+    const std::string top = key.substr(0, key.find('.'));
+    if (std::ranges::find(known, top) == known.end()) {
+      throw Failure(ExitCode::Usage, fmt::format("--set {}: a board has no such key{}", key, did_you_mean(top, known)));
+    }
+    set_toml_value(keys.table, key, value);
+    keys.changed = true;
+  }
+}
+
+void read_keys(Board& board, const fs::path& root, const fs::path& file, const BoardChoice& choice) {
+  BoardKeys keys = board_keys_of(board, root, file);
+  if (board.custom) {
+    board.name = "custom";
+    return;
+  }
+  apply_settings(keys, choice);
+  TomlReader reader(keys.table, file.string());
   const std::optional<std::string> platform = reader.string("platform");
   board.target = platform && !reader.string("target") ? target_of_platform(root, *platform, file)
                                                       : reader.required_string("target");
   board.to_bin = reader.boolean("to_bin").value_or(false);
   board.smp = reader.integer("smp");
+  if (board.name.empty()) {
+    board.name = "custom-" + board.arch();
+  }
+  if (keys.changed) {
+    board.derived = fmt::format("{}{}\n{}", kBoardLine, board.name, format_toml(keys.table));
+  }
+}
+
+/// The board that the file is for; empty where it is for none of configs/board.
+std::string board_of_file(const fs::path& root, const std::string& content) {
+  if (content.starts_with(kBoardLine)) {
+    return content.substr(kBoardLine.size(), content.find('\n') - kBoardLine.size());
+  }
+  for (const std::string& name : board_names(root)) {
+    if (read_file(board_file(root, name)) == content) {
+      return name;
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -114,26 +235,42 @@ fs::path write_default_config(const fs::path& root, const std::string& board,
   return backup;
 }
 
-Board current_board(const fs::path& root) {
+std::vector<std::string> board_keys() {
+  std::vector<std::string> names;
+  for (const config::Section& section : config::kBoardSchema.sections) {
+    if (!section.name.empty()) {
+      names.emplace_back(section.name);
+    }
+    for (const config::Key& key : section.keys) {
+      names.emplace_back(key.name);
+    }
+  }
+  return names;
+}
+
+Board current_board(const fs::path& root, const BoardChoice& choice) {
   Board board;
-  const fs::path file = user_file(root);
-  board.chosen = fs::exists(file);
-  if (!board.chosen) {
-    board.name = board.cmake_value = kDefaultBoard;
-    read_keys(board, root, known_board(root, board.name, board_file(root, board.name)));
+  const fs::path file = choice.build_config.empty() ? user_file(root) : choice.build_config;
+  board.chosen = !choice.board.empty() || !choice.build_config.empty() || fs::exists(file);
+  if (!choice.board.empty() || !board.chosen) {
+    board.name = board.cmake_value = choice.board.empty() ? kDefaultBoard : choice.board;
+    read_keys(board, root, known_board(root, board.name, board_file(root, board.name)), choice);
     return board;
   }
-  const std::string content = read_file(file);
-  const size_t end = content.find('\n');
-  if (!content.starts_with(kBoardLine) || end == std::string::npos) {
-    throw Failure(ExitCode::Usage, fmt::format("{}: the first line must be '{}NAME'", file.string(), kBoardLine),
-                  "./xtask defconfig BOARD writes the file anew and keeps a backup of this one");
+  if (!fs::is_regular_file(file)) {
+    throw no_such_file("--build-config", file);
   }
-  board.name = content.substr(kBoardLine.size(), end - kBoardLine.size());
-  const fs::path original = known_board(root, board.name, board_file(root, board.name));
-  const bool edited = content.substr(end + 1) != read_file(original);
-  board.cmake_value = edited ? file.string() : board.name;
-  read_keys(board, root, edited ? file : original);
+  const std::string content = read_file(file);
+  board.name = board_of_file(root, content);
+  board.cmake_value = file.string();
+  if (!board.name.empty()) {
+    const fs::path original = known_board(root, board.name, board_file(root, board.name));
+    const size_t body = content.starts_with(kBoardLine) ? content.find('\n') + 1 : 0;
+    if (content.substr(body) == read_file(original)) {
+      board.cmake_value = board.name;
+    }
+  }
+  read_keys(board, root, file, choice);
   return board;
 }
 

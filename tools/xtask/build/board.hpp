@@ -22,19 +22,41 @@ std::vector<std::string> board_names(const std::filesystem::path& root);
 std::filesystem::path write_default_config(const std::filesystem::path& root, const std::string& board,
                                            std::chrono::system_clock::time_point now);
 
+/// `[system.Custom]`: an image that a command of the user's makes.
+struct CustomBuild {
+  std::string command;           ///< for sh, run in the source tree
+  std::filesystem::path elf;     ///< what it makes, absolute
+};
+
 struct Board {
   std::string name;
-  bool chosen = false;           ///< .build.toml exists
+  bool chosen = false;           ///< a file was named, or .build.toml exists
   std::string cmake_value;       ///< for AXVISOR_BOARD: the name, or the path of a .build.toml that was edited
   std::string target;            ///< target triple
   bool to_bin = false;
   std::optional<std::int64_t> smp;
+  /// Board file that no file holds as it stands: --set changed it, or it was written for ostool. Empty: none is needed.
+  std::string derived;
+  std::optional<CustomBuild> custom;
+  std::vector<std::string> notices;  ///< what of the file has no meaning here
 
   /// "aarch64" of "aarch64-unknown-none-softfloat".
   std::string arch() const { return target.substr(0, target.find('-')); }
 };
 
-/// The board of .build.toml, or the default board. Throws Failure(Usage) when the file names none or cannot be read.
-Board current_board(const std::filesystem::path& root);
+/// Which board a command is about.
+struct BoardChoice {
+  std::filesystem::path build_config{};  ///< --build-config; empty: .build.toml, then the default board
+  std::string board{};                   ///< a name from configs/board, instead of any file
+  std::vector<std::pair<std::string, std::string>> set{};  ///< --set: keys of the board and their values
+};
+
+/// Reads the board: a board file's keys, or ostool's [system.Cargo] and [system.Custom] tables. A file is for the board that its
+/// first line names (`# board: NAME`), else for the one whose file it is a copy of, else for a board of its own, "custom-<arch>".
+/// Throws Failure(Usage) for a file that cannot be read, unknown names and unknown keys.
+Board current_board(const std::filesystem::path& root, const BoardChoice& choice = {});
+
+/// The keys that a board file may have at its top, for suggestions.
+std::vector<std::string> board_keys();
 
 }  // namespace ax::xtask

@@ -38,7 +38,7 @@ std::string vm_config_list(const Context& context, const BuildRequest& request) 
   std::string list;
   for (const fs::path& path : request.vm_configs) {
     if (!fs::is_regular_file(path)) {
-      throw Failure(ExitCode::Usage, "--vmconfigs: no such file: " + path.string());
+      throw no_such_file("--vmconfigs", path);
     }
     list += (list.empty() ? "" : ":") + path.string();
   }
@@ -119,6 +119,10 @@ BuildFolder board_build(const Context& context, const Board& board, const BuildR
   build.preset = board.name + (request.debug ? "-debug" : "");
   build.folder = request.build_dir.empty() ? context.root / "build" / build.preset : request.build_dir;
   build.cache["AXVISOR_BOARD"] = board.cmake_value;
+  if (!board.derived.empty()) {
+    build.board_file = board.derived;
+    build.cache["AXVISOR_BOARD"] = (build.folder / "board" / (board.name + ".toml")).string();
+  }
   build.cache["AXVISOR_VM_CONFIGS"] = vm_config_list(context, request);
   build.cache["AXVISOR_SMP"] = request.smp ? std::to_string(*request.smp) : environment("AXVISOR_SMP");
   build.cache["AXVISOR_CONFIG_PATH"] = absolute_list(context, environment("AXVISOR_CONFIG_PATH"));
@@ -130,6 +134,14 @@ BuildFolder host_build(const Context& context, const std::string& preset) {
 }
 
 void configure_and_build(const Context& context, const BuildFolder& build, const Argv& targets) {
+  if (!build.board_file.empty()) {
+    const fs::path& file = build.cache.at("AXVISOR_BOARD");
+    if (context.dry_run) {
+      print_out(fmt::format("# writes {}\n", file.string()));
+    } else {
+      write_file_if_changed(file, build.board_file);
+    }
+  }
   if (!is_current(build)) {
     context.console.step(fmt::format("configuring {} in {}", build.preset, build.folder.string()));
     run_step(context, configure_command(context, build), "configuring " + build.preset);

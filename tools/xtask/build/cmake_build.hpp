@@ -24,6 +24,8 @@ struct BuildFolder {
   std::string preset;
   std::filesystem::path folder;
   std::map<std::string, std::string> cache;
+  /// Text of the board file that AXVISOR_BOARD names and that is written before configuring; empty: it exists.
+  std::string board_file{};
 };
 
 /// What a board build may be told on the command line.

@@ -24,18 +24,15 @@ struct BenchOptions {
   bool record = false;
 };
 
-/// The file with the budgets of each suite.
-constexpr std::pair<std::string_view, std::string_view> kLimits[] = {{"exits-gicv3", "limits_aarch64.json"},
-                                                                     {"exits-svm", "limits_svm.json"}};
-
 std::string read_if_there(const fs::path& path) { return fs::is_regular_file(path) ? read_file(path) : std::string(); }
 
-BenchBudgets load_budgets(const Context& context) {
+/// From the limits of each suite that has some.
+BenchBudgets load_budgets(const Context& context, const BenchResults& results) {
   BenchBudgets budgets;
-  for (const auto& [suite, name] : kLimits) {
-    const fs::path file = context.root / "tests/bench" / name;
+  for (const auto& [suite, rows] : results) {
+    const fs::path file = context.root / "tests/bench" / ("limits_" + suite + ".json");
     if (fs::is_regular_file(file)) {
-      budgets[std::string(suite)] = parse_bench_budgets(read_file(file), file.string());
+      budgets[suite] = parse_bench_budgets(read_file(file), file.string());
     }
   }
   return budgets;
@@ -93,7 +90,7 @@ ExitCode report(const Context& context, const BenchOptions& options, const Bench
   if (results.empty()) {
     throw Failure(ExitCode::Failure, "nothing was measured", "the lines above say why");
   }
-  const BenchBudgets budgets = load_budgets(context);
+  const BenchBudgets budgets = load_budgets(context, results);
   const fs::path history_file = context.root / "tests/bench/history.json";
   const std::vector<BenchRecord> history = parse_bench_history(read_if_there(history_file), history_file.string());
   print_out(options.json ? format_bench_json(results) : format_bench_table(results, history, budgets));

@@ -1,11 +1,15 @@
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <array>
 
 #include "tools/xtask/command/board_options.hpp"
 #include "tools/xtask/command/commands.hpp"
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/core/packages.hpp"
+#include "tools/xtask/core/suggest.hpp"
 
 namespace ax::xtask {
 namespace fs = std::filesystem;
@@ -25,12 +29,125 @@ void copy_product(const Context& context, const fs::path& from, const fs::path& 
   }
 }
 
+/// [system.Custom]: the user's command makes the ELF file, and a flat image is made of it where one is wanted.
+void build_custom(const Context& context, BoardProducts& products) {
+  const CustomBuild& custom = *products.board.custom;
+  run_step(context, {"sh", "-c", custom.command}, "build_cmd");
+  products.files.elf = custom.elf;
+  if (products.board.to_bin) {
+    products.files.bin = fs::path(custom.elf).replace_extension(".bin");
+    run_step(context, {"llvm-objcopy-19", "--strip-all", "-O", "binary", custom.elf, products.files.bin}, "objcopy");
+  }
+  products.folder = custom.elf.parent_path();
+}
+
+void build_image(const Context& context, const BoardOptions& options, BoardProducts& products) {
+  BuildRequest request;
+  request.debug = options.debug;
+  request.smp = options.smp;
+  request.build_dir = options.build_dir.empty() ? fs::path() : context.resolve(options.build_dir);
+  for (const fs::path& path : options.vm_configs) {
+    request.vm_configs.push_back(vm_file(context, path));
+  }
+  const BuildFolder build = board_build(context, products.board, request);
+  // The image alone: images for boot tests and their guests are for whoever runs those tests.
+  configure_and_build(context, build, {"axvisor", "compile-commands"});
+  products.folder = build.folder;
+  products.files.elf = build.folder / "axvisor";
+  if (products.board.to_bin) {
+    products.files.bin = build.folder / "axvisor.bin";
+  }
+}
+
+void report_built(const Context& context, const BoardProducts& products) {
+  if (!context.dry_run) {
+    context.console.step("built " + products.files.elf.string() +
+                         (products.files.bin.empty() ? "" : " and " + products.files.bin.string()));
+  }
+}
+
+/// Every board, each in a folder of its own below --build-dir and --bin-dir; goes on after a failure.
+ExitCode build_all(const Context& context, const BoardOptions& options, const Assignments& set) {
+  std::vector<std::string> failed;
+  const std::vector<std::string> names = board_names(context.root);
+  for (const std::string& name : names) {
+    BoardOptions own = options;
+    own.build_dir = options.build_dir.empty() ? fs::path() : options.build_dir / name;
+    own.bin_dir = options.bin_dir.empty() ? fs::path() : options.bin_dir / name;
+    try {
+      report_built(context, build_board(context, own, {.board = name, .set = set}));
+    } catch (const Failure& failure) {
+      if (failure.code() == ExitCode::Interrupted || failure.code() == ExitCode::Environment) {
+        throw;
+      }
+      context.console.error(fmt::format("{}: {}", name, failure.what()), failure.hint());
+      failed.push_back(name);
+    }
+  }
+  if (!context.dry_run) {
+    print_out(fmt::format("{} boards built, {} failed{}{}\n", names.size() - failed.size(), failed.size(),
+                          failed.empty() ? "" : ": ", fmt::join(failed, ", ")));
+  }
+  return failed.empty() ? ExitCode::Success : ExitCode::Failure;
+}
+
 }  // namespace
+
+fs::path vm_file(const Context& context, const fs::path& given) {
+  const fs::path path = context.resolve(given);
+  if (!fs::exists(path) && !given.has_parent_path()) {
+    for (const fs::path& name : {given, fs::path(given.string() + ".toml")}) {
+      if (fs::is_regular_file(context.root / "configs/vms" / name)) {
+        return context.root / "configs/vms" / name;
+      }
+    }
+  }
+  return path;
+}
+
+std::pair<std::string, std::string> split_assignment(std::string_view option, const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == 0 || equals == std::string::npos) {
+    throw Failure(ExitCode::Usage, fmt::format("{} {}: expected NAME=VALUE", option, text));
+  }
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+Assignments board_settings(const BoardOptions& options) {
+  Assignments set;
+  for (const std::string& text : options.set) {
+    set.push_back(split_assignment("--set", text));
+  }
+  return set;
+}
+
+Settings split_settings(const BoardOptions& options, std::vector<std::string> machine_keys, std::string_view file) {
+  const std::vector<std::string> board = board_keys();
+  Settings settings;
+  for (auto& [key, value] : board_settings(options)) {
+    const std::string top = key.substr(0, key.find('.'));
+    if (std::ranges::find(board, top) != board.end()) {
+      settings.board.emplace_back(key, value);
+    } else if (std::ranges::find(machine_keys, top) != machine_keys.end()) {
+      settings.machine.emplace_back(key, value);
+    } else {
+      machine_keys.insert(machine_keys.end(), board.begin(), board.end());
+      throw Failure(ExitCode::Usage, fmt::format("--set {}: neither a board nor {} has such a key{}", key, file,
+                                                 did_you_mean(top, machine_keys)));
+    }
+  }
+  return settings;
+}
 
 std::shared_ptr<BoardOptions> declare_board_options(CLI::App& app) {
   auto options = std::make_shared<BoardOptions>();
-  app.add_option("--vmconfigs", options->vm_configs, "A virtual machine's TOML file, instead of the board's (repeatable)")
+  app.add_option("--build-config", options->build_config, "The board's file, instead of .build.toml")->type_name("FILE");
+  app.add_option("--vmconfigs", options->vm_configs,
+                 "A virtual machine's TOML file, or its name in configs/vms, instead of the board's (repeatable)")
       ->type_name("FILE")
+      ->allow_extra_args(false);
+  app.add_option("--set", options->set, "Replace a key of the configuration (repeatable)")
+      ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   app.add_option("--smp", options->smp, "Most CPUs to bring up")->check(CLI::Range(1, kMostCpus));
   app.add_option("--build-dir", options->build_dir, "Build here instead of build/<preset>")->type_name("FOLDER");
@@ -39,25 +156,25 @@ std::shared_ptr<BoardOptions> declare_board_options(CLI::App& app) {
   return options;
 }
 
-BoardProducts build_board(const Context& context, const BoardOptions& options) {
+BoardChoice board_choice(const Context& context, const BoardOptions& options, Assignments set) {
+  return {.build_config = options.build_config.empty() ? fs::path() : context.resolve(options.build_config),
+          .board = {},
+          .set = std::move(set)};
+}
+
+BoardProducts build_board(const Context& context, const BoardOptions& options, const BoardChoice& choice) {
   ensure_packages(context, kBuildGroups);
-  BoardProducts products{current_board(context.root), {}};
+  BoardProducts products{current_board(context.root, choice), {}, {}};
+  for (const std::string& notice : products.board.notices) {
+    context.console.warn(notice);
+  }
   if (!products.board.chosen) {
     context.console.step("no .build.toml: building for the default board " + products.board.name);
   }
-  BuildRequest request;
-  request.debug = options.debug;
-  request.smp = options.smp;
-  request.build_dir = options.build_dir.empty() ? fs::path() : context.resolve(options.build_dir);
-  for (const fs::path& path : options.vm_configs) {
-    request.vm_configs.push_back(context.resolve(path));
-  }
-  const BuildFolder build = board_build(context, products.board, request);
-  // Not the images of the boot tests: they would fetch guests that this one has no use for.
-  configure_and_build(context, build, {"axvisor", "compile-commands"});
-  products.files.elf = build.folder / "axvisor";
-  if (products.board.to_bin) {
-    products.files.bin = build.folder / "axvisor.bin";
+  if (products.board.custom) {
+    build_custom(context, products);
+  } else {
+    build_image(context, options, products);
   }
   if (!options.bin_dir.empty()) {
     for (const fs::path& file : {products.files.elf, products.files.bin}) {
@@ -70,12 +187,17 @@ BoardProducts build_board(const Context& context, const BoardOptions& options) {
 }
 
 Handler declare_build(CLI::App& app) {
-  return [options = declare_board_options(app)](Context& context) {
-    const BoardProducts products = build_board(context, *options);
-    if (!context.dry_run) {
-      context.console.step("built " + products.files.elf.string() +
-                           (products.files.bin.empty() ? "" : " and " + products.files.bin.string()));
+  const auto options = declare_board_options(app);
+  const auto all = std::make_shared<bool>(false);
+  app.add_flag("--all-boards", *all, "Every board of configs/board, each in a build folder of its own")
+      ->excludes("--build-config")
+      ->excludes("--vmconfigs");
+  return [options, all](Context& context) {
+    const Assignments set = board_settings(*options);
+    if (*all) {
+      return build_all(context, *options, set);
     }
+    report_built(context, build_board(context, *options, board_choice(context, *options, set)));
     return ExitCode::Success;
   };
 }

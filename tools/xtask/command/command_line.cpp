@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <re2/re2.h>
 
 #include <CLI/CLI.hpp>
 
@@ -6,6 +7,7 @@
 #include <cstdlib>
 #include <map>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -100,7 +102,7 @@ class CommandLine {
     if (error.get_exit_code() == 0) {
       return app_.exit(error);  // --help
     }
-    std::string message = error.what();
+    std::string message = with_choice(error.what());
     std::string hint;
     const std::vector<std::string> extras = app_.remaining(true);
     if (!extras.empty()) {
@@ -114,6 +116,22 @@ class CommandLine {
     }
     context_.console.error(message, hint);
     return static_cast<int>(ExitCode::Usage);
+  }
+
+  /// "--accel: kmv not in {auto,kvm,tcg}", with the choice that was probably meant.
+  static std::string with_choice(const std::string& message) {
+    static const RE2 kChoice(R"(: (.*) not in \{(.*)\}$)");
+    std::string value;
+    std::string list;
+    if (!RE2::PartialMatch(message, kChoice, &value, &list)) {
+      return message;
+    }
+    std::vector<std::string> choices;
+    std::istringstream words(list);
+    for (std::string word; std::getline(words, word, ',');) {
+      choices.push_back(word);
+    }
+    return message + did_you_mean(value, choices);
   }
 
   static std::vector<std::string> command_names(const CLI::App& app) {

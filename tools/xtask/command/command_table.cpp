@@ -23,17 +23,30 @@ constexpr std::array kBuildExamples{
     Example{"build", "build for the chosen board"},
     Example{"build --debug --bin-dir /tmp/out", "unoptimised and checked; copy the products"},
     Example{"build --vmconfigs a.toml --vmconfigs b.toml", "with these two virtual machines"},
+    Example{"build --set log=Debug --set env.MARK=1", "with two keys of the board replaced"},
+    Example{"build --all-boards", "every board, each in its own folder"},
+};
+constexpr std::array kConfigListExamples{
+    Example{"config ls", "the boards and virtual machines of this tree"},
+    Example{"config ls --json", "the same for a program"},
+};
+constexpr std::array kConfigCommands{
+    Command{"ls", "List boards and virtual machines", "", kConfigListExamples, &declare_config_list},
 };
 constexpr std::array kQemuExamples{
     Example{"qemu", "build and boot the board's default guests (Ctrl-A x quits)"},
     Example{"qemu --vmconfigs my-vm.toml --smp 2", "boot one VM on a machine with two CPUs"},
     Example{"qemu --gdb", "wait for a debugger on localhost:1234"},
+    Example{"qemu --set accel=auto --set memory=4G", "try KVM, with more memory"},
+    Example{"qemu --record boot.cast", "keep the session for asciinema"},
+    Example{"qemu --dtb-dump", "the machine's device tree"},
     Example{"qemu --dry-run", "show the commands"},
 };
 constexpr std::array kTestExamples{
     Example{"test", "unit tests, then boot tests in QEMU"},
     Example{"test --preset host -R Fdt", "only the host tests whose names match"},
     Example{"test -L linux", "only tests with this label"},
+    Example{"test --shard 2/3 --junit results.xml", "the second third, for continuous integration"},
 };
 constexpr std::array kBenchExamples{
     Example{"bench", "what exits of guests cost on both architectures, beside what was recorded last"},
@@ -79,7 +92,77 @@ constexpr std::array kCleanExamples{
     Example{"clean --target aarch64-unknown-none-softfloat", "of every board with this target"},
     Example{"clean --all", "the whole build folder, xtask included"},
 };
-constexpr std::array kHelpExamples{Example{"help qemu", "the same as qemu --help"}};
+constexpr std::array kHelpExamples{
+    Example{"help qemu", "the same as qemu --help"},
+    Example{"help --markdown >docs/xtask.md", "renew the reference page"},
+};
+constexpr std::array kCompletionExamples{
+    Example{"completion bash >~/.local/share/bash-completion/completions/xtask", "for bash, from the next shell on"},
+    Example{"completion zsh >~/.zsh/xtask.zsh", "for zsh: source it in ~/.zshrc"},
+    Example{"completion fish >~/.config/fish/completions/xtask.fish", "for fish"},
+};
+constexpr std::array kReportExamples{
+    Example{"report", "pack what a bug report needs about the chosen board's last build and run"},
+    Example{"report --add my-vm.toml -o bug.tar.gz", "with a file more"},
+};
+
+constexpr std::array kVmConfigExamples{Example{"vmconfig", "write .vmconfig-schema.json for editors"}};
+constexpr std::array kVmSchemaExamples{Example{"vmconfig schema -o vm.schema.json", "the JSON Schema of VM files"}};
+constexpr std::array kVmCheckExamples{
+    Example{"vmconfig check my-vm.toml", "say everything that is wrong with it"},
+    Example{"vmconfig check -b qemu-aarch64 a.toml b.toml", "also what they take from each other"},
+};
+constexpr std::array kVmGenerateExamples{
+    Example{"vmconfig generate", "answer some questions (on a terminal)"},
+    Example{"vmconfig generate -g linux -n web -c 2 --memory 256 -O web.toml", "a Linux guest with two vCPUs"},
+    Example{"vmconfig generate -k rtos.bin -l 0x80200000 -O rtos.toml", "a flat image"},
+};
+constexpr std::array kVmExplainExamples{
+    Example{"vmconfig explain kernel.memory_regions", "what the key means and takes"},
+    Example{"vmconfig explain smp", "wherever it may stand"},
+};
+constexpr std::array kVmDiffExamples{Example{"vmconfig diff a.toml b.toml", "what differs in value; status 1 if anything does"}};
+constexpr std::array kVmPlotExamples{
+    Example{"vmconfig plot -o vms.svg", "who owns what of the chosen board"},
+    Example{"vmconfig plot -b qemu-aarch64 a.toml b.toml -o vms.html", "of two VMs on another one"},
+};
+constexpr std::array kVmConfigCommands{
+    Command{"schema", "Write the JSON Schema of VM files", "An editor finds it by a first line '#:schema PATH'.", kVmSchemaExamples,
+            &declare_vmconfig_schema},
+    Command{"check", "Check configuration files", "", kVmCheckExamples, &declare_vmconfig_check},
+    Command{"generate", "Write a VM file", "Without --guest and --kernel, on a terminal, it asks.", kVmGenerateExamples,
+            &declare_vmconfig_generate},
+    Command{"explain", "Explain a key of any configuration file", "", kVmExplainExamples, &declare_vmconfig_explain},
+    Command{"diff", "Compare two files by their values", "", kVmDiffExamples, &declare_vmconfig_diff},
+    Command{"plot", "Draw memory, CPUs, devices and interrupts by owner", "", kVmPlotExamples, &declare_vmconfig_plot},
+};
+
+constexpr std::array kSectionsExamples{Example{"inspect sections", "the sections of the chosen board's image, as objdump -h"}};
+constexpr std::array kSymbolsExamples{
+    Example{"inspect symbols --match 'main|enable'", "addresses of functions, as nm"},
+    Example{"inspect symbols --by-size --json", "the largest first, for a program"},
+};
+constexpr std::array kHexExamples{Example{"inspect hex --length 64", "the head of axvisor.bin, as hexdump -C"}};
+constexpr std::array kSizeExamples{Example{"inspect size", "how much is code, constants, data"}};
+constexpr std::array kMapExamples{Example{"inspect map --top 3", "what lies where in memory"}};
+constexpr std::array kInspectCommands{
+    Command{"sections", "List the sections of an image", "", kSectionsExamples, &declare_inspect_sections},
+    Command{"symbols", "List the symbols of an image", "", kSymbolsExamples, &declare_inspect_symbols},
+    Command{"hex", "Show bytes of an image", "", kHexExamples, &declare_inspect_hex},
+    Command{"size", "Say how large an image is, and why", "", kSizeExamples, &declare_inspect_size},
+    Command{"map", "Show an image as it lies in memory", "", kMapExamples, &declare_inspect_map},
+};
+
+constexpr std::array kDevStartExamples{
+    Example{"devspace start", "the libraries, and which of them are local"},
+    Example{"devspace start fmt", "clone it into modules/fmt and build that"},
+    Example{"devspace start fmt --path ../fmt", "build a source tree that is there already"},
+};
+constexpr std::array kDevStopExamples{Example{"devspace stop", "the released libraries again; checkouts without own work are removed"}};
+constexpr std::array kDevspaceCommands{
+    Command{"start", "Build a library from a local checkout", "", kDevStartExamples, &declare_devspace_start},
+    Command{"stop", "Build the released library again", "", kDevStopExamples, &declare_devspace_stop},
+};
 
 constexpr std::array kImageCommands{
     Command{"ls", "List the guest images", "", kImageListExamples, &declare_image_list},
@@ -138,6 +221,7 @@ constexpr std::array kCommands{
     Command{"defconfig", "Choose a board: copy its configuration to .build.toml",
             "An existing .build.toml is kept as .build.toml.backup_YYYYmmdd_HHMMSS (UTC).", kDefconfigExamples,
             &declare_defconfig},
+    Command{"config", "Look at what can be configured", "", {}, nullptr, kConfigCommands},
     Command{"menuconfig", "Edit board, virtual machines, QEMU and U-Boot settings in a full-screen menu",
             "Edits .build.toml, the VM files that it names, .qemu-<arch>.toml and .uboot.toml; those that do not exist are made when\n"
             "they are saved. Comments and order of the files stay. --web serves a page on 127.0.0.1 only; its address has the token\n"
@@ -145,10 +229,13 @@ constexpr std::array kCommands{
             kMenuconfigExamples, &declare_menuconfig},
     Command{"build", "Build the hypervisor image for the chosen board",
             "Uses .build.toml (see defconfig), or the board qemu-aarch64 without one. AXVISOR_VM_CONFIGS and AXVISOR_SMP\n"
-            "stand for --vmconfigs and --smp where those are not given.",
+            "stand for --vmconfigs and --smp where those are not given. A .build.toml may also be ostool's, with [system.Cargo]\n"
+            "or [system.Custom]; keys that only Cargo knows are reported and not used.",
             kBuildExamples, &declare_build},
     Command{"qemu", "Build, then boot in QEMU with the console on this terminal",
-            "QEMU's configuration is --qemu-config, else .qemu-<arch>.toml, else configs/qemu/qemu-<arch>.toml.\n"
+            "QEMU's configuration is --qemu-config, else qemu-<arch>.toml, .qemu-<arch>.toml, qemu.toml or .qemu.toml of the root\n"
+            "folder, else configs/qemu/qemu-<arch>.toml. --set takes keys of the board's file and of this one. The console of the\n"
+            "last run is kept as last-run.log in the build folder.\n"
             "Every key goes to the guest; Ctrl-A x ends QEMU, Ctrl-A c reaches its monitor.",
             kQemuExamples, &declare_qemu},
     Command{"test", "Build and run the tests of the host and of QEMU",
@@ -160,7 +247,7 @@ constexpr std::array kCommands{
     Command{"run", "Run an emulator with a console script, as ctest does",
             "The configuration's keys: args, uefi, to_bin, success_regex, fail_regex, shell_prefix, shell_init_cmd,\n"
             "timeout, [[steps]], expect_exit, verdict, fail_reason, machine, cpu, memory, smp, gic_version, kernel,\n"
-            "load_address, emulator (another QEMU, or bochs). Variables: ${workspaceFolder}, ${elf}, ${bin}, ${env:VAR:-default}, ${nonce},\n"
+            "load_address, emulator (another QEMU, or bochs), accel (auto, kvm, tcg). Variables: ${workspaceFolder}, ${elf}, ${bin}, ${env:VAR:-default}, ${nonce},\n"
             "${nonce*N}, and those of --define.",
             kRunExamples, &declare_run},
     Command{"image", "Fetch, build and pin guest images", "", {}, nullptr, kImageCommands},
@@ -170,12 +257,18 @@ constexpr std::array kCommands{
             kAppExamples, &declare_app, kAppCommands, true},
     Command{"uboot", "Build, then boot a board through U-Boot on a serial line",
             "Makes a FIT image, loads it by TFTP (built-in server) or YMODEM, starts it and judges the console: docs/boards.md.\n"
-            "The board's file is --uboot-config, a profile (--board), or .uboot.toml.",
+            "The board's file is --uboot-config, a profile (--board), or .uboot.toml. --set takes keys of this file, as\n"
+            "baud_rate=9600 or net.board_ip=192.168.1.20, and keys of the board's.",
             kUbootExamples, &declare_uboot},
     Command{"board", "Boards on serial lines", "", {}, nullptr, kBoardCommands},
     Command{"clippy", "Check how the sources read, over all targets and features", kClippyDescription, kClippyExamples, &declare_clippy},
     Command{"lint", "The same as clippy", kClippyDescription, kClippyExamples, &declare_clippy},
     Command{"clean", "Remove build folders", "", kCleanExamples, &declare_clean},
+    Command{"vmconfig", "Write, check, explain, compare and draw VM files", "", kVmConfigExamples, &declare_vmconfig, kVmConfigCommands},
+    Command{"inspect", "Look into an image", "", {}, nullptr, kInspectCommands},
+    Command{"devspace", "Work on the libraries of the host tools", "", {}, nullptr, kDevspaceCommands},
+    Command{"report", "Pack versions, configuration, logs and build id for a bug report", "", kReportExamples, &declare_report},
+    Command{"completion", "Print a completion script for a shell", "", kCompletionExamples, &declare_completion},
     Command{"help", "Explain a command", "", kHelpExamples, &declare_help},
 };
 

@@ -11,6 +11,7 @@ namespace ax::xtask {
 
 Handler declare_setup(CLI::App& app);
 Handler declare_defconfig(CLI::App& app);
+Handler declare_config_list(CLI::App& app);
 Handler declare_menuconfig(CLI::App& app);
 Handler declare_build(CLI::App& app);
 Handler declare_qemu(CLI::App& app);
@@ -36,6 +37,22 @@ Handler declare_clippy(CLI::App& app);
 Handler declare_uboot(CLI::App& app);
 Handler declare_board_list(CLI::App& app);
 Handler declare_clean(CLI::App& app);
+Handler declare_vmconfig(CLI::App& app);
+Handler declare_vmconfig_schema(CLI::App& app);
+Handler declare_vmconfig_check(CLI::App& app);
+Handler declare_vmconfig_generate(CLI::App& app);
+Handler declare_vmconfig_explain(CLI::App& app);
+Handler declare_vmconfig_diff(CLI::App& app);
+Handler declare_vmconfig_plot(CLI::App& app);
+Handler declare_inspect_sections(CLI::App& app);
+Handler declare_inspect_symbols(CLI::App& app);
+Handler declare_inspect_hex(CLI::App& app);
+Handler declare_inspect_size(CLI::App& app);
+Handler declare_inspect_map(CLI::App& app);
+Handler declare_devspace_start(CLI::App& app);
+Handler declare_devspace_stop(CLI::App& app);
+Handler declare_report(CLI::App& app);
+Handler declare_completion(CLI::App& app);
 Handler declare_help(CLI::App& app);
 
 /// The file beside an image that says that it is not what its name promises, and why.
@@ -43,6 +60,9 @@ std::filesystem::path stand_in_mark(const std::filesystem::path& image);
 
 /// Throws Failure(Skipped) where one of the images is a stand-in.
 void skip_without_images(const std::vector<std::filesystem::path>& images);
+
+/// docs/xtask.md.
+std::string reference_page(const CLI::App& root);
 
 /// The command's help page, headed by how it is called from the top.
 std::string full_help(const CLI::App& app);

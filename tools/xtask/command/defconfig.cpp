@@ -9,7 +9,7 @@ namespace ax::xtask {
 
 Handler declare_defconfig(CLI::App& app) {
   const auto board = std::make_shared<std::string>();
-  app.add_option("BOARD", *board, "A name from configs/board")->required();
+  app.add_option("BOARD", *board, "A name from configs/board (./xtask config ls)")->required()->type_name("");
   return [board](Context& context) {
     if (context.dry_run) {
       print_out("cp configs/board/" + *board + ".toml .build.toml\n");

@@ -26,7 +26,13 @@ const CLI::App& named_command(const CLI::App& parent, const std::string& name) {
 Handler declare_help(CLI::App& app) {
   const auto path = std::make_shared<std::vector<std::string>>();
   app.add_option("COMMAND", *path, "The command, and its subcommand");
-  return [path, root = app.get_parent()](Context&) {
+  const auto markdown = std::make_shared<bool>(false);
+  app.add_flag("--markdown", *markdown, "Every command as one page: docs/xtask.md");
+  return [path, markdown, root = app.get_parent()](Context&) {
+    if (*markdown) {
+      print_out(reference_page(*root));
+      return ExitCode::Success;
+    }
     const CLI::App* command = root;
     for (const std::string& name : *path) {
       command = &named_command(*command, name);

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <array>
@@ -29,7 +30,24 @@ struct TestOptions {
   std::string label_exclude_regex;
   int jobs = 0;
   bool no_skip = false;
+  std::string shard;
+  fs::path junit;
 };
+
+struct Shard {
+  unsigned index = 1;
+  unsigned count = 1;
+};
+
+/// "2/5": the second of five machines.
+Shard parse_shard(const std::string& text) {
+  Shard shard;
+  if (!text.empty() && (!RE2::FullMatch(text, "(\\d+)/(\\d+)", &shard.index, &shard.count) || shard.index < 1 ||
+                        shard.index > shard.count)) {
+    throw Failure(ExitCode::Usage, fmt::format("--shard {}: expected I/N with 1 <= I <= N", text), "the first of three is 1/3");
+  }
+  return shard;
+}
 
 void show_versions(const Context& context) {
   for (const std::string_view program : kVersionCommands) {
@@ -40,6 +58,8 @@ void show_versions(const Context& context) {
     }
   }
 }
+
+std::string read_if_there(const fs::path& file) { return fs::exists(file) ? read_file(file) : std::string(); }
 
 bool is_host(const std::string& preset) { return preset == "host" || preset.starts_with("host-"); }
 
@@ -67,7 +87,11 @@ Argv ctest_command(const std::string& preset, const fs::path& report, const Test
       command.insert(command.end(), {option, value});
     }
   }
-  const bool filtered = std::any_of(filters.begin(), filters.end(), [](const auto& f) { return !f.second.empty(); });
+  const Shard shard = parse_shard(options.shard);
+  if (shard.count > 1) {
+    command.insert(command.end(), {"-I", fmt::format("{},,{}", shard.index, shard.count)});
+  }
+  const bool filtered = shard.count > 1 || std::any_of(filters.begin(), filters.end(), [](const auto& f) { return !f.second.empty(); });
   if (filtered) {
     // The presets take an empty selection for a mistake; a filter may well select from one of them only.
     command.push_back("--no-tests=ignore");
@@ -78,8 +102,21 @@ Argv ctest_command(const std::string& preset, const fs::path& report, const Test
   return command;
 }
 
+/// A test that failed, with the preset it belongs to.
+struct Failed {
+  std::string preset;
+  FailedTest test;
+};
+
+void print_failures(const std::vector<Failed>& failures) {
+  constexpr unsigned kLines = 12;
+  for (const Failed& failed : failures) {
+    print_out(fmt::format("failed: {} ({})\n{}", failed.test.name, failed.preset, last_lines(failed.test.output, kLines)));
+  }
+}
+
 /// Builds and tests one preset. What keeps its tests from running at all counts as one failure.
-TestCounts test_preset(const Context& context, const std::string& preset, const TestOptions& options) {
+TestCounts test_preset(const Context& context, const std::string& preset, const TestOptions& options, std::vector<Failed>& failures) {
   const BuildFolder build = folder_of(context, preset);
   const fs::path report = build.folder / "Testing/junit.xml";
   if (context.dry_run) {
@@ -93,7 +130,11 @@ TestCounts test_preset(const Context& context, const std::string& preset, const 
     context.console.step("testing " + preset);
     fs::remove(report);
     const int status = run_command({.argv = ctest_command(preset, report, options), .folder = context.root});
-    counts = fs::exists(report) ? count_tests(read_file(report)) : TestCounts{};
+    const std::string results = read_if_there(report);
+    counts = count_tests(results);
+    for (FailedTest& test : failed_tests(results)) {
+      failures.push_back({preset, std::move(test)});
+    }
     if (status != 0 && counts.failed == 0) {
       throw Failure(ExitCode::Failure, fmt::format("ctest of {} failed (status {})", preset, status));
     }
@@ -105,6 +146,18 @@ TestCounts test_preset(const Context& context, const std::string& preset, const 
     ++counts.failed;
   }
   return counts;
+}
+
+/// The presets' reports as one file.
+void write_junit(const Context& context, const std::vector<std::string>& presets, const fs::path& file) {
+  std::vector<std::string> reports;
+  for (const std::string& preset : presets) {
+    const fs::path report = folder_of(context, preset).folder / "Testing/junit.xml";
+    if (fs::exists(report)) {
+      reports.push_back(read_file(report));
+    }
+  }
+  write_file(file, join_junit(reports));
 }
 
 void check_presets(const Context& context, const std::vector<std::string>& presets) {
@@ -119,21 +172,28 @@ void check_presets(const Context& context, const std::vector<std::string>& prese
 
 ExitCode run_tests(const Context& context, const TestOptions& options) {
   check_presets(context, options.presets);
+  parse_shard(options.shard);  // before anything is built
   ensure_packages(context, {});
   if (!context.dry_run) {
     show_versions(context);
   }
   TestCounts total;
-  for (const std::string& preset : options.presets.empty() ? kDefaultPresets : options.presets) {
-    total += test_preset(context, preset, options);
+  std::vector<Failed> failures;
+  const std::vector<std::string>& presets = options.presets.empty() ? kDefaultPresets : options.presets;
+  for (const std::string& preset : presets) {
+    total += test_preset(context, preset, options, failures);
   }
   if (context.dry_run) {
     return ExitCode::Success;
+  }
+  if (!options.junit.empty()) {
+    write_junit(context, presets, context.resolve(options.junit));
   }
   if (total.passed + total.failed + total.skipped == 0) {
     context.console.error("no test was selected");
     ++total.failed;
   }
+  print_failures(failures);
   print_out(fmt::format("{} passed, {} failed{}\n", total.passed, total.failed,
                         total.skipped == 0 ? "" : fmt::format(", {} skipped", total.skipped)));
   if (options.no_skip && total.skipped != 0) {
@@ -154,6 +214,9 @@ Handler declare_test(CLI::App& app) {
   app.add_option("-E,--exclude-regex", options->exclude_regex, "No tests whose name matches")->type_name("REGEX");
   app.add_option("-L,--label-regex", options->label_regex, "Only tests with a matching label")->type_name("REGEX");
   app.add_option("--label-exclude", options->label_exclude_regex, "No tests with a matching label")->type_name("REGEX");
+  app.add_option("--shard", options->shard, "Only every Nth test, beginning with the Ith: one of N machines that share the work")
+      ->type_name("I/N");
+  app.add_option("--junit", options->junit, "Write the results of all presets here too")->type_name("FILE");
   app.add_flag("--no-skip", options->no_skip, "Fail when a test was skipped");
   app.add_option("-j,--jobs", options->jobs, "Tests at a time (default: as the preset says)")->check(CLI::Range(1, kMostJobs));
   return [options](Context& context) { return run_tests(context, *options); };

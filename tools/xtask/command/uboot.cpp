@@ -23,7 +23,6 @@ struct UbootOptions {
   fs::path bin;
   std::string architecture = "aarch64";
   fs::path log;
-  std::vector<std::string> set;
 };
 
 Variables variables_of(const Context& context) {
@@ -49,27 +48,18 @@ fs::path config_file(const Context& context, const UbootOptions& options) {
   return file;
 }
 
-std::vector<std::pair<std::string, std::string>> key_values(const std::vector<std::string>& arguments) {
-  std::vector<std::pair<std::string, std::string>> result;
-  for (const std::string& argument : arguments) {
-    const size_t equals = argument.find('=');
-    if (equals == std::string::npos) {
-      throw Failure(ExitCode::Usage, fmt::format("--set {}: write KEY=VALUE", argument));
-    }
-    result.emplace_back(argument.substr(0, equals), argument.substr(equals + 1));
-  }
-  return result;
-}
-
-BoardImage built_image(const Context& context, const UbootOptions& options) {
+BoardImage built_image(const Context& context, const UbootOptions& options, const Assignments& set) {
   if (!options.bin.empty()) {
+    if (!set.empty()) {
+      throw Failure(ExitCode::Usage, fmt::format("--set {}: a key of the board, but --bin builds nothing", set.front().first));
+    }
     const fs::path bin = context.resolve(options.bin);
     if (!fs::is_regular_file(bin)) {
-      throw Failure(ExitCode::Usage, fmt::format("--bin: no such file: {}", bin.string()));
+      throw no_such_file("--bin", bin);
     }
     return {"axvisor", options.architecture, bin};
   }
-  const BoardProducts products = build_board(context, *options.build);
+  const BoardProducts products = build_board(context, *options.build, board_choice(context, *options.build, set));
   if (products.files.bin.empty()) {
     throw Failure(ExitCode::Usage, fmt::format("the board {} has no flat image for U-Boot: to_bin is false", products.board.name),
                   "choose a board with to_bin = true: ./xtask defconfig BOARD");
@@ -78,9 +68,10 @@ BoardImage built_image(const Context& context, const UbootOptions& options) {
 }
 
 ExitCode uboot(const Context& context, const UbootOptions& options) {
+  const Settings settings = split_settings(*options.build, uboot_config_keys(), "U-Boot's file");
   // The file first: a mistake there must not cost a build.
-  const UbootConfig config = load_uboot_config(config_file(context, options), key_values(options.set), variables_of(context));
-  const BoardImage image = built_image(context, options);
+  const UbootConfig config = load_uboot_config(config_file(context, options), settings.machine, variables_of(context));
+  const BoardImage image = built_image(context, options, settings.board);
   if (context.dry_run) {
     print_out(describe_boot(config, image));
     return ExitCode::Success;
@@ -113,9 +104,6 @@ Handler declare_uboot(CLI::App& app) {
   app.add_option("--board", options->board, "A profile of `board ls` instead")->type_name("NAME")->excludes("--uboot-config");
   app.add_option("--bin", options->bin, "Boot this flat image; build nothing")->type_name("FILE");
   app.add_option("--arch", options->architecture, "The architecture of --bin")->check(CLI::IsMember({"aarch64", "riscv64", "x86_64"}))->needs("--bin");
-  app.add_option("--set", options->set, "Replace a key of the file, as baud_rate=9600 or net.board_ip=192.168.1.20 (repeatable)")
-      ->type_name("KEY=VALUE")
-      ->allow_extra_args(false);
   app.add_option("--log", options->log, "Write the booted image's console here too")->type_name("FILE");
   return [options](Context& context) { return uboot(context, *options); };
 }

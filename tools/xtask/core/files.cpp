@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -13,8 +14,10 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <vector>
 
 #include "tools/xtask/core/failure.hpp"
+#include "tools/xtask/core/suggest.hpp"
 
 namespace ax::xtask {
 namespace fs = std::filesystem;
@@ -45,6 +48,19 @@ mode_t default_file_mode() {
 }
 
 }  // namespace
+
+Failure no_such_file(std::string_view option, const fs::path& path) {
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  std::vector<std::string> names;
+  std::error_code none;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, none)) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  const std::string hint = fs::is_directory(folder) ? "" : "there is no folder " + folder.string() + " either";
+  return {ExitCode::Usage,
+          std::string(option) + ": no such file: " + path.string() + did_you_mean(path.filename().string(), names), hint};
+}
 
 std::string read_file(const fs::path& path) {
   std::ifstream stream(path, std::ios::binary);

@@ -6,7 +6,12 @@
 #include <string>
 #include <string_view>
 
+#include "tools/xtask/core/failure.hpp"
+
 namespace ax::xtask {
+
+/// What is said where `option` names a file that does not exist: the path, and the nearest name in the same folder.
+Failure no_such_file(std::string_view option, const std::filesystem::path& path);
 
 /// The whole file. Throws Failure(Usage) that names it.
 std::string read_file(const std::filesystem::path& path);

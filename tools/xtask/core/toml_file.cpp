@@ -77,6 +77,74 @@ std::string toml_quote(std::string_view text) {
   return quoted + '"';
 }
 
+namespace {
+
+std::string format_key(const std::string& key) {
+  const bool bare = !key.empty() && std::ranges::all_of(key, [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-'; });
+  return bare ? key : toml_quote(key);
+}
+
+std::string format_value(const TomlValue& value);
+
+struct ValueWriter {
+  std::string operator()(const std::string& text) const { return toml_quote(text); }
+  std::string operator()(std::int64_t number) const { return std::to_string(number); }
+  std::string operator()(double number) const { return fmt::format("{:#}", number); }
+  std::string operator()(bool flag) const { return flag ? "true" : "false"; }
+  std::string operator()(const TomlArray& array) const {
+    std::string text;
+    for (const TomlValue& item : array) {
+      text += (text.empty() ? "" : ", ") + format_value(item);
+    }
+    return "[" + text + "]";
+  }
+  std::string operator()(const TomlTable& table) const {
+    std::string text;
+    for (const auto& [key, value] : table) {
+      text += (text.empty() ? "" : ", ") + format_key(key) + " = " + format_value(value);
+    }
+    return "{ " + text + " }";
+  }
+};
+
+std::string format_value(const TomlValue& value) { return std::visit(ValueWriter{}, value.data); }
+
+void format_table(const TomlTable& table, const std::string& heading, std::string& text) {
+  for (const auto& [key, value] : table) {
+    if (!std::holds_alternative<TomlTable>(value.data)) {
+      text += format_key(key) + " = " + format_value(value) + "\n";
+    }
+  }
+  for (const auto& [key, value] : table) {
+    if (const auto* inner = std::get_if<TomlTable>(&value.data)) {
+      const std::string name = heading.empty() ? format_key(key) : heading + "." + format_key(key);
+      text += "\n[" + name + "]\n";
+      format_table(*inner, name, text);
+    }
+  }
+}
+
+}  // namespace
+
+std::string format_toml(const TomlTable& table) {
+  std::string text;
+  format_table(table, "", text);
+  return text;
+}
+
+void set_toml_value(TomlTable& table, const std::string& path, const std::string& value) {
+  TomlTable* inner = &table;
+  size_t start = 0;
+  for (size_t dot; (dot = path.find('.', start)) != std::string::npos; start = dot + 1) {
+    TomlValue& next = inner->try_emplace(path.substr(start, dot - start), TomlValue{TomlTable{}}).first->second;
+    inner = std::get_if<TomlTable>(&next.data);
+    if (inner == nullptr) {
+      throw Failure(ExitCode::Usage, fmt::format("--set {}: '{}' is no table", path, path.substr(0, dot)));
+    }
+  }
+  inner->insert_or_assign(path.substr(start), parse_toml_value(value));
+}
+
 const TomlValue* TomlReader::take(std::string_view key) {
   known_.emplace_back(key);
   const auto found = table_.find(key);

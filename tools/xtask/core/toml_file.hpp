@@ -32,6 +32,13 @@ TomlValue parse_toml_value(const std::string& text);
 /// `"text"` with everything escaped that TOML wants escaped.
 std::string toml_quote(std::string_view text);
 
+/// The table as TOML text: plain values first, then its tables under [headings].
+std::string format_toml(const TomlTable& table);
+
+/// Sets `path` - "smp", or "env.NAME" - to what `value` is as TOML (see parse_toml_value), making tables on the way.
+/// Throws Failure(Usage) where a part of the path is no table.
+void set_toml_value(TomlTable& table, const std::string& path, const std::string& value);
+
 /// Takes keys out of one table. Wrong types and, in finish(), unknown keys throw Failure(Usage) with file and line.
 class TomlReader {
  public:

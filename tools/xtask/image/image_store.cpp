@@ -52,6 +52,13 @@ std::string extract(const ImageRecipe& recipe, const std::string& deb, const std
     }
     return build_module_archive(recipe.modules, extract_all_from_deb(deb, name, recipe.file, files));
   }
+  if (recipe.kind == ImageRecipe::Kind::DeviceTrees) {
+    std::string trees;
+    for (const std::string& tree : extract_all_from_deb(deb, name, recipe.file, recipe.files)) {
+      trees += tree;
+    }
+    return trees;
+  }
   return extract_from_deb(deb, name, recipe.file, kernel ? PathMatch::Prefix : PathMatch::Exact).content;
 }
 

@@ -18,10 +18,11 @@ constexpr std::string_view kLockName = "lock";
 constexpr std::string_view kLockHeader =
     "# Versions and SHA-256 of what the image recipes take from Debian's mirror. Written by `xtask image lock --update`.\n";
 
-constexpr std::array<std::pair<std::string_view, ImageRecipe::Kind>, 3> kKinds{
+constexpr std::array<std::pair<std::string_view, ImageRecipe::Kind>, 4> kKinds{
     {{"debian-kernel", ImageRecipe::Kind::DebianKernel},
      {"initramfs", ImageRecipe::Kind::Initramfs},
-     {"kernel-modules", ImageRecipe::Kind::KernelModules}}};
+     {"kernel-modules", ImageRecipe::Kind::KernelModules},
+     {"device-trees", ImageRecipe::Kind::DeviceTrees}}};
 
 fs::path recipe_folder(const fs::path& root) { return root / "configs/images"; }
 
@@ -32,7 +33,7 @@ ImageRecipe::Kind read_kind(TomlReader& reader) {
       return kind;
     }
   }
-  reader.fail("kind", "must be \"debian-kernel\", \"initramfs\" or \"kernel-modules\"");
+  reader.fail("kind", "must be \"debian-kernel\", \"initramfs\", \"kernel-modules\" or \"device-trees\"");
 }
 
 std::string required_hash(TomlReader& reader, std::string_view key) {
@@ -85,6 +86,9 @@ ImageRecipe load_recipe(const fs::path& root, const std::string& name) {
   }
   if (recipe.kind == ImageRecipe::Kind::KernelModules) {
     recipe.modules = reader.strings("modules");
+  }
+  if (recipe.kind == ImageRecipe::Kind::DeviceTrees) {
+    recipe.files = reader.strings("files");
   }
   reader.finish();
   return recipe;

@@ -14,6 +14,7 @@ struct ImageRecipe {
     DebianKernel,  ///< one file out of a Debian package
     Initramfs,     ///< a cpio archive around Debian's static busybox
     KernelModules,  ///< a cpio archive with drivers out of a kernel's package, for the end of an initramfs
+    DeviceTrees,    ///< device trees of boards out of a kernel's package, one behind the other
   };
   std::string name;
   std::string summary;
@@ -31,6 +32,9 @@ struct ImageRecipe {
 
   // KernelModules
   std::vector<std::string> modules;   ///< without ".ko", in the order in which they are loaded
+
+  // DeviceTrees
+  std::vector<std::string> files;     ///< names, in the order of the image
 
   /// Whether `package` is only a metapackage to look through.
   bool versioned_by_dependency() const { return kind != Kind::Initramfs; }

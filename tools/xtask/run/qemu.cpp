@@ -23,6 +23,7 @@ constexpr std::array<Architecture, 3> kArchitectures{{
     {243, "qemu-system-riscv64", "virt"},
 }};
 constexpr std::string_view kUefiFirmware = "/usr/share/ovmf/OVMF.fd";  // of Debian's package ovmf, for x86
+constexpr std::string_view kArmUefiCode = "/usr/share/AAVMF/AAVMF_CODE.fd";  // of Debian's package qemu-efi-aarch64
 constexpr size_t kElfMachineOffset = 18;
 constexpr size_t kElfHeaderBytes = 64;
 
@@ -69,6 +70,15 @@ const fs::path& image(const fs::path& file, std::string_view option, ImageCheck 
 }
 
 void add_image(Argv& argv, const MachineSettings& machine, const BootFiles& files, ImageCheck check) {
+  if (machine.uefi && !files.esp.empty()) {
+    // The firmware hands over a device tree only where there are no ACPI tables.
+    add(argv, {"-machine", "acpi=off"});
+    add(argv, {"-drive", fmt::format("if=pflash,format=raw,readonly=on,file={}", kArmUefiCode)});
+    add(argv, {"-drive", fmt::format("if=pflash,format=raw,file={}", (files.esp.parent_path() / "variables.fd").string())});
+    add(argv, {"-drive", fmt::format("if=none,id=esp,format=raw,file=fat:rw:{}", files.esp.string())});
+    add(argv, {"-device", "virtio-blk-device,drive=esp"});
+    return;
+  }
   switch (machine.kernel) {
     case KernelSource::None: return;
     case KernelSource::Elf: add(argv, {"-kernel", image(files.elf, "--elf", check)}); return;
@@ -119,7 +129,7 @@ Argv qemu_command(const MachineSettings& machine, const BootFiles& files, Debugg
   add_machine(argv, machine, default_machine(emulator));
   // Virtualization extensions of the guest CPU need TCG: KVM on arm64 cannot nest here.
   if (!has_option(machine.args, {"-accel", "-enable-kvm"})) {
-    add(argv, {"-accel", "tcg"});
+    add(argv, {"-accel", machine.accel.empty() ? "tcg" : machine.accel});
   }
   if (debugger == Debugger::Wait) {
     add(argv, {"-s", "-S"});

@@ -16,13 +16,16 @@ namespace {
 const std::vector<std::string> kKeys{
     "args",     "uefi",  "to_bin",      "success_regex", "fail_regex",  "shell_prefix", "shell_init_cmd",
     "timeout",  "steps", "expect_exit", "verdict",       "fail_reason", "machine",      "cpu",
-    "memory",   "smp",   "gic_version", "kernel",        "load_address", "emulator"};
+    "memory",   "smp",   "gic_version", "kernel",        "load_address", "emulator",
+    "accel"};
 
 constexpr std::array<std::pair<std::string_view, KernelSource>, 5> kKernelSources{{{"elf", KernelSource::Elf},
                                                                                    {"bin", KernelSource::Bin},
                                                                                    {"loader", KernelSource::Loader},
                                                                                    {"iso", KernelSource::Iso},
                                                                                    {"none", KernelSource::None}}};
+
+const std::vector<std::string> kAccelerators{"auto", "kvm", "tcg"};
 
 std::string trim(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r\n";
@@ -84,6 +87,11 @@ class Loader {
     machine.machine = text("machine");
     machine.cpu = text("cpu");
     machine.memory = text("memory");
+    machine.accel = text("accel");
+    if (!machine.accel.empty() && std::ranges::find(kAccelerators, machine.accel) == kAccelerators.end()) {
+      reader_.fail("accel", fmt::format("'{}' is none of \"auto\", \"kvm\", \"tcg\"{}", machine.accel,
+                                        did_you_mean(machine.accel, kAccelerators)));
+    }
     machine.smp = reader_.integer("smp");
     machine.gic_version = reader_.integer("gic_version");
     machine.kernel = kernel_source();
@@ -99,8 +107,8 @@ class Loader {
       reader_.fail("kernel", "\"loader\" needs load_address");
     }
     machine.uefi = reader_.boolean("uefi").value_or(false);
-    if (machine.uefi && machine.kernel != KernelSource::Iso) {
-      reader_.fail("uefi", "UEFI firmware boots from a CD only: kernel = \"iso\"");
+    if (machine.uefi && (machine.kernel == KernelSource::Loader || machine.kernel == KernelSource::None)) {
+      reader_.fail("uefi", "UEFI firmware boots an image of its own choice: not with kernel = \"loader\" or \"none\"");
     }
   }
 
@@ -171,6 +179,8 @@ class Loader {
 };
 
 }  // namespace
+
+std::vector<std::string> run_config_keys() { return kKeys; }
 
 RunConfig load_run_config(const std::filesystem::path& path,
                           const std::vector<std::pair<std::string, std::string>>& overrides,

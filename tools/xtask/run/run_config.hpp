@@ -46,17 +46,21 @@ struct MachineSettings {
   std::string machine;
   std::string cpu;
   std::string memory;
+  std::string accel;  ///< "tcg", "kvm" or "auto"; empty: what the arguments say, else TCG
   std::optional<std::int64_t> smp;
   std::optional<std::int64_t> gic_version;
   KernelSource kernel = KernelSource::Elf;
   std::optional<std::uint64_t> load_address;  ///< KernelSource::Loader
-  bool uefi = false;                          ///< the CD is booted by UEFI firmware instead of a BIOS
+  bool uefi = false;                          ///< EDK2 boots the machine: from the CD on a PC, from a folder as its disk elsewhere
 };
 
 struct RunConfig {
   MachineSettings machine;
   ConsoleScript script;
 };
+
+/// The keys of such a file, for suggestions.
+std::vector<std::string> run_config_keys();
 
 /// Reads the file, with `overrides` (key, TOML value) replacing keys, and substitutes ${...} in every string.
 /// Throws Failure(Usage): unknown keys, wrong types, expressions that do not compile, keys that contradict each other.

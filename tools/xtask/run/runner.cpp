@@ -13,6 +13,8 @@
 #include <cstring>
 #include <memory>
 
+#include "tools/xtask/run/recording.hpp"
+
 namespace ax::xtask {
 namespace {
 
@@ -59,6 +61,7 @@ class Session {
   Session(Target& target, const ConsoleScript& script, const RunOptions& options)
       : target_(target),
         log_(open_log(options.log)),
+        recording_(options.record.empty() ? nullptr : std::make_unique<Recording>(options.record, Clock::now())),
         terminal_(options.interactive && ::isatty(STDIN_FILENO) != 0),
         keyboard_(options.interactive ? STDIN_FILENO : -1),
         leave_by_key_(options.leave_by_key),
@@ -130,6 +133,9 @@ class Session {
       std::fwrite(bytes.data(), 1, bytes.size(), log_.get());
       std::fflush(log_.get());  // whoever follows the log sees what the console shows
     }
+    if (recording_) {
+      recording_->output(bytes, Clock::now());
+    }
     judge_.feed(bytes, Clock::now());
     return true;
   }
@@ -168,6 +174,7 @@ class Session {
   Target& target_;
   SignalWatch signals_;
   LogFile log_;
+  std::unique_ptr<Recording> recording_;
   RawTerminal terminal_;
   int keyboard_;
   bool leave_by_key_;

@@ -14,6 +14,7 @@ namespace ax::xtask {
 struct RunOptions {
   bool interactive = false;    ///< stdin is typed into the console; a terminal is raw meanwhile
   std::filesystem::path log;   ///< the console's bytes go here too; empty: nowhere
+  std::filesystem::path record{};  ///< and here with their times, as an asciicast; empty: nowhere
   bool leave_by_key = false;   ///< Ctrl-A x ends the run, Ctrl-A Ctrl-A types one: where no emulator has keys of its own
 };
 
