@@ -2,6 +2,10 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <re2/re2.h>
+
+#include <set>
+#include <sstream>
 
 #include "tests/xtask/support.hpp"
 
@@ -220,6 +224,50 @@ TEST_F(CommandsTest, SuggestsAValueFromAList) {
 TEST_F(CommandsTest, HasACurrentReferencePage) {
   EXPECT_EQ(tree_.xtask({"help", "--markdown"}).output, read_file(fs::path(XTASK_SOURCE_DIR) / "docs/xtask.md"))
       << "./xtask help --markdown >docs/xtask.md";
+}
+
+/// All tests of this tree: "Suite.Name" of unit tests, "boot.name" and the like of ctest.
+std::set<std::string> tests_of_the_tree() {
+  static const RE2 kUnitTest(R"(TEST(?:_F|_P)?\((\w+),\s*(\w+)\))");
+  static const RE2 kBootTest(R"(axvisor_boot_test\(([\w-]+))");
+  static const RE2 kBuildSuites(R"(foreach\(suite ([\w. ]+)\))");
+  std::set<std::string> names;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(fs::path(XTASK_SOURCE_DIR) / "tests")) {
+    const std::string extension = entry.path().extension().string();
+    if (!entry.is_regular_file() || (extension != ".cpp" && extension != ".cmake" && extension != ".txt")) {
+      continue;
+    }
+    const std::string text = read_file(entry.path());
+    re2::StringPiece rest(text);
+    std::string suite;
+    for (std::string name; RE2::FindAndConsume(&rest, kUnitTest, &suite, &name);) {
+      names.insert({suite + "." + name, suite + ".*"});
+    }
+    rest = text;
+    for (std::string name; RE2::FindAndConsume(&rest, kBootTest, &name);) {
+      names.insert({"boot." + name, "boot.*"});
+    }
+    rest = text;
+    for (std::string list; RE2::FindAndConsume(&rest, kBuildSuites, &list);) {
+      std::istringstream words(list);
+      for (std::string word; words >> word;) {
+        names.insert("build." + word);
+      }
+    }
+  }
+  return names;
+}
+
+TEST_F(CommandsTest, ThePageOfEquivalentsNamesTestsThatExist) {
+  static const RE2 kTest(R"(`([A-Z]\w+\.[\w*]+|boot\.[\w*-]+|build\.[A-Z]\w+)`)");
+  const std::set<std::string> known = tests_of_the_tree();
+  const std::string page = read_file(fs::path(XTASK_SOURCE_DIR) / "docs/xtask-equivalents.md");
+  re2::StringPiece rest(page);
+  size_t named = 0;
+  for (std::string name; RE2::FindAndConsume(&rest, kTest, &name); ++named) {
+    EXPECT_TRUE(known.contains(name)) << name;
+  }
+  EXPECT_GT(named, 40U);
 }
 
 /// What bash would offer for `words`, the last of which is being typed.

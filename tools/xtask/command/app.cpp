@@ -11,6 +11,7 @@
 #include "tools/xtask/command/commands.hpp"
 #include "tools/xtask/image/apt_source.hpp"
 #include "tools/xtask/image/image_store.hpp"
+#include "tools/xtask/command/values.hpp"
 
 namespace ax::xtask {
 namespace fs = std::filesystem;
@@ -24,8 +25,9 @@ constexpr int kMostJobs = 1024;
 
 void add_place(CLI::App& app, AppOptions& options) {
   app.add_option("DIR", options.folder, "Folder with config_linux.toml or app.toml (default: the current one)")
-      ->type_name("");
-  app.add_option("-f,--file", options.file, "The description itself")->type_name("FILE");
+      ->type_name("")
+      ->check(existing_folder(&app));
+  app.add_option("-f,--file", options.file, "The description itself")->type_name("FILE")->check(existing_file());
   app.add_option("--build-dir", options.build_dir,
                  "Where everything is made (default: app_build beside the description)")
       ->type_name("FOLDER");
@@ -232,8 +234,8 @@ Handler declare_app_check(CLI::App& app) {
 
 Handler declare_app_clean(CLI::App& app) {
   const Options options = declared(app, {});
-  app.add_option("DIR", options->folder, "Folder of the application (default: the current one)")->type_name("");
-  app.add_option("-f,--file", options->file, "The description itself")->type_name("FILE");
+  app.add_option("DIR", options->folder, "Folder of the application (default: the current one)")->type_name("")->check(existing_folder());
+  app.add_option("-f,--file", options->file, "The description itself")->type_name("FILE")->check(existing_file());
   app.add_option("--build-dir", options->build_dir, "Where everything was made")->type_name("FOLDER");
   return [&app, options](Context& context) {
     refuse_flags(app);
@@ -264,7 +266,7 @@ Handler declare_app_init(CLI::App& app) {
 
 Handler declare_app_test(CLI::App& app) {
   const Options options = declared(app, {add_place, add_build_options});
-  app.add_option("-R,--tests-regex", options->test_regex, "Only tests whose name matches")->type_name("REGEX");
+  app.add_option("-R,--tests-regex", options->test_regex, "Only tests whose name matches")->type_name("REGEX")->check(expression());
   app.add_option("--junit", options->junit, "Write the results here too")->type_name("FILE");
   return [&app, options](Context& context) {
     refuse_flags(app);

@@ -9,6 +9,7 @@
 #include "tools/xtask/bench/bench_report.hpp"
 #include "tools/xtask/build/cmake_build.hpp"
 #include "tools/xtask/command/commands.hpp"
+#include "tools/xtask/command/values.hpp"
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/core/packages.hpp"
 
@@ -136,6 +137,7 @@ Handler declare_bench(CLI::App& app) {
       ->allow_extra_args(false);
   app.add_option("--measured", options->build_folders, "Run nothing: report what this build folder has measured (repeatable)")
       ->type_name("FOLDER")
+      ->check(existing_folder())
       ->allow_extra_args(false);
   app.add_flag("--json", options->json, "Print the results as JSON");
   app.add_option("--plot", options->plot, "Draw the results too")->type_name("FILE.svg");

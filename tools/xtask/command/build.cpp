@@ -7,6 +7,7 @@
 
 #include "tools/xtask/command/board_options.hpp"
 #include "tools/xtask/command/commands.hpp"
+#include "tools/xtask/command/values.hpp"
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/core/packages.hpp"
 #include "tools/xtask/core/suggest.hpp"
@@ -141,7 +142,9 @@ Settings split_settings(const BoardOptions& options, std::vector<std::string> ma
 
 std::shared_ptr<BoardOptions> declare_board_options(CLI::App& app) {
   auto options = std::make_shared<BoardOptions>();
-  app.add_option("--build-config", options->build_config, "The board's file, instead of .build.toml")->type_name("FILE");
+  app.add_option("--build-config", options->build_config, "The board's file, instead of .build.toml")
+      ->type_name("FILE")
+      ->check(existing_file());
   app.add_option("--vmconfigs", options->vm_configs,
                  "A virtual machine's TOML file, or its name in configs/vms, instead of the board's (repeatable)")
       ->type_name("FILE")

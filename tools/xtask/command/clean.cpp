@@ -31,14 +31,16 @@ std::vector<fs::path> build_folders(const fs::path& root) {
   return folders;
 }
 
-bool builds_for(const fs::path& folder, const std::string& target) {
-  const std::string name = folder.filename().string();
-  if (name == target || name == target + "-debug") {
-    return true;
-  }
+/// The target triple that the folder was configured for; empty for host builds.
+std::string target_of(const fs::path& folder) {
   const std::map<std::string, std::string> cache = read_cmake_cache(folder);
   const auto toolchain = cache.find("CMAKE_TOOLCHAIN_FILE");
-  return toolchain != cache.end() && fs::path(toolchain->second).stem() == target;
+  return toolchain == cache.end() ? "" : fs::path(toolchain->second).stem().string();
+}
+
+bool builds_for(const fs::path& folder, const std::string& target) {
+  const std::string name = folder.filename().string();
+  return name == target || name == target + "-debug" || target_of(folder) == target;
 }
 
 std::vector<fs::path> selected(const Context& context, const CleanOptions& options) {
@@ -50,6 +52,7 @@ std::vector<fs::path> selected(const Context& context, const CleanOptions& optio
   std::vector<std::string> names;
   for (const fs::path& folder : folders) {
     names.push_back(folder.filename().string());
+    names.push_back(target_of(folder));
   }
   std::erase_if(folders, [&](const fs::path& folder) { return !builds_for(folder, target); });
   if (folders.empty() && !options.target.empty()) {

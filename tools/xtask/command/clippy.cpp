@@ -74,6 +74,9 @@ class Lint {
     const std::vector<Checker> checkers = wanted_checkers(options_);
     const std::vector<std::string> packages = resolve_packages(options_.packages);
     const std::vector<std::string> targets = resolve_targets(context_.root, options_.targets);
+    if (!options_.since.empty()) {
+      changed_ = changed_lines(context_.root, options_.since);  // a slip in it is said first
+    }
     if (options_.fix && !options_.allow_dirty && !context_.dry_run) {
       require_clean_tree();
     }

@@ -66,7 +66,7 @@ class CommandLine {
       return static_cast<int>(chosen == &app_ ? ExitCode::Success : ExitCode::Usage);
     }
     if (!context_.rest.empty() && !takes_rest_.contains(chosen)) {
-      throw Failure(ExitCode::Usage, fmt::format("{} takes no arguments after --", chosen->get_name()));
+      throw Failure(ExitCode::Usage, fmt::format("{} takes no arguments after --", chosen == &app_ ? "xtask" : path_of(*chosen)));
     }
     set_context();
     return static_cast<int>(handler->second(context_));
@@ -103,16 +103,15 @@ class CommandLine {
       return app_.exit(error);  // --help
     }
     std::string message = with_choice(error.what());
-    std::string hint;
+    const CLI::App* app = deepest();
+    const std::string hint = app == &app_ ? "./xtask --help lists the commands"
+                                          : fmt::format("./xtask {} --help explains the command", path_of(*app));
     const std::vector<std::string> extras = app_.remaining(true);
     if (!extras.empty()) {
-      const CLI::App* app = deepest();
       const bool option = extras.front().starts_with('-');
       const std::vector<std::string> known = option ? option_names(*app) : command_names(*app);
       message = fmt::format("unknown {} '{}'{}", option ? "option" : known.empty() ? "argument" : "command",
                             extras.front(), did_you_mean(extras.front(), known));
-      hint = app == &app_ ? "./xtask --help lists the commands"
-                          : fmt::format("./xtask {} --help explains the command", app->get_name());
     }
     context_.console.error(message, hint);
     return static_cast<int>(ExitCode::Usage);
@@ -132,6 +131,12 @@ class CommandLine {
       choices.push_back(word);
     }
     return message + did_you_mean(value, choices);
+  }
+
+  /// "vmconfig plot".
+  static std::string path_of(const CLI::App& app) {
+    const CLI::App* parent = app.get_parent();
+    return (parent->get_parent() == nullptr ? "" : path_of(*parent) + " ") + app.get_name();
   }
 
   static std::vector<std::string> command_names(const CLI::App& app) {

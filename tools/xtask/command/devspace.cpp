@@ -9,6 +9,7 @@
 
 #include "tools/xtask/build/cmake_build.hpp"
 #include "tools/xtask/command/commands.hpp"
+#include "tools/xtask/command/values.hpp"
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/core/suggest.hpp"
 
@@ -175,7 +176,7 @@ ExitCode stop(const Context& context, const DevspaceOptions& options) {
 Handler declare_devspace_start(CLI::App& app) {
   const auto options = std::make_shared<DevspaceOptions>();
   app.add_option("LIBRARY", options->names, "Libraries of cmake/AxvisorDependencies.cmake (none: list them)")->type_name("");
-  app.add_option("--path", options->path, "A source tree that is there already, instead of a clone in modules/")->type_name("FOLDER");
+  app.add_option("--path", options->path, "A source tree that is there already, instead of a clone in modules/")->type_name("FOLDER")->check(existing_folder());
   return [options](Context& context) { return start(context, *options); };
 }
 

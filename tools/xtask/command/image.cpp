@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "tools/xtask/command/commands.hpp"
+#include "tools/xtask/command/values.hpp"
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/image/apt_root.hpp"
 #include "tools/xtask/image/image_store.hpp"
@@ -213,7 +214,8 @@ Handler declare_image_fetch(CLI::App& app) {
   app.add_option("--depfile", options->depfile, "Write a Makefile rule with what the image depends on")->type_name("FILE");
   app.add_option("--stand-in", options->stand_in,
                  "Where the mirror cannot be reached, write a copy of this guest instead, warn, and leave a mark")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(existing_file());
   app.add_option("--together", options->together, "An image without which this one is of no use (repeatable)")
       ->type_name("NAME")
       ->allow_extra_args(false);
@@ -225,7 +227,7 @@ Handler declare_image_fetch(CLI::App& app) {
 Handler declare_image_verify(CLI::App& app) {
   const auto options = std::make_shared<ImageOptions>();
   app.add_option("NAME", options->name, "A kernel of `image ls`")->required();
-  app.add_option("FILE", options->file, "The file to compare")->required();
+  app.add_option("FILE", options->file, "The file to compare")->required()->check(existing_file());
   declare_cache(app, *options);
   return [options](Context& context) { return verify(context, *options); };
 }

@@ -9,6 +9,7 @@
 
 #include "tools/xtask/build/board.hpp"
 #include "tools/xtask/command/commands.hpp"
+#include "tools/xtask/command/values.hpp"
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/core/json.hpp"
 #include "tools/xtask/inspect/elf_file.hpp"
@@ -30,11 +31,7 @@ struct InspectOptions {
 /// The file that was named, else what the chosen board's build made.
 fs::path file_of(const Context& context, const InspectOptions& options, std::string_view product) {
   if (!options.file.empty()) {
-    const fs::path file = context.resolve(options.file);
-    if (!fs::is_regular_file(file)) {
-      throw no_such_file("FILE", file);
-    }
-    return file;
+    return context.resolve(options.file);
   }
   const fs::path file = context.root / "build" / current_board(context.root).name / product;
   if (!fs::is_regular_file(file)) {
@@ -235,7 +232,9 @@ using Options = std::shared_ptr<InspectOptions>;
 
 Options declared(CLI::App& app, bool json) {
   const auto options = std::make_shared<InspectOptions>();
-  app.add_option("FILE", options->file, "An image (default: what the chosen board's build made)")->type_name("");
+  app.add_option("FILE", options->file, "An image (default: what the chosen board's build made)")
+      ->type_name("")
+      ->check(existing_file());
   if (json) {
     app.add_flag("--json", options->json, "For programs");
   }
@@ -252,7 +251,7 @@ Handler declare_inspect_sections(CLI::App& app) { return handler(declared(app, t
 
 Handler declare_inspect_symbols(CLI::App& app) {
   const Options options = declared(app, true);
-  app.add_option("--match", options->match, "Only symbols whose demangled name matches")->type_name("REGEX");
+  app.add_option("--match", options->match, "Only symbols whose demangled name matches")->type_name("REGEX")->check(expression());
   app.add_flag("--by-size", options->by_size, "The largest first, instead of by address");
   return handler(options, symbols);
 }

@@ -13,6 +13,7 @@
 #include "tools/xtask/build/board.hpp"
 #include "tools/xtask/command/commands.hpp"
 #include "tools/xtask/core/files.hpp"
+#include "tools/xtask/core/suggest.hpp"
 
 namespace ax::xtask {
 namespace fs = std::filesystem;
@@ -66,8 +67,9 @@ std::string arch_of(const menuconfig::Model& model, size_t board) {
 size_t open_board_files(const Context& context, const MenuOptions& options, menuconfig::Model& model) {
   const fs::path board_file = context.root / "configs/board" / (options.board + ".toml");
   if (!fs::is_regular_file(board_file)) {
-    throw Failure(ExitCode::Usage, fmt::format("unknown board '{}'", options.board),
-                  fmt::format("boards: {}", fmt::join(board_names(context.root), ", ")));
+    const std::vector<std::string> names = board_names(context.root);
+    throw Failure(ExitCode::Usage, fmt::format("unknown board '{}'{}", options.board, did_you_mean(options.board, names)),
+                  fmt::format("boards: {}", fmt::join(names, ", ")));
   }
   const std::string initial = fmt::format("# board: {}\n{}", options.board, template_of(board_file));
   const size_t board = open_file(model, FileKind::Board, context.root / ".build.toml", initial);
@@ -91,7 +93,7 @@ FileKind kind_of(const MenuOptions& options, const fs::path& path) {
     }
   }
   if (!fs::is_regular_file(path)) {
-    throw Failure(ExitCode::Usage, fmt::format("there is no file {}", path.string()), "--kind says what a new file shall be");
+    throw Failure(ExitCode::Usage, no_such_file("--file", path).what(), "--kind says what a new file shall be");
   }
   const menuconfig::TomlText text(read_file(path));
   if (text.has("base.name") || text.has("kernel.kernel_path")) {

@@ -9,6 +9,7 @@
 #include "tools/xtask/command/board_options.hpp"
 #include "tools/xtask/command/boot.hpp"
 #include "tools/xtask/command/commands.hpp"
+#include "tools/xtask/command/values.hpp"
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/core/packages.hpp"
 #include "tools/xtask/core/suggest.hpp"
@@ -30,11 +31,7 @@ struct QemuOptions {
 /// The names that a QEMU configuration may have, as AxVisor's tools look for them, most particular first.
 fs::path qemu_config(const Context& context, const fs::path& given, const std::string& arch) {
   if (!given.empty()) {
-    const fs::path file = context.resolve(given);
-    if (!fs::is_regular_file(file)) {
-      throw no_such_file("--qemu-config", file);
-    }
-    return file;
+    return context.resolve(given);
   }
   for (const std::string& name : {fmt::format("qemu-{}.toml", arch), fmt::format(".qemu-{}.toml", arch), std::string("qemu.toml"),
                                   std::string(".qemu.toml")}) {
@@ -111,10 +108,25 @@ RunConfig config_for(const Context& context, const QemuOptions& options, const B
   return config;
 }
 
+/// A mistake in QEMU's file must not cost a build. The architecture of [system.Custom] is only known of its image.
+void check_config(const Context& context, const QemuOptions& options, const BoardChoice& choice, const Settings& settings) {
+  BoardProducts expected{current_board(context.root, choice), {}, {}};
+  expected.files.elf = "axvisor";
+  if (expected.board.custom) {
+    return;
+  }
+  if (expected.board.to_bin) {
+    expected.files.bin = "axvisor.bin";
+  }
+  config_for(context, options, expected, settings, arch_of(expected));
+}
+
 ExitCode run_qemu(const Context& context, const QemuOptions& options) {
   const Settings settings = split_settings(*options.board, run_config_keys(), "QEMU's file");  // `smp` is the board's: the machine follows
+  const BoardChoice choice = board_choice(context, *options.board, settings.board);
+  check_config(context, options, choice, settings);
   ensure_packages(context, {});  // all at once: one question
-  BoardProducts products = build_board(context, *options.board, board_choice(context, *options.board, settings.board));
+  BoardProducts products = build_board(context, *options.board, choice);
   const std::string plain = emulator_of({}, arch_of(products), products.files);
   RunConfig config = config_for(context, options, products, settings, plain.substr(std::string("qemu-system-").size()));
   MachineSettings& machine = config.machine;
@@ -149,7 +161,8 @@ Handler declare_qemu(CLI::App& app) {
   const auto options = std::make_shared<QemuOptions>();
   options->board = declare_board_options(app);
   app.add_option("--qemu-config", options->qemu_config, "QEMU's arguments and what to look for on the console")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(existing_file());
   app.add_flag("--gdb", options->gdb, "Wait for a debugger on localhost:1234 before the first instruction");
   app.add_flag("--dtb-dump", options->dtb_dump, "Write the machine's device tree to qemu.dtb in the build folder, and end");
   app.add_option("--record", options->record, "Record the session here, for `asciinema play`")->type_name("FILE");

@@ -9,6 +9,7 @@
 
 #include "tools/xtask/build/cmake_build.hpp"
 #include "tools/xtask/command/commands.hpp"
+#include "tools/xtask/command/values.hpp"
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/inspect/elf_file.hpp"
 
@@ -109,9 +110,6 @@ ExitCode make_report(const Context& context, const ReportOptions& options) {
     collect(folder / file, into / "build" / fs::path(file).filename());
   }
   for (const fs::path& file : options.add) {
-    if (!fs::is_regular_file(context.resolve(file))) {
-      throw no_such_file("--add", context.resolve(file));
-    }
     collect(context.resolve(file), into / "added" / file.filename());
   }
   run_step(context, {"tar", "-C", temporary.path(), "-czf", archive, name}, "packing the report");
@@ -124,8 +122,8 @@ ExitCode make_report(const Context& context, const ReportOptions& options) {
 Handler declare_report(CLI::App& app) {
   const auto options = std::make_shared<ReportOptions>();
   app.add_option("-o,--output", options->output, "The archive (default: axvisor-report-DATE.tar.gz here)")->type_name("FILE");
-  app.add_option("--build-dir", options->build_dir, "Of this build folder instead of build/<board>")->type_name("FOLDER");
-  app.add_option("--add", options->add, "Another file for the archive: a log, a VM file (repeatable)")->type_name("FILE")->allow_extra_args(false);
+  app.add_option("--build-dir", options->build_dir, "Of this build folder instead of build/<board>")->type_name("FOLDER")->check(existing_folder());
+  app.add_option("--add", options->add, "Another file for the archive: a log, a VM file (repeatable)")->type_name("FILE")->check(existing_file())->allow_extra_args(false);
   return [options](Context& context) { return make_report(context, *options); };
 }
 

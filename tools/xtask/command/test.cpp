@@ -9,6 +9,7 @@
 #include "tools/xtask/build/cmake_build.hpp"
 #include "tools/xtask/build/test_report.hpp"
 #include "tools/xtask/command/commands.hpp"
+#include "tools/xtask/command/values.hpp"
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/core/packages.hpp"
 #include "tools/xtask/core/suggest.hpp"
@@ -210,10 +211,10 @@ Handler declare_test(CLI::App& app) {
   app.add_option("--preset", options->presets, "Only these presets (repeatable; default: host, host-asan and every board)")
       ->type_name("PRESET")
       ->allow_extra_args(false);
-  app.add_option("-R,--tests-regex", options->name_regex, "Only tests whose name matches")->type_name("REGEX");
-  app.add_option("-E,--exclude-regex", options->exclude_regex, "No tests whose name matches")->type_name("REGEX");
-  app.add_option("-L,--label-regex", options->label_regex, "Only tests with a matching label")->type_name("REGEX");
-  app.add_option("--label-exclude", options->label_exclude_regex, "No tests with a matching label")->type_name("REGEX");
+  app.add_option("-R,--tests-regex", options->name_regex, "Only tests whose name matches")->type_name("REGEX")->check(expression());
+  app.add_option("-E,--exclude-regex", options->exclude_regex, "No tests whose name matches")->type_name("REGEX")->check(expression());
+  app.add_option("-L,--label-regex", options->label_regex, "Only tests with a matching label")->type_name("REGEX")->check(expression());
+  app.add_option("--label-exclude", options->label_exclude_regex, "No tests with a matching label")->type_name("REGEX")->check(expression());
   app.add_option("--shard", options->shard, "Only every Nth test, beginning with the Ith: one of N machines that share the work")
       ->type_name("I/N");
   app.add_option("--junit", options->junit, "Write the results of all presets here too")->type_name("FILE");

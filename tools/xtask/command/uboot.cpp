@@ -10,6 +10,7 @@
 #include "tools/xtask/board/uboot_config.hpp"
 #include "tools/xtask/command/board_options.hpp"
 #include "tools/xtask/command/commands.hpp"
+#include "tools/xtask/command/values.hpp"
 #include "tools/xtask/core/files.hpp"
 
 namespace ax::xtask {
@@ -53,11 +54,7 @@ BoardImage built_image(const Context& context, const UbootOptions& options, cons
     if (!set.empty()) {
       throw Failure(ExitCode::Usage, fmt::format("--set {}: a key of the board, but --bin builds nothing", set.front().first));
     }
-    const fs::path bin = context.resolve(options.bin);
-    if (!fs::is_regular_file(bin)) {
-      throw no_such_file("--bin", bin);
-    }
-    return {"axvisor", options.architecture, bin};
+    return {"axvisor", options.architecture, context.resolve(options.bin)};
   }
   const BoardProducts products = build_board(context, *options.build, board_choice(context, *options.build, set));
   if (products.files.bin.empty()) {
@@ -100,9 +97,11 @@ ExitCode list_boards(const Context& context) {
 Handler declare_uboot(CLI::App& app) {
   const auto options = std::make_shared<UbootOptions>();
   options->build = declare_board_options(app);
-  app.add_option("--uboot-config", options->config, "The board's line and network (default: .uboot.toml, written where there is none)")->type_name("FILE");
+  app.add_option("--uboot-config", options->config, "The board's line and network (default: .uboot.toml, written where there is none)")
+      ->type_name("FILE")
+      ->check(existing_file());
   app.add_option("--board", options->board, "A profile of `board ls` instead")->type_name("NAME")->excludes("--uboot-config");
-  app.add_option("--bin", options->bin, "Boot this flat image; build nothing")->type_name("FILE");
+  app.add_option("--bin", options->bin, "Boot this flat image; build nothing")->type_name("FILE")->check(existing_file());
   app.add_option("--arch", options->architecture, "The architecture of --bin")->check(CLI::IsMember({"aarch64", "riscv64", "x86_64"}))->needs("--bin");
   app.add_option("--log", options->log, "Write the booted image's console here too")->type_name("FILE");
   return [options](Context& context) { return uboot(context, *options); };

@@ -14,6 +14,7 @@
 #include "tools/xtask/build/board.hpp"
 #include "tools/xtask/command/board_options.hpp"
 #include "tools/xtask/command/commands.hpp"
+#include "tools/xtask/command/values.hpp"
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/core/json.hpp"
 #include "tools/xtask/vmconfig/explain.hpp"
@@ -106,6 +107,9 @@ std::vector<std::string> built_guests(const Context& context) {
 
 std::unique_ptr<config::Configuration> load_together(const Context& context, const VmConfigOptions& options,
                                                      config::SourceStore& sources, config::Diagnostics& diagnostics) {
+  if (options.board.find('/') == std::string::npos) {
+    current_board(context.root, {.board = options.board});  // a misspelt name is a wrong use, not a wrong file
+  }
   config::Options load;
   load.root = context.root;
   load.board = options.board;
@@ -310,9 +314,9 @@ Handler declare_vmconfig_generate(CLI::App& app) {
   app.add_option("-n,--name", request.name, "Its name")->type_name("NAME");
   app.add_option("-t,--type", request.vm_type, "0 host, 1 RTOS, 2 Linux")->check(CLI::Range(0, 2));
   app.add_option("-c,--cpus", request.cpus, "vCPUs (default: 1)")->check(CLI::Range(1U, kMostCpus));
-  app.add_option("-e,--entry", request.entry, "Entry point")->type_name("ADDRESS");
+  app.add_option("-e,--entry", request.entry, "Entry point")->type_name("ADDRESS")->transform(address());
   app.add_option("-k,--kernel", request.kernel, "Its kernel: a file, or image:NAME")->type_name("FILE");
-  app.add_option("-l,--load", request.load_address, "Where the kernel is loaded")->type_name("ADDRESS");
+  app.add_option("-l,--load", request.load_address, "Where the kernel is loaded")->type_name("ADDRESS")->transform(address());
   app.add_option("--memory", options->memory_mib, "Its memory")->type_name("MIB")->check(CLI::Range(1, 1 << 24));
   app.add_option("--ramdisk", request.ramdisk, "Its initial RAM disk")->type_name("FILE");
   app.add_option("--dtb", request.dtb, "Its device tree")->type_name("FILE");

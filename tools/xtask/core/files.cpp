@@ -49,17 +49,24 @@ mode_t default_file_mode() {
 
 }  // namespace
 
-Failure no_such_file(std::string_view option, const fs::path& path) {
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
+std::string missing_path(const fs::path& path) {
+  fs::path missing = path;
+  while (missing.has_parent_path() && missing.parent_path() != missing && !fs::exists(missing.parent_path())) {
+    missing = missing.parent_path();
+  }
+  const fs::path folder = missing.has_parent_path() ? missing.parent_path() : ".";
   std::vector<std::string> names;
   std::error_code none;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, none)) {
     names.push_back(entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
-  const std::string hint = fs::is_directory(folder) ? "" : "there is no folder " + folder.string() + " either";
-  return {ExitCode::Usage,
-          std::string(option) + ": no such file: " + path.string() + did_you_mean(path.filename().string(), names), hint};
+  return "no such file: " + path.string() + (missing == path ? "" : ", nor " + missing.string()) +
+         did_you_mean(missing.filename().string(), names);
+}
+
+Failure no_such_file(std::string_view option, const fs::path& path) {
+  return {ExitCode::Usage, std::string(option) + ": " + missing_path(path)};
 }
 
 std::string read_file(const fs::path& path) {

@@ -10,6 +10,9 @@
 
 namespace ax::xtask {
 
+/// "no such file: PATH", with the nearest name where the path leaves what exists.
+std::string missing_path(const std::filesystem::path& path);
+
 /// What is said where `option` names a file that does not exist: the path, and the nearest name in the same folder.
 Failure no_such_file(std::string_view option, const std::filesystem::path& path);
 

@@ -10,6 +10,7 @@
 
 #include "tools/xtask/core/failure.hpp"
 #include "tools/xtask/core/job_pool.hpp"
+#include "tools/xtask/core/suggest.hpp"
 
 namespace ax::xtask {
 namespace fs = std::filesystem;
@@ -100,12 +101,20 @@ bool is_git_checkout(const fs::path& root) {
 
 std::optional<ChangedLines> changed_lines(const fs::path& root, const std::string& revision) {
   if (!is_git_checkout(root)) {
+    if (!revision.empty()) {
+      throw Failure(ExitCode::Usage, fmt::format("--since {}: {} is no git checkout", revision, root.string()));
+    }
     return std::nullopt;
   }
   const std::string base = revision.empty() ? default_base(root) : revision;
   const CapturedOutput diff = git(root, {"diff", "-U0", "--no-color", "--no-ext-diff", "--src-prefix=a/", "--dst-prefix=b/", base, "--"});
   if (diff.status != 0) {
-    throw Failure(ExitCode::Usage, fmt::format("--since: git knows no revision '{}'", base));
+    std::vector<std::string> names;
+    std::istringstream lines(git(root, {"for-each-ref", "--format=%(refname:short)"}).output);
+    for (std::string name; std::getline(lines, name);) {
+      names.push_back(name);
+    }
+    throw Failure(ExitCode::Usage, fmt::format("--since: git knows no revision '{}'{}", base, did_you_mean(base, names)));
   }
   ChangedLines changed = parse_diff(diff.output);
   std::istringstream untracked(git(root, {"ls-files", "--others", "--exclude-standard"}).output);

@@ -161,7 +161,9 @@ std::span<const GuestKind> guest_kinds() { return kKinds; }
 
 const GuestKind& guest_kind(std::string_view arch, const std::string& name) {
   std::vector<std::string> names;
+  std::vector<std::string> architectures;
   for (const GuestKind& kind : kKinds) {
+    architectures.emplace_back(kind.arch);
     if (kind.arch == arch) {
       if (kind.name == name) {
         return kind;
@@ -170,7 +172,8 @@ const GuestKind& guest_kind(std::string_view arch, const std::string& name) {
     }
   }
   if (names.empty()) {
-    throw Failure(ExitCode::Usage, fmt::format("no guests are known for '{}'", arch), "aarch64 and x86_64 have some");
+    throw Failure(ExitCode::Usage, fmt::format("no guests are known for '{}'{}", arch, did_you_mean(arch, architectures)),
+                  "aarch64 and x86_64 have some");
   }
   throw Failure(ExitCode::Usage, fmt::format("unknown kind of guest '{}'{}", name, did_you_mean(name, names)),
                 fmt::format("for {}: {}", arch, fmt::join(names, ", ")));
