@@ -22,6 +22,8 @@ struct Part {
 constexpr Part kParts[] = {
     {"alloc", "memory"},
     {"paging", "memory"},
+    {"multitask", "threads"},
+    {"random-hw", "random"},
 };
 
 /// What comes next, and says so instead of doing nothing.
@@ -44,7 +46,6 @@ constexpr std::pair<std::string_view, std::string_view> kMissing[] = {
     {"fs", "a file system service"},
     {"blkfs", "a file system service"},
     {"fatfs", "a file system service"},
-    {"multitask", "threads"},
     {"pipe", "pipes"},
     {"signal", "signals"},
     {"epoll", "epoll"},

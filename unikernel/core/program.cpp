@@ -7,7 +7,7 @@
 namespace ax::uni {
 
 void end_program(unsigned status) {
-  class Text : public Sink {
+  class Text final : public Sink {
    public:
     void write(std::string_view text) override {
       for (const char c : text) {

@@ -8,6 +8,7 @@
 #include "kernel/log/log.hpp"
 #include "platforms/platform.hpp"
 #include "unikernel/core/basic_calls.hpp"
+#include "unikernel/core/call_numbers.hpp"
 #include "unikernel/core/calls.hpp"
 #include "unikernel/core/interrupts.hpp"
 #include "unikernel/core/machine.hpp"
@@ -142,3 +143,19 @@ void handle_interrupt() {
 }
 
 }  // namespace ax::platform
+
+extern "C" {
+
+/// As the C library calls clone(): see unikernel/musl.
+AX_EXPORT ax::i64 ax_clone(int (*function)(void*), void* stack, int flags, void* argument, ax::i32* parent, void* tls, ax::i32* child) {
+  using namespace ax::uni;
+  if (hooks.clone != nullptr) return hooks.clone(function, stack, static_cast<unsigned>(flags), argument, parent, tls, child);
+  return ax_system_call(0, 0, 0, 0, 0, 0, AX_NR_clone);  // reported, and not there
+}
+
+AX_EXPORT [[noreturn]] void ax_unmap_and_exit(void* base, ax::u64 size) {
+  using namespace ax::uni;
+  if (hooks.unmap_and_exit != nullptr) hooks.unmap_and_exit(base, size);
+  end_program(0);
+}
+}

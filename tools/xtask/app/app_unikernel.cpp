@@ -91,6 +91,14 @@ class Foreground {
 }  // namespace
 
 void require_unikernel_services(const app::Application& application) {
+  if (application.os->arch == app::Arch::Riscv64) {
+    throw Failure(ExitCode::Failure, "the unikernel does not run on riscv64-qemu-virt: its platform code is missing",
+                  "choose aarch64-qemu-virt or x86_64-qemu-q35, or name a RuxOS source tree in RUXOS_DIR");
+  }
+  if (application.app) {
+    throw Failure(ExitCode::Failure, "the unikernel cannot load ready-made programs ('app' in [build])",
+                  "name a RuxOS source tree in RUXOS_DIR, or build the program from its sources");
+  }
   const std::vector<app::MissingService> missing = app::missing_services(application);
   if (missing.empty()) return;
   std::string text;
