@@ -20,6 +20,10 @@ constexpr i64 to_errno(Error error) {
     case Error::Overlap: return kExists;
     case Error::PermissionDenied: return kAccess;
     case Error::NotSupported: return kNotSupported;
+    case Error::NoSpace: return kNoSpace;
+    case Error::ReadOnly: return kReadOnly;
+    case Error::NotDirectory: return kNotDirectory;
+    case Error::NotEmpty: return kNotEmpty;
     case Error::Busy: return kAgain;
     case Error::TimedOut: return kTimedOut;
     case Error::Truncated:

@@ -8,10 +8,8 @@ extern "C" {
 
 struct ax_service;
 
-/* Each is a part of the runtime; its header says which system calls it answers. */
-extern const struct ax_service ax_service_memory, ax_service_random, ax_service_wall_clock;
-extern const struct ax_service ax_service_threads, ax_service_console, ax_service_files;
-extern const struct ax_service ax_service_pipes, ax_service_poll, ax_service_signals, ax_service_disk;
+/* Each is a part of the runtime. */
+extern const struct ax_service ax_service_console, ax_service_memory, ax_service_random, ax_service_threads;
 
 struct ax_system {
   const char* name;      /* of the program: its argv[0] where the machine passes none */
