@@ -71,7 +71,9 @@ TEST(Areas, AgreesWithAMapOfPages) {
     const u64 asked = random() % 64;
     const Area* area = areas.find(at(asked, 1).base);
     ASSERT_EQ(area != nullptr, model.contains(asked));
-    if (area != nullptr) ASSERT_EQ(area->protection, model[asked]);
+    if (area != nullptr) {
+      ASSERT_EQ(area->protection, model[asked]);
+    }
   }
 }
 
