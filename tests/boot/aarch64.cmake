@@ -68,6 +68,9 @@ axvisor_boot_test(rtos-beside-linux IMAGE boot_rtos RUN rtos.toml LABELS linux)
 axvisor_add_image(boot_guide VMS ${vms}/guide_first.toml ${vms}/guide_second.toml)
 axvisor_boot_test(guide-pair IMAGE boot_guide RUN guide_pair.toml LABELS linux)
 
+axvisor_add_image(boot_big VMS ${vms}/big.toml)
+axvisor_boot_test(more-than-4-gib IMAGE boot_big RUN big.toml LABELS linux)
+
 # ---- life cycle ----
 
 axvisor_add_image(boot_hearts VMS ${vms}/heart_first.toml ${vms}/heart_second.toml)

@@ -131,6 +131,9 @@ axvisor_kernel_test(debian-amd64)
 axvisor_add_image(boot_two_linux VMS ${vms}/pc_linux_first.toml ${vms}/pc_linux_second.toml)
 axvisor_boot_test(two-linux IMAGE boot_two_linux RUN two_linux_pc.toml LABELS linux)
 
+axvisor_add_image(boot_big VMS ${vms}/pc_big.toml)
+axvisor_boot_test(more-than-4-gib IMAGE boot_big RUN big_pc.toml LABELS linux)
+
 # ---- life cycle ----
 
 axvisor_add_image(boot_hearts VMS ${vms}/pc_heart_first.toml ${vms}/pc_heart_second.toml)

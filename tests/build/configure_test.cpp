@@ -54,7 +54,8 @@ TEST_F(Configure, RunsTheCommandsOfTheBoard) {
   tree().write("configs/board/commands.toml",
                "target = \"aarch64-unknown-none-softfloat\"\nto_bin = true\n"
                "pre_build_cmds = [\"printf '%s;' one >${workspaceFolder}/made.txt\", \"printf '%s;' two >>made.txt\"]\n"
-               "pre_build_outputs = [\"made.txt\"]\npost_build_cmds = [\"sha1sum $KERNEL_ELF >sum.txt\"]\npost_build_outputs = [\"sum.txt\"]\n");
+               "pre_build_outputs = [\"made.txt\"]\npost_build_cmds = [\"sha1sum $KERNEL_ELF >sum.txt\"]\npost_build_outputs = "
+               "[\"sum.txt\"]\n");
   const Result configured = configure("commands", {"-DAXVISOR_BOARD=commands"});
   ASSERT_EQ(configured.status, 0) << configured.output;
   EXPECT_EQ(folder("commands").build({"pre-build"}).status, 0);

@@ -30,7 +30,8 @@ Json reply(const fs::path& build, const std::string& kind) {
 }
 
 Result clangd(const fs::path& file, const fs::path& commands) {
-  return run({"clangd-19", "--check=" + file.string(), "--compile-commands-dir=" + commands.string(), "--check-locations=0"}, {}, kSource);
+  return run({"clangd-19", "--check=" + file.string(), "--compile-commands-dir=" + commands.string(), "--check-locations=0"}, {},
+             kSource);
 }
 
 TEST(Ide, FindsEveryTargetOfABoardAndItsCommands) {
@@ -38,7 +39,8 @@ TEST(Ide, FindsEveryTargetOfABoardAndItsCommands) {
   const SourceTree tree(scratch.path() / "tree");
   const BuildFolder folder(tree, tree.path("build/ide"));
   xtask::write_file(folder.path() / ".cmake/api/v1/query/codemodel-v2", "");
-  const Result result = folder.configure("qemu-aarch64", {"-DAXVISOR_VM_CONFIGS=" + tree.path("tests/boot/vms/tiny.toml").string()});
+  const Result result =
+      folder.configure("qemu-aarch64", {"-DAXVISOR_VM_CONFIGS=" + tree.path("tests/boot/vms/tiny.toml").string()});
   ASSERT_EQ(result.status, 0) << result.output;
   const Json model = reply(folder.path(), "codemodel-v2");
   std::set<std::string> targets;

@@ -138,22 +138,25 @@ env = { MARK = "1" }
   const Board board = current_board(tree_.root());
   EXPECT_EQ(board.name, "custom-aarch64");
   EXPECT_TRUE(board.to_bin);
-  EXPECT_EQ(board.derived,
-            "# board: custom-aarch64\ncargo_args = [\"-j2\"]\nfeatures = [\"dyn-plat\"]\nlog = \"Info\"\n"
-            "pre_build_cmds = [\"make guest\"]\ntarget = \"aarch64-unknown-none-softfloat\"\nto_bin = true\n\n[env]\nMARK = \"1\"\n");
+  EXPECT_EQ(
+      board.derived,
+      "# board: custom-aarch64\ncargo_args = [\"-j2\"]\nfeatures = [\"dyn-plat\"]\nlog = \"Info\"\n"
+      "pre_build_cmds = [\"make guest\"]\ntarget = \"aarch64-unknown-none-softfloat\"\nto_bin = true\n\n[env]\nMARK = \"1\"\n");
   ASSERT_EQ(board.notices.size(), 2);
   EXPECT_NE(board.notices[0].find(":6: 'extra_config' does not apply: it configures Cargo"), std::string::npos);
   EXPECT_NE(board.notices[1].find("'package' does not apply"), std::string::npos);
   tree_.write(".build.toml", "[system.Cargo]\ntaget = 1\n");
-  EXPECT_NE(std::string(failure_of([&] { current_board(tree_.root()); }).what()).find(
-                ":2: [system.Cargo] has no key 'taget'; did you mean 'target'?"), std::string::npos);
+  EXPECT_NE(std::string(failure_of([&] { current_board(tree_.root()); }).what())
+                .find(":2: [system.Cargo] has no key 'taget'; did you mean 'target'?"),
+            std::string::npos);
   tree_.write(".build.toml", "[system.Crago]\ntarget = 1\n");
   EXPECT_NE(std::string(failure_of([&] { current_board(tree_.root()); }).what()).find("[system.Cargo] or [system.Custom]"),
             std::string::npos);
 }
 
 TEST_F(BoardTest, ReadsTheCustomTableOfOstool) {
-  tree_.write(".build.toml", "[system.Custom]\nbuild_cmd = \"make -C ${workspaceFolder}\"\nelf_path = \"out/k\"\nto_bin = true\n");
+  tree_.write(".build.toml",
+              "[system.Custom]\nbuild_cmd = \"make -C ${workspaceFolder}\"\nelf_path = \"out/k\"\nto_bin = true\n");
   const Board board = current_board(tree_.root());
   ASSERT_TRUE(board.custom);
   EXPECT_EQ(board.custom->command, "make -C " + tree_.root().string());

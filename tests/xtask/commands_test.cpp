@@ -1,5 +1,6 @@
 // The commands as a user calls them: build and qemu with every way to choose, and the table's own page.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <re2/re2.h>
@@ -43,7 +44,8 @@ TEST_F(CommandsTest, BuildsWithKeysReplaced) {
 
 TEST_F(CommandsTest, BuildsFromANamedFile) {
   tree_.write("mine.toml", "target = \"aarch64-unknown-none-softfloat\"\n");
-  EXPECT_THAT(dry_run({"build", "--build-config", "mine.toml"}), HasSubstr("-DAXVISOR_BOARD=" + (tree_.root() / "mine.toml").string()));
+  EXPECT_THAT(dry_run({"build", "--build-config", "mine.toml"}),
+              HasSubstr("-DAXVISOR_BOARD=" + (tree_.root() / "mine.toml").string()));
   const ProgramResult missing = tree_.xtask({"build", "--build-config", "mime.toml"});
   EXPECT_EQ(missing.status, 2);
   EXPECT_THAT(missing.output, HasSubstr("did you mean 'mine.toml'?"));
@@ -76,7 +78,9 @@ TEST_F(CommandsTest, TakesTheNameOfAVmFile) {
 }
 
 TEST_F(CommandsTest, RunsTheCustomBuildOfOstool) {
-  tree_.write(".build.toml", "[system.Custom]\nbuild_cmd = \"mkdir -p out && printf elf >out/kernel.elf\"\nelf_path = \"out/kernel.elf\"\nto_bin = true\n");
+  tree_.write(".build.toml",
+              "[system.Custom]\nbuild_cmd = \"mkdir -p out && printf elf >out/kernel.elf\"\nelf_path = "
+              "\"out/kernel.elf\"\nto_bin = true\n");
   test::write_script(tree_.programs() / "llvm-objcopy-19", "cp \"$4\" \"$5\"\n");
   const ProgramResult result = tree_.xtask({"build", "-q", "--bin-dir", "copies"}, fakes());
   EXPECT_EQ(result.status, 0) << result.output;
@@ -120,7 +124,8 @@ TEST_F(CommandsTest, FindsQemusFileUnderEveryNameOfItsPredecessors) {
     tree_.write(name, fmt::format("args = ['-name', '{}']\n", name));
     EXPECT_THAT(dry_run({"qemu"}), HasSubstr("-name " + name + " ")) << name;
   }
-  EXPECT_THAT(tree_.xtask({"qemu", "--dry-run", "--qemu-config", "qemu-arch64.toml"}).output, HasSubstr("did you mean 'qemu-aarch64.toml'?"));
+  EXPECT_THAT(tree_.xtask({"qemu", "--dry-run", "--qemu-config", "qemu-arch64.toml"}).output,
+              HasSubstr("did you mean 'qemu-aarch64.toml'?"));
 }
 
 TEST_F(CommandsTest, KnowsTheMachinesOfThreeArchitectures) {
@@ -142,7 +147,8 @@ TEST_F(CommandsTest, DumpsTheDeviceTreeOfTheMachine) {
 
 TEST_F(CommandsTest, FallsBackToEmulationWhereKvmDoesNotWork) {
   test::write_script(tree_.programs() / "qemu-system-aarch64", "exit 1\n");
-  tree_.write(".qemu-aarch64.toml", "args = ['-enable-kvm', '-cpu', 'host', '-M', 'virt,accel=kvm', '-accel', 'kvm']\nto_bin = true\n");
+  tree_.write(".qemu-aarch64.toml",
+              "args = ['-enable-kvm', '-cpu', 'host', '-M', 'virt,accel=kvm', '-accel', 'kvm']\nto_bin = true\n");
   const ProgramResult result = tree_.xtask({"qemu", "--dry-run", "-q"}, fakes());
   EXPECT_THAT(result.output, HasSubstr("warning: KVM does not work here"));
   EXPECT_THAT(result.output, HasSubstr("qemu-system-aarch64 -cpu max -M virt -accel tcg -kernel"));
@@ -164,6 +170,40 @@ TEST_F(CommandsTest, BootsThroughUefiWhereAsked) {
   EXPECT_THAT(dry_run({"qemu", "--build-config", "pc.toml"}), HasSubstr("axvisor.iso -bios /usr/share/ovmf/OVMF.fd"));
 }
 
+/// Every command of AxVisor's build guide that is not about images, as it stands there.
+TEST_F(CommandsTest, UnderstandsEveryCommandOfTheGuide) {
+  tree_.write("configs/board/phytiumpi.toml", "target = \"aarch64-unknown-none-softfloat\"\nto_bin = true\n");
+  tree_.write("configs/vms/a.toml", "");
+  tree_.write("my/custom-qemu.toml", "args = []\n");
+  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
+           {"--help"},
+           {"defconfig", "phytiumpi"},
+           {"menuconfig"},
+           {"build"},
+           {"build", "--build-dir", "/path/to/build"},
+           {"build", "--bin-dir", "/path/to/bin"},
+           {"qemu"},
+           {"qemu", "--vmconfigs", "configs/vms/a.toml", "--vmconfigs", "configs/vms/a.toml"},
+           {"qemu", "--qemu-config", "my/custom-qemu.toml"},
+           {"uboot"},
+           {"clippy"},
+           {"clippy", "--fix"},
+           {"clippy", "--packages", "axvisor,axruntime"},
+           {"clippy", "--continue-on-error"},
+           {"vmconfig"},
+           {"image", "--help"},
+           {"clean"},
+           {"clean", "--target", "aarch64-unknown-none-softfloat"}}) {
+    tree_.write("build/phytiumpi/CMakeCache.txt", "CMAKE_TOOLCHAIN_FILE:FILEPATH=/t/aarch64-unknown-none-softfloat.cmake\n");
+    std::vector<std::string> line = command;
+    line.emplace_back("--dry-run");
+    const ProgramResult result = tree_.xtask(line);
+    EXPECT_EQ(result.status, 0) << fmt::format("{}\n{}", fmt::join(line, " "), result.output);
+  }
+}
+
+TEST_F(CommandsTest, SaysItsVersion) { EXPECT_THAT(tree_.xtask({"--version"}).output, ::testing::MatchesRegex("axvisor [0-9.]+\n")); }
+
 /// The guide's own command: two --vmconfigs, one board, one machine.
 TEST_F(CommandsTest, TakesTheTwoVirtualMachinesOfTheGuide) {
   for (const char* name : {"arceos-aarch64-qemu-smp1.toml", "linux-aarch64-qemu-smp1.toml"}) {
@@ -172,7 +212,8 @@ TEST_F(CommandsTest, TakesTheTwoVirtualMachinesOfTheGuide) {
   const std::string folder = (tree_.root() / "configs/vms").string();
   const std::string output = dry_run({"qemu", "--vmconfigs", "configs/vms/arceos-aarch64-qemu-smp1.toml", "--vmconfigs",
                                       "configs/vms/linux-aarch64-qemu-smp1.toml"});
-  EXPECT_THAT(output, HasSubstr(fmt::format("-DAXVISOR_VM_CONFIGS={0}/arceos-aarch64-qemu-smp1.toml:{0}/linux-aarch64-qemu-smp1.toml", folder)));
+  EXPECT_THAT(output, HasSubstr(fmt::format(
+                          "-DAXVISOR_VM_CONFIGS={0}/arceos-aarch64-qemu-smp1.toml:{0}/linux-aarch64-qemu-smp1.toml", folder)));
   EXPECT_THAT(output, HasSubstr("qemu-system-aarch64 "));
 }
 

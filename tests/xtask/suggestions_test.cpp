@@ -49,11 +49,14 @@ struct OptionCase {
 };
 
 /// What is written, or made where it is not there: any name is right.
-constexpr std::array kOutputs{"--output", "--log", "--record", "--junit", "--sarif", "--plot", "--depfile", "--build-dir", "--bin-dir",
-                              "--cache"};
+constexpr std::array kOutputs{"--output", "--log",     "--record",    "--junit",   "--sarif",
+                              "--plot",   "--depfile", "--build-dir", "--bin-dir", "--cache"};
 
 /// Any text is right.
-constexpr std::array kTexts{"--define", "--bin-args", "--cmdline", "--name", "--label-regex", "app init NAME", "image fetch --together",
+constexpr std::array kTexts{"--define", "--bin-args", "--cmdline", "--name", "--label-regex", "app init NAME",
+                            "image fetch --together",
+                            // What is absent is what it asks for.
+                            "run --needs",
                             // Files that may be made after the VM's own, or that an image brings.
                             "vmconfig generate --kernel", "vmconfig generate --ramdisk", "vmconfig generate --dtb"};
 
@@ -97,12 +100,9 @@ const std::map<std::string, Wrong>& wrong_values() {
 /// What must be there so that the option is looked at; "@" is where its value goes, if not at the end.
 const std::map<std::string, Words>& companions() {
   static const std::map<std::string, Words> words{
-      {"run --set", {"--config", "near.toml"}},
-      {"image verify NAME", {"@", "near.toml"}},
-      {"vmconfig check --board", {"near.toml"}},
-      {"vmconfig diff FILES", {"near.toml"}},
-      {"image verify FILE", {"image-one"}},
-      {"uboot --set", {"--uboot-config", "near-board.toml"}},
+      {"run --set", {"--config", "near.toml"}},  {"image verify NAME", {"@", "near.toml"}},
+      {"vmconfig check --board", {"near.toml"}}, {"vmconfig diff FILES", {"near.toml"}},
+      {"image verify FILE", {"image-one"}},      {"uboot --set", {"--uboot-config", "near-board.toml"}},
   };
   return words;
 }
@@ -156,7 +156,8 @@ class SuggestionsTest : public ::testing::Test {
     tree_.write("platforms/aarch64-dyn/CMakeLists.txt", "");
     tree_.write("build/pc/CMakeCache.txt", "CMAKE_TOOLCHAIN_FILE:FILEPATH=/t/x86_64-unknown-none.cmake\n");
     tree_.write("cmake/AxvisorDependencies.cmake",
-                "axvisor_dependency(fmt\n  TARGET fmt::fmt PACKAGE x\n  URL https://example.org/fmt/fmt/archive/refs/tags/9.1.0.tar.gz\n");
+                "axvisor_dependency(fmt\n  TARGET fmt::fmt PACKAGE x\n  URL "
+                "https://example.org/fmt/fmt/archive/refs/tags/9.1.0.tar.gz\n");
     tree_.write(".devspace/overrides.cmake", "set(FETCHCONTENT_SOURCE_DIR_FMT \"/fmt\")  # fmt\n");
   }
 
@@ -177,7 +178,8 @@ class SuggestionsTest : public ::testing::Test {
   test::ScratchTree tree_;
 };
 
-void for_each_command(std::span<const Command> commands, const Words& parents, const std::function<void(const Command&, const Words&)>& action) {
+void for_each_command(std::span<const Command> commands, const Words& parents,
+                      const std::function<void(const Command&, const Words&)>& action) {
   for (const Command& command : commands) {
     Words words = parents;
     words.emplace_back(command.name);
@@ -200,7 +202,8 @@ std::vector<OptionCase> options_with_values() {
         continue;
       }
       const bool positional = option->get_positional();
-      cases.push_back({words, positional ? option->get_name(true, false) : option->get_name(false, true), option->get_type_name(), positional});
+      cases.push_back({words, positional ? option->get_name(true, false) : option->get_name(false, true), option->get_type_name(),
+                       positional});
       std::string& name = cases.back().option;
       name = name.substr(name.rfind(',') + 1);
     }
@@ -247,7 +250,8 @@ TEST_F(SuggestionsTest, EveryFileAndValue) {
       continue;
     }
     const std::optional<Wrong> wrong = wrong_value(option);
-    ASSERT_TRUE(wrong.has_value()) << option.key() << " (" << option.type << "): say above what a wrong value of it is answered with";
+    ASSERT_TRUE(wrong.has_value()) << option.key() << " (" << option.type
+                                   << "): say above what a wrong value of it is answered with";
     Words line = option.command;
     if (const auto found = companions().find(option.key()); found != companions().end()) {
       line.insert(line.end(), found->second.begin(), found->second.end());

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/xtask/support.hpp"
+#include "tools/xtask/build/board.hpp"
 #include "tools/xtask/inspect/elf_file.hpp"
 #include "tools/xtask/vmconfig/generate.hpp"
 
@@ -37,7 +38,8 @@ TEST_F(ToolsTest, WritesTheSchemaForEditors) {
 TEST_F(ToolsTest, GeneratesRightFilesForEveryKindOfGuest) {
   for (const GuestKind& kind : guest_kinds()) {
     const std::string file = fmt::format("{}-{}.toml", kind.arch, kind.name);
-    const ProgramResult made = tree_.xtask({"vmconfig", "generate", "-a", std::string(kind.arch), "-g", std::string(kind.name), "-O", file});
+    const ProgramResult made =
+        tree_.xtask({"vmconfig", "generate", "-a", std::string(kind.arch), "-g", std::string(kind.name), "-O", file});
     EXPECT_EQ(made.status, 0) << made.output;
     write_file(tree_.root() / fs::path(kind.kernel), "image");
     const ProgramResult checked = tree_.xtask({"vmconfig", "check", file});
@@ -45,20 +47,71 @@ TEST_F(ToolsTest, GeneratesRightFilesForEveryKindOfGuest) {
   }
 }
 
+TEST_F(ToolsTest, GeneratesForEveryBoard) {
+  const fs::path source = XTASK_SOURCE_DIR;
+  const EnvironmentChanges real{{"AXVISOR_ROOT", source.string()}};
+  size_t files = 0;
+  for (const std::string& board : board_names(source)) {
+    const std::string arch = current_board(source, {.board = board}).arch();
+    for (const GuestKind& kind : guest_kinds()) {
+      if (kind.arch == arch) {
+        const std::string file = fmt::format("{}-{}.toml", board, kind.name);
+        const ProgramResult made = test::run_program({XTASK_PROGRAM, "vmconfig", "generate", "-b", board, "-g", std::string(kind.name), "-O", file},
+                                                     real, tree_.root());
+        EXPECT_EQ(made.status, 0) << made.output;
+        write_file(tree_.root() / fs::path(kind.kernel), "image");
+        const ProgramResult checked = test::run_program({XTASK_PROGRAM, "vmconfig", "check", file}, real, tree_.root());
+        EXPECT_EQ(checked.status, 0) << checked.output;
+        ++files;
+      }
+    }
+  }
+  EXPECT_GE(files, 10U);
+}
+
 TEST_F(ToolsTest, GeneratesWhatItsFlagsSay) {
-  const std::string text = tree_.xtask({"vmconfig", "generate", "-i", "7", "-n", "box", "-t", "1", "-c", "2", "-e", "0x80300000", "-k", "a.bin",
-                                        "-l", "0x80300000", "--image-location", "memory", "--cmdline", "x=\"y\"", "--memory", "32"}).output;
+  const std::string text = tree_
+                               .xtask({"vmconfig",
+                                       "generate",
+                                       "-i",
+                                       "7",
+                                       "-n",
+                                       "box",
+                                       "-t",
+                                       "1",
+                                       "-c",
+                                       "2",
+                                       "-e",
+                                       "0x80300000",
+                                       "-k",
+                                       "a.bin",
+                                       "-l",
+                                       "0x80300000",
+                                       "--image-location",
+                                       "memory",
+                                       "--cmdline",
+                                       "x=\"y\"",
+                                       "--memory",
+                                       "32"})
+                               .output;
   EXPECT_THAT(text, HasSubstr("id = 7\nname = \"box\"\nvm_type = 1\ncpu_num = 2\nphys_cpu_ids = [0, 1]\n"));
-  EXPECT_THAT(text, HasSubstr("entry_point = 0x8030_0000\nimage_location = \"memory\"\nkernel_path = \"a.bin\"\nkernel_load_addr = 0x8030_0000\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          "entry_point = 0x8030_0000\nimage_location = \"memory\"\nkernel_path = \"a.bin\"\nkernel_load_addr = 0x8030_0000\n"));
   EXPECT_THAT(text, HasSubstr("cmdline = \"x=\\\"y\\\"\"\n"));
   EXPECT_THAT(text, HasSubstr("[0x8000_0000, 0x200_0000, 0x7, 0],  # 32 MiB"));
 }
 
 TEST_F(ToolsTest, AsksOnATerminalOnly) {
   EXPECT_THAT(tree_.xtask({"vmconfig", "generate"}).output, Not(HasSubstr("Which")));
-  test::TerminalProgram program({XTASK_PROGRAM, "vmconfig", "generate"}, {{"AXVISOR_ROOT", tree_.root().string()}, {"TERM", "dumb"}});
-  for (const auto& [question, answer] : {std::pair{"Which [linux]: ", "tiny\n"}, {"Name [tiny]: ", "mine\n"}, {"vCPUs [1]: ", "many\n"},
-                                         {"'many' is no number from 1 to 64", "2\n"}, {"Memory in MiB [16]: ", "\n"},
+  test::TerminalProgram program({XTASK_PROGRAM, "vmconfig", "generate"},
+                                {{"AXVISOR_ROOT", tree_.root().string()}, {"TERM", "dumb"}});
+  for (const auto& [question, answer] : {std::pair{"Which [linux]: ", "tiny\n"},
+                                         {"Name [tiny]: ", "mine\n"},
+                                         {"vCPUs [1]: ", "many\n"},
+                                         {"'many' is no number from 1 to 64", "2\n"},
+                                         {"Memory in MiB [16]: ", "\n"},
                                          {"Kernel [image:tiny]: ", "\n"}}) {
     ASSERT_TRUE(program.wait_for(question)) << program.output();
     program.type(answer);
@@ -75,7 +128,8 @@ TEST_F(ToolsTest, NeverOverwritesAFile) {
 }
 
 TEST_F(ToolsTest, SuggestsKindsOfGuests) {
-  EXPECT_THAT(tree_.xtask({"vmconfig", "generate", "-g", "linx"}).output, HasSubstr("unknown kind of guest 'linx'; did you mean 'linux'?"));
+  EXPECT_THAT(tree_.xtask({"vmconfig", "generate", "-g", "linx"}).output,
+              HasSubstr("unknown kind of guest 'linx'; did you mean 'linux'?"));
 }
 
 TEST_F(ToolsTest, ChecksFiles) {
@@ -93,8 +147,8 @@ TEST_F(ToolsTest, ChecksFiles) {
 
 TEST_F(ToolsTest, ChecksVirtualMachinesTogether) {
   for (const std::string name : {"a", "b"}) {
-    const ProgramResult made = tree_.xtask({"vmconfig", "generate", "-a", "aarch64", "-k", "k.bin", "-l", "0x80000000", "-n", "same", "-i",
-                                            name == "a" ? "1" : "2", "-O", name + ".toml"});
+    const ProgramResult made = tree_.xtask({"vmconfig", "generate", "-a", "aarch64", "-k", "k.bin", "-l", "0x80000000", "-n",
+                                            "same", "-i", name == "a" ? "1" : "2", "-O", name + ".toml"});
     ASSERT_EQ(made.status, 0) << made.output;
   }
   write_file(tree_.root() / "k.bin", "image");
@@ -179,13 +233,16 @@ TEST_F(ToolsTest, RefusesDamagedImages) {
 
 TEST_F(ToolsTest, BuildsALibraryFromALocalCheckout) {
   tree_.write("cmake/AxvisorDependencies.cmake",
-              "axvisor_dependency(fmt\n  TARGET fmt::fmt PACKAGE libfmt-dev\n  URL https://github.com/fmtlib/fmt/archive/refs/tags/9.1.0.tar.gz\n"
+              "axvisor_dependency(fmt\n  TARGET fmt::fmt PACKAGE libfmt-dev\n  URL "
+              "https://github.com/fmtlib/fmt/archive/refs/tags/9.1.0.tar.gz\n"
               "  SHA256 x)\n");
   EXPECT_EQ(tree_.xtask({"devspace", "start"}).output, "fmt            9.1.0 \n");
   EXPECT_EQ(tree_.xtask({"devspace", "start", "fmt", "--dry-run", "-q"}).output,
-            fmt::format("git clone --branch 9.1.0 --depth 1 https://github.com/fmtlib/fmt {0}/modules/fmt\n# writes {0}/.devspace/overrides.cmake\n",
+            fmt::format("git clone --branch 9.1.0 --depth 1 https://github.com/fmtlib/fmt {0}/modules/fmt\n# writes "
+                        "{0}/.devspace/overrides.cmake\n",
                         tree_.root().string()));
-  EXPECT_THAT(tree_.xtask({"devspace", "start", "ftm"}).output, HasSubstr("the build uses no library 'ftm'; did you mean 'fmt'?"));
+  EXPECT_THAT(tree_.xtask({"devspace", "start", "ftm"}).output,
+              HasSubstr("the build uses no library 'ftm'; did you mean 'fmt'?"));
   tree_.write("mine/CMakeLists.txt", "");
   EXPECT_EQ(tree_.xtask({"devspace", "start", "fmt", "--path", "mine"}).status, 0);
   EXPECT_THAT(read_file(tree_.root() / ".devspace/overrides.cmake"),
@@ -197,7 +254,8 @@ TEST_F(ToolsTest, BuildsALibraryFromALocalCheckout) {
 
 TEST_F(ToolsTest, KeepsACheckoutThatHoldsWork) {
   tree_.write("cmake/AxvisorDependencies.cmake",
-              "axvisor_dependency(fmt\n  TARGET fmt::fmt PACKAGE x\n  URL https://github.com/fmtlib/fmt/archive/refs/tags/9.1.0.tar.gz\n");
+              "axvisor_dependency(fmt\n  TARGET fmt::fmt PACKAGE x\n  URL "
+              "https://github.com/fmtlib/fmt/archive/refs/tags/9.1.0.tar.gz\n");
   const fs::path checkout = tree_.root() / "modules/fmt";
   fs::create_directories(checkout);
   ASSERT_EQ(test::run_program({"git", "init", "-q", checkout}).status, 0);
@@ -223,7 +281,9 @@ TEST_F(ToolsTest, PacksAReport) {
   for (const char* name : {"versions.txt", "source.txt", "image.txt", "choices.txt", "build/last-run.log", "added/note.txt"}) {
     EXPECT_THAT(names, HasSubstr(name));
   }
-  const std::string choices = test::run_program({"sh", "-c", "tar -xOzf " + (tree_.root() / "r.tar.gz").string() + " --wildcards '*/choices.txt'"}).output;
+  const std::string choices =
+      test::run_program({"sh", "-c", "tar -xOzf " + (tree_.root() / "r.tar.gz").string() + " --wildcards '*/choices.txt'"})
+          .output;
   EXPECT_EQ(choices, "AXVISOR_SMP = 2\n");
 }
 

@@ -321,11 +321,22 @@ TEST_F(FaultyBoard, ABoardInUseIsNotShared) {
 TEST_F(UbootTest, ListsProfilesAndSuggestsThem) {
   tree_.write("configs/uboot/lab-board.toml", "serial = \"/dev/ttyNONE\"\nbaud_rate = 1500000\n");
   EXPECT_THAT(tree_.xtask({"board", "ls"}).output, AllOf(HasSubstr("lab-board"), HasSubstr("1500000"), HasSubstr("(not plugged in)")));
+  EXPECT_THAT(tree_.xtask({"board", "ls", "--json"}).output, HasSubstr("\"serial\": \"/dev/ttyNONE\", \"baud_rate\": 1500000, "
+                                                                         "\"plugged_in\": false, \"in_use_by\": null}\n]\n"));
   EXPECT_THAT(tree_.xtask({"uboot", "--board", "lab-bord"}).output, HasSubstr("unknown board profile 'lab-bord'; did you mean 'lab-board'?"));
   const ProgramResult missing = tree_.xtask({"uboot", "--board", "lab-board", "--bin", bin().string()});
   EXPECT_EQ(missing.status, 4);
   EXPECT_THAT(missing.output, HasSubstr("cannot open the serial line /dev/ttyNONE"));
   EXPECT_THAT(tree_.xtask({"uboot", "--board", "lab-board", "--bin", bin().string(), "--set", "baud_rate=123"}).output, HasSubstr("error: "));
+}
+
+TEST_F(UbootTest, SetReplacesKeysOfTheBoardAndOfItsLine) {
+  tree_.write("lab.toml", "serial = \"/dev/ttyNONE\"\n");
+  const std::string both = tree_.xtask({"uboot", "--dry-run", "--uboot-config", "lab.toml", "--set", "baud_rate=9600", "--set", "log=Debug"}).output;
+  EXPECT_THAT(both, AllOf(HasSubstr("board/qemu-aarch64.toml"), HasSubstr("# /dev/ttyNONE: 9600 baud\n")));
+  const ProgramResult nothing_built = tree_.xtask({"uboot", "--uboot-config", "lab.toml", "--bin", bin().string(), "--set", "log=Debug"});
+  EXPECT_EQ(nothing_built.status, 2);
+  EXPECT_THAT(nothing_built.output, HasSubstr("--set log: a key of the board, but --bin builds nothing"));
 }
 
 TEST_F(UbootTest, DryRunSaysWhatWouldHappen) {

@@ -100,8 +100,7 @@ namespace {
 
 /// The kind of file, from the keys that only one kind has.
 const FileSchema& schema_of(const Value& root) {
-  if (root.find("base") != nullptr || root.find("kernel") != nullptr || root.find("devices") != nullptr)
-    return kVmSchema;
+  if (root.find("base") != nullptr || root.find("kernel") != nullptr || root.find("devices") != nullptr) return kVmSchema;
   if (root.find("targets") != nullptr) return kPlatformSchema;
   if (root.find("task-stack-size") != nullptr || root.find("ticks-per-sec") != nullptr) return kDefconfigSchema;
   return kBoardSchema;

@@ -104,8 +104,8 @@ void require_image_files(const Configuration& configuration, Diagnostics& diagno
 void check_vm_alone(const Vm& vm, Diagnostics& diagnostics);
 
 /// Checks one file by itself, of whichever kind its keys say it is. `display` is its name in messages.
-void check_file(const std::filesystem::path& path, const std::string& display, const PlatformFolders& platforms, SourceStore& sources,
-                Diagnostics& diagnostics);
+void check_file(const std::filesystem::path& path, const std::string& display, const PlatformFolders& platforms,
+                SourceStore& sources, Diagnostics& diagnostics);
 
 /// Splits a list of paths at ':'; empty parts are dropped.
 std::vector<std::string> split_paths(std::string_view list);

@@ -115,9 +115,8 @@ constexpr Key kBoardKeys[] = {
      .default_value = "false"},
     {.name = "load_address",
      .type = Type::Integer,
-     .doc =
-         "Where the ELF file is linked, and loaded by loaders that obey it. A multiple of 2 MiB. The image itself runs "
-         "anywhere.",
+     .doc = "Where the ELF file is linked, and loaded by loaders that obey it. A multiple of 2 MiB. The image itself runs "
+            "anywhere.",
      .unit = Unit::Address,
      .default_doc = "0x4020_0000 on aarch64, 0x100_0000 on x86_64, 0x8020_0000 on riscv64",
      .max = hv::kAddressLimit - 1,
@@ -145,8 +144,9 @@ constexpr Key kBoardKeys[] = {
      .default_value = "[]"},
     {.name = "pre_build_cmds",
      .type = Type::StringList,
-     .doc = "Commands for sh, run in the repository before anything is compiled. ${workspaceFolder} is the repository. They run in "
-            "every build, or, with `pre_build_outputs`, when one of those is missing or the board's file has changed.",
+     .doc =
+         "Commands for sh, run in the repository before anything is compiled. ${workspaceFolder} is the repository. They run in "
+         "every build, or, with `pre_build_outputs`, when one of those is missing or the board's file has changed.",
      .default_value = "[]"},
     {.name = "pre_build_outputs",
      .type = Type::StringList,
@@ -334,6 +334,9 @@ constexpr Choice kImageLocations[] = {
      .number = 0,
      .doc = "The images are built into the hypervisor; paths are relative to this file."},
     {.text = "fs", .number = 1, .doc = "The images are read from a disk of the machine. Needs the feature fs."},
+    {.text = "module",
+     .number = 2,
+     .doc = "The boot loader passes them; the path is a module's name, on Arm `initrd` for what it passes as a RAM disk."},
 };
 
 constexpr Choice kBootProtocols[] = {
@@ -443,6 +446,26 @@ constexpr Key kKernelKeys[] = {
      .type = Type::String,
      .doc = "Disk image for the guest.",
      .not_built = "emulated disks are not built yet"},
+    {.name = "kernel_sha256",
+     .type = Type::String,
+     .doc = "SHA-256 of the kernel, 64 hexadecimal digits: another file is not started. For images that come from elsewhere.",
+     .default_doc = "not checked",
+     .origin = Origin::Ours},
+    {.name = "dtb_sha256",
+     .type = Type::String,
+     .doc = "SHA-256 of the device tree, 64 hexadecimal digits: another file is not started. For images that come from elsewhere.",
+     .default_doc = "not checked",
+     .origin = Origin::Ours},
+    {.name = "ramdisk_sha256",
+     .type = Type::String,
+     .doc = "SHA-256 of the RAM disk, 64 hexadecimal digits: another file is not started. For images that come from elsewhere.",
+     .default_doc = "not checked",
+     .origin = Origin::Ours},
+    {.name = "bios_sha256",
+     .type = Type::String,
+     .doc = "SHA-256 of the BIOS, 64 hexadecimal digits: another file is not started. For images that come from elsewhere.",
+     .default_doc = "not checked",
+     .origin = Origin::Ours},
     {.name = "strict",
      .type = Type::Boolean,
      .doc = "Whether an identical region that cannot be had at its address is an error instead of a move.",

@@ -2,9 +2,12 @@
 // the image debian-arm64-device-trees: those trees, one behind the other.
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iterator>
+#include <optional>
 
 #include "platforms/aarch64-dyn/discovery.hpp"
 #include "tests/unit/fdt/trees.hpp"

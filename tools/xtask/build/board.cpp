@@ -80,8 +80,8 @@ fs::path free_backup_name(const fs::path& root, std::chrono::system_clock::time_
 /// What ostool's tables may hold, and what becomes of it. A key without one here is reported.
 struct OstoolKey {
   std::string_view name;
-  std::string_view ours;        ///< the board's key; empty: none
-  std::string_view why{};       ///< said where there is none
+  std::string_view ours;   ///< the board's key; empty: none
+  std::string_view why{};  ///< said where there is none
 };
 constexpr OstoolKey kCargoKeys[] = {
     {"target", "target"},
@@ -106,8 +106,8 @@ TomlTable board_of_cargo(const TomlTable& cargo, const std::string& file, std::v
       for (const OstoolKey& each : kCargoKeys) {
         names.emplace_back(each.name);
       }
-      throw Failure(ExitCode::Usage, fmt::format("{}:{}: [system.Cargo] has no key '{}'{}", file, value.line, key,
-                                                 did_you_mean(key, names)));
+      throw Failure(ExitCode::Usage,
+                    fmt::format("{}:{}: [system.Cargo] has no key '{}'{}", file, value.line, key, did_you_mean(key, names)));
     }
     if (known->ours.empty()) {
       notices.push_back(fmt::format("{}:{}: '{}' does not apply: {}", file, value.line, key, known->why));

@@ -24,8 +24,8 @@ std::filesystem::path write_default_config(const std::filesystem::path& root, co
 
 /// `[system.Custom]`: an image that a command of the user's makes.
 struct CustomBuild {
-  std::string command;           ///< for sh, run in the source tree
-  std::filesystem::path elf;     ///< what it makes, absolute
+  std::string command;        ///< for sh, run in the source tree
+  std::filesystem::path elf;  ///< what it makes, absolute
 };
 
 struct Board {
@@ -46,8 +46,8 @@ struct Board {
 
 /// Which board a command is about.
 struct BoardChoice {
-  std::filesystem::path build_config{};  ///< --build-config; empty: .build.toml, then the default board
-  std::string board{};                   ///< a name from configs/board, instead of any file
+  std::filesystem::path build_config{};                    ///< --build-config; empty: .build.toml, then the default board
+  std::string board{};                                     ///< a name from configs/board, instead of any file
   std::vector<std::pair<std::string, std::string>> set{};  ///< --set: keys of the board and their values
 };
 

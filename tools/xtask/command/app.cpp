@@ -234,7 +234,9 @@ Handler declare_app_check(CLI::App& app) {
 
 Handler declare_app_clean(CLI::App& app) {
   const Options options = declared(app, {});
-  app.add_option("DIR", options->folder, "Folder of the application (default: the current one)")->type_name("")->check(existing_folder());
+  app.add_option("DIR", options->folder, "Folder of the application (default: the current one)")
+      ->type_name("")
+      ->check(existing_folder());
   app.add_option("-f,--file", options->file, "The description itself")->type_name("FILE")->check(existing_file());
   app.add_option("--build-dir", options->build_dir, "Where everything was made")->type_name("FOLDER");
   return [&app, options](Context& context) {
@@ -266,7 +268,9 @@ Handler declare_app_init(CLI::App& app) {
 
 Handler declare_app_test(CLI::App& app) {
   const Options options = declared(app, {add_place, add_build_options});
-  app.add_option("-R,--tests-regex", options->test_regex, "Only tests whose name matches")->type_name("REGEX")->check(expression());
+  app.add_option("-R,--tests-regex", options->test_regex, "Only tests whose name matches")
+      ->type_name("REGEX")
+      ->check(expression());
   app.add_option("--junit", options->junit, "Write the results here too")->type_name("FILE");
   return [&app, options](Context& context) {
     refuse_flags(app);

@@ -11,7 +11,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kArmUefiVariables = "/usr/share/AAVMF/AAVMF_VARS.fd";  // of Debian's package qemu-efi-aarch64
-constexpr std::string_view kArmEfiProgram = "EFI/BOOT/BOOTAA64.EFI";  // what firmware starts from a removable disk
+constexpr std::string_view kArmEfiProgram = "EFI/BOOT/BOOTAA64.EFI";              // what firmware starts from a removable disk
 
 ExitCode run(const Context& context, const RunConfig& config, Target& target, const RunOptions& options) {
   return report_outcome(context.console, config.script, run_target(target, config.script, options));

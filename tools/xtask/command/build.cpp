@@ -133,8 +133,8 @@ Settings split_settings(const BoardOptions& options, std::vector<std::string> ma
       settings.machine.emplace_back(key, value);
     } else {
       machine_keys.insert(machine_keys.end(), board.begin(), board.end());
-      throw Failure(ExitCode::Usage, fmt::format("--set {}: neither a board nor {} has such a key{}", key, file,
-                                                 did_you_mean(top, machine_keys)));
+      throw Failure(ExitCode::Usage,
+                    fmt::format("--set {}: neither a board nor {} has such a key{}", key, file, did_you_mean(top, machine_keys)));
     }
   }
   return settings;

@@ -44,6 +44,7 @@ class CommandLine {
     app_.add_flag("--dry-run", context_.dry_run, "Print the exact commands instead of running them");
     app_.add_flag("-y,--yes", context_.yes, "Install missing packages without asking");
     app_.add_flag("--no-install", context_.no_install, "Never install packages");
+    app_.set_version_flag("--version", "axvisor " XTASK_VERSION, "Say which version this is");
     add(app_, command_table());
   }
 
@@ -80,8 +81,8 @@ class CommandLine {
       CLI::App* sub = parent.add_subcommand(std::string(command.name), std::string(command.summary));
       sub->fallthrough();
       sub->footer(footer(command));
-      if (command.declare != nullptr) {
-        handlers_[sub] = command.declare(*sub);
+      if (Handler handler = command.declare != nullptr ? command.declare(*sub) : nullptr) {
+        handlers_[sub] = std::move(handler);
       }
       if (command.takes_rest) {
         takes_rest_.insert(sub);
@@ -104,8 +105,8 @@ class CommandLine {
     }
     std::string message = with_choice(error.what());
     const CLI::App* app = deepest();
-    const std::string hint = app == &app_ ? "./xtask --help lists the commands"
-                                          : fmt::format("./xtask {} --help explains the command", path_of(*app));
+    const std::string hint =
+        app == &app_ ? "./xtask --help lists the commands" : fmt::format("./xtask {} --help explains the command", path_of(*app));
     const std::vector<std::string> extras = app_.remaining(true);
     if (!extras.empty()) {
       const bool option = extras.front().starts_with('-');

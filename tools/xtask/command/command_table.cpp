@@ -57,7 +57,41 @@ constexpr std::array kRunExamples{
     Example{"run --config boot.toml --elf axvisor --bin axvisor.bin", "run a boot test's configuration"},
     Example{"run --config boot.toml --elf axvisor --set gic_version=2", "the same with one key changed"},
 };
-constexpr std::array kImageListExamples{Example{"image ls", "the images, their locked versions, and what is cached"}};
+constexpr std::array kImageExamples{
+    Example{"image ls", "everything that can be had, and what is here already"},
+    Example{"image -R https://example.org/registry.toml sync", "another registry"},
+};
+constexpr std::array kImageListExamples{
+    Example{"image ls", "recipes of this tree, the registry's images, imported ones"},
+    Example{"image ls 'qemu_.*linux' -v", "those whose names match, every version"},
+    Example{"image ls --json", "for programs"},
+};
+constexpr std::array kImageDownloadExamples{
+    Example{"image download qemu_aarch64_linux", "the newest version, into the local storage"},
+    Example{"image download a:v0.0.22 b -o images", "two images into the folder images"},
+    Example{"image download a --no-extract --offline", "only the archive, only if it is here"},
+};
+constexpr std::array kImageRemoveExamples{
+    Example{"image rm qemu_aarch64_linux", "its archive and its folder"},
+    Example{"image rm qemu_aarch64_linux --all", "of every version"},
+};
+constexpr std::array kImageSyncExamples{Example{"image sync", "fetch the registry and what it includes"}};
+constexpr std::array kImageDefconfigExamples{Example{"image defconfig", "write .image.toml with the defaults"}};
+constexpr std::array kImageCheckExamples{
+    Example{"image check", "every archive of the local storage"},
+    Example{"image check disk.img", "the partition table and the file systems of a disk"},
+};
+constexpr std::array kImageBuildExamples{
+    Example{"image build --config configs/vms/linux-aarch64-qemu-smp1.toml", "everything that this VM file names as image:NAME"},
+    Example{"image build guests -o disk.img", "the disk of configs/disks/guests.toml"},
+    Example{"image build --config my-vm.toml --kernel image:debian-arm64 --ramdisk initrd", "a disk for a VM with image_location = \"fs\""},
+};
+constexpr std::array kImageResizeExamples{Example{"image resize disk.img 512M", "the last partition gets what is more"}};
+constexpr std::array kImageImportExamples{
+    Example{"image import guest.tar.xz my_guest:v1 --arch aarch64", "an archive"},
+    Example{"image import build/out my_guest", "a folder"},
+    Example{"image import layout my_guest --tag latest", "an image of an OCI layout"},
+};
 constexpr std::array kImageFetchExamples{
     Example{"image fetch debian-arm64", "put Debian's kernel into the cache, print its path"},
     Example{"image fetch debian-arm64-initramfs --output initrd", "write it to a file"},
@@ -127,8 +161,8 @@ constexpr std::array kVmPlotExamples{
     Example{"vmconfig plot -b qemu-aarch64 a.toml b.toml -o vms.html", "of two VMs on another one"},
 };
 constexpr std::array kVmConfigCommands{
-    Command{"schema", "Write the JSON Schema of VM files", "An editor finds it by a first line '#:schema PATH'.", kVmSchemaExamples,
-            &declare_vmconfig_schema},
+    Command{"schema", "Write the JSON Schema of VM files", "An editor finds it by a first line '#:schema PATH'.",
+            kVmSchemaExamples, &declare_vmconfig_schema},
     Command{"check", "Check configuration files", "", kVmCheckExamples, &declare_vmconfig_check},
     Command{"generate", "Write a VM file", "Without --guest and --kernel, on a terminal, it asks.", kVmGenerateExamples,
             &declare_vmconfig_generate},
@@ -158,14 +192,38 @@ constexpr std::array kDevStartExamples{
     Example{"devspace start fmt", "clone it into modules/fmt and build that"},
     Example{"devspace start fmt --path ../fmt", "build a source tree that is there already"},
 };
-constexpr std::array kDevStopExamples{Example{"devspace stop", "the released libraries again; checkouts without own work are removed"}};
+constexpr std::array kDevStopExamples{
+    Example{"devspace stop", "the released libraries again; checkouts without own work are removed"}};
 constexpr std::array kDevspaceCommands{
     Command{"start", "Build a library from a local checkout", "", kDevStartExamples, &declare_devspace_start},
     Command{"stop", "Build the released library again", "", kDevStopExamples, &declare_devspace_stop},
 };
 
 constexpr std::array kImageCommands{
-    Command{"ls", "List the guest images", "", kImageListExamples, &declare_image_list},
+    Command{"ls", "List recipes, the registry's images and imported ones",
+            "PATTERN is a regular expression, or a part of the name. With -v each version has a line of its own.", kImageListExamples,
+            &declare_image_list},
+    Command{"download", "Download images of the registry and unpack them",
+            "Without a version the one released last. Into NAME[-VERSION]/ of the local storage, or of --output; an archive that is there\n"
+            "and whole is not fetched again, one that broke off is continued.",
+            kImageDownloadExamples, &declare_image_download},
+    Command{"pull", "The same as download", "", kImageDownloadExamples, &declare_image_download},
+    Command{"rm", "Remove downloaded or imported images", "", kImageRemoveExamples, &declare_image_remove},
+    Command{"sync", "Fetch the registry anew", "", kImageSyncExamples, &declare_image_sync},
+    Command{"defconfig", "Write .image.toml with the defaults",
+            "An existing .image.toml is kept as .image.toml.backup_YYYYmmdd_HHMMSS (UTC).", kImageDefconfigExamples,
+            &declare_image_defconfig},
+    Command{"build", "Make the images of a VM file, or a disk from a recipe",
+            "A recipe (a file, or a name in configs/disks) makes a disk: GPT or MBR, ext4 and FAT32, from folders, without root, the same\n"
+            "bytes every time. A VM file (--config): its kernel, ramdisk, ... in a folder; with image_location = \"fs\" a disk that has them\n"
+            "where the file says.",
+            kImageBuildExamples, &declare_image_build},
+    Command{"resize", "Give a disk with ext4 another size", "", kImageResizeExamples, &declare_image_resize},
+    Command{"check", "Compare what is here with its checksums, or check disks", "", kImageCheckExamples, &declare_image_check},
+    Command{"import", "Add an image of your own to the local storage",
+            "SOURCE is an archive, a Debian package, an OCI image layout (a folder, or a tar file), another folder, a file, or the\n"
+            "address of one. The image is then listed, downloaded and removed like one of the registry.",
+            kImageImportExamples, &declare_image_import},
     Command{"fetch", "Fetch or build one image",
             "Versions come from configs/images/lock.toml. Packages are taken from this machine's configured Debian mirror\n"
             "through its signed index, without touching the system's package state, and kept in $AXVISOR_CACHE\n"
@@ -216,41 +274,47 @@ constexpr std::array kAppCommands{
 
 constexpr std::array kCommands{
     Command{"setup", "Install the packages that building and testing need",
-            "The list is cmake/packages.txt. As root without a terminal it goes ahead; on a terminal it asks.",
-            kSetupExamples, &declare_setup},
+            "The list is cmake/packages.txt. As root without a terminal it goes ahead; on a terminal it asks.", kSetupExamples,
+            &declare_setup},
     Command{"defconfig", "Choose a board: copy its configuration to .build.toml",
             "An existing .build.toml is kept as .build.toml.backup_YYYYmmdd_HHMMSS (UTC).", kDefconfigExamples,
             &declare_defconfig},
     Command{"config", "Look at what can be configured", "", {}, nullptr, kConfigCommands},
-    Command{"menuconfig", "Edit board, virtual machines, QEMU and U-Boot settings in a full-screen menu",
-            "Edits .build.toml, the VM files that it names, .qemu-<arch>.toml and .uboot.toml; those that do not exist are made when\n"
-            "they are saved. Comments and order of the files stay. --web serves a page on 127.0.0.1 only; its address has the token\n"
-            "that opens it. Ends with status 1 when changes were thrown away.",
-            kMenuconfigExamples, &declare_menuconfig},
+    Command{
+        "menuconfig", "Edit board, virtual machines, QEMU and U-Boot settings in a full-screen menu",
+        "Edits .build.toml, the VM files that it names, .qemu-<arch>.toml and .uboot.toml; those that do not exist are made "
+        "when\n"
+        "they are saved. Comments and order of the files stay. --web serves a page on 127.0.0.1 only; its address has the token\n"
+        "that opens it. Ends with status 1 when changes were thrown away.",
+        kMenuconfigExamples, &declare_menuconfig},
     Command{"build", "Build the hypervisor image for the chosen board",
             "Uses .build.toml (see defconfig), or the board qemu-aarch64 without one. AXVISOR_VM_CONFIGS and AXVISOR_SMP\n"
             "stand for --vmconfigs and --smp where those are not given. A .build.toml may also be ostool's, with [system.Cargo]\n"
             "or [system.Custom]; keys that only Cargo knows are reported and not used.",
             kBuildExamples, &declare_build},
-    Command{"qemu", "Build, then boot in QEMU with the console on this terminal",
-            "QEMU's configuration is --qemu-config, else qemu-<arch>.toml, .qemu-<arch>.toml, qemu.toml or .qemu.toml of the root\n"
-            "folder, else configs/qemu/qemu-<arch>.toml. --set takes keys of the board's file and of this one. The console of the\n"
-            "last run is kept as last-run.log in the build folder.\n"
-            "Every key goes to the guest; Ctrl-A x ends QEMU, Ctrl-A c reaches its monitor.",
-            kQemuExamples, &declare_qemu},
-    Command{"test", "Build and run the tests of the host and of QEMU",
-            "Ends with a line 'N passed, N failed' (', N skipped').", kTestExamples, &declare_test},
-    Command{"bench", "Measure what exits cost, in exact instructions",
-            "Boots the benchmark guests under exact instruction counting: two runs agree to the instruction. A row that costs more\n"
-            "than 2% above its last recorded value is a failure, as is one above its limit in tests/bench.",
-            kBenchExamples, &declare_bench},
+    Command{
+        "qemu", "Build, then boot in QEMU with the console on this terminal",
+        "QEMU's configuration is --qemu-config, else qemu-<arch>.toml, .qemu-<arch>.toml, qemu.toml or .qemu.toml of the root\n"
+        "folder, else configs/qemu/qemu-<arch>.toml. --set takes keys of the board's file and of this one. The console of the\n"
+        "last run is kept as last-run.log in the build folder.\n"
+        "Every key goes to the guest; Ctrl-A x ends QEMU, Ctrl-A c reaches its monitor.",
+        kQemuExamples, &declare_qemu},
+    Command{"test", "Build and run the tests of the host and of QEMU", "Ends with a line 'N passed, N failed' (', N skipped').",
+            kTestExamples, &declare_test},
+    Command{
+        "bench", "Measure what exits cost, in exact instructions",
+        "Boots the benchmark guests under exact instruction counting: two runs agree to the instruction. A row that costs more\n"
+        "than 2% above its last recorded value is a failure, as is one above its limit in tests/bench.",
+        kBenchExamples, &declare_bench},
     Command{"run", "Run an emulator with a console script, as ctest does",
             "The configuration's keys: args, uefi, to_bin, success_regex, fail_regex, shell_prefix, shell_init_cmd,\n"
             "timeout, [[steps]], expect_exit, verdict, fail_reason, machine, cpu, memory, smp, gic_version, kernel,\n"
-            "load_address, emulator (another QEMU, or bochs), accel (auto, kvm, tcg). Variables: ${workspaceFolder}, ${elf}, ${bin}, ${env:VAR:-default}, ${nonce},\n"
+            "load_address, emulator (another QEMU, or bochs), accel (auto, kvm, tcg). Variables: ${workspaceFolder}, ${elf}, "
+            "${bin}, ${env:VAR:-default}, ${nonce},\n"
             "${nonce*N}, and those of --define.",
             kRunExamples, &declare_run},
-    Command{"image", "Fetch, build and pin guest images", "", {}, nullptr, kImageCommands},
+    Command{"image", "Fetch, build and pin guest images", "Settings are in .image.toml: docs/images.md.", kImageExamples, &declare_image,
+            kImageCommands},
     Command{"app", "Build and run C and C++ applications described in TOML",
             "An application is a folder with a config_linux.toml or app.toml: docs/apps.md teaches them, docs/app-reference.md\n"
             "has every key. Ruxgo's flags may be joined: -cbr cleans, builds, runs.",
@@ -261,10 +325,12 @@ constexpr std::array kCommands{
             "baud_rate=9600 or net.board_ip=192.168.1.20, and keys of the board's.",
             kUbootExamples, &declare_uboot},
     Command{"board", "Boards on serial lines", "", {}, nullptr, kBoardCommands},
-    Command{"clippy", "Check how the sources read, over all targets and features", kClippyDescription, kClippyExamples, &declare_clippy},
+    Command{"clippy", "Check how the sources read, over all targets and features", kClippyDescription, kClippyExamples,
+            &declare_clippy},
     Command{"lint", "The same as clippy", kClippyDescription, kClippyExamples, &declare_clippy},
     Command{"clean", "Remove build folders", "", kCleanExamples, &declare_clean},
-    Command{"vmconfig", "Write, check, explain, compare and draw VM files", "", kVmConfigExamples, &declare_vmconfig, kVmConfigCommands},
+    Command{"vmconfig", "Write, check, explain, compare and draw VM files", "", kVmConfigExamples, &declare_vmconfig,
+            kVmConfigCommands},
     Command{"inspect", "Look into an image", "", {}, nullptr, kInspectCommands},
     Command{"devspace", "Work on the libraries of the host tools", "", {}, nullptr, kDevspaceCommands},
     Command{"report", "Pack versions, configuration, logs and build id for a bug report", "", kReportExamples, &declare_report},

@@ -44,8 +44,8 @@ Words words_of(const CLI::App& app) {
 std::string values_of(const CLI::Option& option) {
   const std::string type = option.get_type_name();
   const std::string name = option.get_positional() ? option.get_name(true, false) : type;
-  const std::map<std::string, std::string> kinds{{"FILE", "<file>"}, {"FILES", "<file>"},   {"FOLDER", "<folder>"},
-                                                 {"DIR", "<folder>"}, {"BOARD", "<board>"}};
+  const std::map<std::string, std::string> kinds{
+      {"FILE", "<file>"}, {"FILES", "<file>"}, {"FOLDER", "<folder>"}, {"DIR", "<folder>"}, {"BOARD", "<board>"}};
   if (const size_t open = type.find('{'); open != std::string::npos) {  // TEXT:{one,other}, of CLI::IsMember
     std::string choices = type.substr(open + 1, type.find('}') - open - 1);
     std::replace(choices.begin(), choices.end(), ',', ' ');
@@ -57,7 +57,8 @@ std::string values_of(const CLI::Option& option) {
 
 std::string path_of(const CLI::App& app) {
   std::string path = app.get_name();
-  for (const CLI::App* parent = app.get_parent(); parent != nullptr && parent->get_parent() != nullptr; parent = parent->get_parent()) {
+  for (const CLI::App* parent = app.get_parent(); parent != nullptr && parent->get_parent() != nullptr;
+       parent = parent->get_parent()) {
     path = parent->get_name() + " " + path;
   }
   return app.get_parent() == nullptr ? "" : path;
@@ -174,7 +175,8 @@ std::string fish_script(const CLI::App& root) {
   for_each_app(root, [&](const CLI::App& app) {
     const std::string condition = fish_quote(fish_condition(app));
     for (const CLI::App* sub : words_of(app).commands) {
-      text += fmt::format("complete -c xtask -n {} -a {} -d {}\n", condition, sub->get_name(), fish_quote(sub->get_description()));
+      text +=
+          fmt::format("complete -c xtask -n {} -a {} -d {}\n", condition, sub->get_name(), fish_quote(sub->get_description()));
     }
     for (const CLI::Option* option : app.get_options()) {
       std::string names;
@@ -187,8 +189,8 @@ std::string fish_script(const CLI::App& root) {
       const bool flag = option->get_expected_max() == 0;
       const std::string values = flag ? "" : " " + fish_values(values_of(*option));
       if (!names.empty()) {
-        text += fmt::format("complete -c xtask{}{}{} -d {}\n", app.get_parent() == nullptr ? "" : " -n " + condition, names, values,
-                            fish_quote(option->get_description()));
+        text += fmt::format("complete -c xtask{}{}{} -d {}\n", app.get_parent() == nullptr ? "" : " -n " + condition, names,
+                            values, fish_quote(option->get_description()));
       } else if (const std::string kind = values_of(*option); !kind.empty()) {
         text += fmt::format("complete -c xtask -n {} {}\n", condition, fish_values(kind));
       }

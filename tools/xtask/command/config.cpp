@@ -42,8 +42,8 @@ std::vector<Row> board_rows(const fs::path& root) {
 std::string as_json(const std::vector<Row>& rows, const std::vector<std::string>& vms) {
   std::string boards;
   for (const Row& row : rows) {
-    boards += fmt::format("{}    {{\"name\": {}, \"target\": {}, \"to_bin\": {}, \"smp\": {}, \"chosen\": {}}}", boards.empty() ? "" : ",\n",
-                          json_quote(row.board.name), json_quote(row.board.target), row.board.to_bin,
+    boards += fmt::format("{}    {{\"name\": {}, \"target\": {}, \"to_bin\": {}, \"smp\": {}, \"chosen\": {}}}",
+                          boards.empty() ? "" : ",\n", json_quote(row.board.name), json_quote(row.board.target), row.board.to_bin,
                           row.board.smp ? std::to_string(*row.board.smp) : "null", row.chosen);
   }
   return fmt::format("{{\n  \"boards\": [\n{}\n  ],\n  \"vms\": {}\n}}\n", boards, json_strings(vms));

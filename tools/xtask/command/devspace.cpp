@@ -98,7 +98,8 @@ void clone(const Context& context, const std::string& name, const Dependency& de
     context.console.step(fmt::format("{} is checked out already", checkout_of(context, name).string()));
     return;
   }
-  run_step(context, {"git", "clone", "--branch", dependency.tag, "--depth", "1", dependency.repository, checkout_of(context, name)},
+  run_step(context,
+           {"git", "clone", "--branch", dependency.tag, "--depth", "1", dependency.repository, checkout_of(context, name)},
            "cloning " + name);
 }
 
@@ -139,7 +140,8 @@ bool holds_work(const fs::path& checkout) {
     const CapturedOutput output = capture_command({.argv = git, .folder = checkout, .console = ChildProcess::Console::Quiet});
     return output.status != 0 || !output.output.empty();
   };
-  return says_something({"git", "status", "--porcelain"}) || says_something({"git", "log", "--branches", "--not", "--remotes", "--tags", "--oneline"});
+  return says_something({"git", "status", "--porcelain"}) ||
+         says_something({"git", "log", "--branches", "--not", "--remotes", "--tags", "--oneline"});
 }
 
 void remove_checkout(const Context& context, const std::string& name, const fs::path& path, bool force) {
@@ -176,7 +178,9 @@ ExitCode stop(const Context& context, const DevspaceOptions& options) {
 Handler declare_devspace_start(CLI::App& app) {
   const auto options = std::make_shared<DevspaceOptions>();
   app.add_option("LIBRARY", options->names, "Libraries of cmake/AxvisorDependencies.cmake (none: list them)")->type_name("");
-  app.add_option("--path", options->path, "A source tree that is there already, instead of a clone in modules/")->type_name("FOLDER")->check(existing_folder());
+  app.add_option("--path", options->path, "A source tree that is there already, instead of a clone in modules/")
+      ->type_name("FOLDER")
+      ->check(existing_folder());
   return [options](Context& context) { return start(context, *options); };
 }
 

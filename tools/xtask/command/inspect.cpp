@@ -66,8 +66,9 @@ ExitCode sections(const Context& context, const InspectOptions& options) {
     print_out(json_lines(items));
     return ExitCode::Success;
   }
-  std::string text = fmt::format("{}, entry {:#x}, build id {}\n\nIdx Name                Size      VMA               File off  Algn\n",
-                                 elf_machine_name(elf.machine), elf.entry, elf.build_id.empty() ? "none" : elf.build_id);
+  std::string text =
+      fmt::format("{}, entry {:#x}, build id {}\n\nIdx Name                Size      VMA               File off  Algn\n",
+                  elf_machine_name(elf.machine), elf.entry, elf.build_id.empty() ? "none" : elf.build_id);
   for (size_t i = 0; i < elf.sections.size(); ++i) {
     const ElfSection& section = elf.sections[i];
     unsigned power = 0;
@@ -171,10 +172,10 @@ Sizes sizes_of(const ElfFile& elf) {
       continue;
     }
     const std::string attributes = section.attributes();
-    std::uint64_t& sum = !section.has_bytes()                                    ? sizes.zeroed
-                         : attributes.find("CODE") != std::string::npos          ? sizes.code
-                         : attributes.find("READONLY") != std::string::npos      ? sizes.constants
-                                                                                 : sizes.data;
+    std::uint64_t& sum = !section.has_bytes()                               ? sizes.zeroed
+                         : attributes.find("CODE") != std::string::npos     ? sizes.code
+                         : attributes.find("READONLY") != std::string::npos ? sizes.constants
+                                                                            : sizes.data;
     sum += section.size;
   }
   return sizes;

@@ -122,7 +122,8 @@ void check_config(const Context& context, const QemuOptions& options, const Boar
 }
 
 ExitCode run_qemu(const Context& context, const QemuOptions& options) {
-  const Settings settings = split_settings(*options.board, run_config_keys(), "QEMU's file");  // `smp` is the board's: the machine follows
+  const Settings settings =
+      split_settings(*options.board, run_config_keys(), "QEMU's file");  // `smp` is the board's: the machine follows
   const BoardChoice choice = board_choice(context, *options.board, settings.board);
   check_config(context, options, choice, settings);
   ensure_packages(context, {});  // all at once: one question

@@ -40,7 +40,8 @@ std::string option_row(const CLI::Option& option) {
   const std::string type = option.get_type_name();
   const bool flag = option.get_expected_max() == 0;
   const std::string name = option.get_positional() ? option.get_name(true, false) : option.get_name(false, true);
-  return fmt::format("| `{}{}` | {} |\n", escaped(name), flag || type.empty() ? "" : " " + escaped(type), escaped(option.get_description()));
+  return fmt::format("| `{}{}` | {} |\n", escaped(name), flag || type.empty() ? "" : " " + escaped(type),
+                     escaped(option.get_description()));
 }
 
 std::string option_table(const CLI::App& app) {

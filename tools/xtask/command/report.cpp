@@ -23,16 +23,16 @@ struct ReportOptions {
   std::vector<fs::path> add;
 };
 
-constexpr std::array<std::string_view, 9> kPrograms{"cmake",    "ninja",  "g++",  "clang-19", "ld.lld-19", "qemu-system-aarch64",
-                                                    "qemu-system-x86_64", "bochs", "gdb-multiarch"};
+constexpr std::array<std::string_view, 9> kPrograms{
+    "cmake", "ninja", "g++", "clang-19", "ld.lld-19", "qemu-system-aarch64", "qemu-system-x86_64", "bochs", "gdb-multiarch"};
 /// Files of the root folder that decide what is built and run.
-constexpr std::array<std::string_view, 7> kUserFiles{".build.toml",       ".qemu-aarch64.toml", ".qemu-x86_64.toml", ".qemu-riscv64.toml",
-                                                     ".uboot.toml",       ".image.toml",        ".devspace/overrides.cmake"};
+constexpr std::array<std::string_view, 7> kUserFiles{
+    ".build.toml", ".qemu-aarch64.toml", ".qemu-x86_64.toml",        ".qemu-riscv64.toml",
+    ".uboot.toml", ".image.toml",        ".devspace/overrides.cmake"};
 /// What the build and the last run left in the build folder.
-constexpr std::array<std::string_view, 8> kBuildFiles{"generated/report.txt",      "generated/config.cmake",
-                                                      "generated/vm_configs.hpp",  "generated/include/board_config.hpp",
-                                                      "last-run.command",          "last-run.log",
-                                                      "Testing/Temporary/LastTest.log", "axvisor.map"};
+constexpr std::array<std::string_view, 8> kBuildFiles{
+    "generated/report.txt", "generated/config.cmake", "generated/vm_configs.hpp",       "generated/include/board_config.hpp",
+    "last-run.command",     "last-run.log",           "Testing/Temporary/LastTest.log", "axvisor.map"};
 
 std::string output_of(const Argv& argv, const fs::path& folder) {
   const CapturedOutput output = capture_command({.argv = argv, .folder = folder, .console = ChildProcess::Console::Quiet});
@@ -56,7 +56,8 @@ std::string source_state(const Context& context) {
   if (!find_program("git")) {
     return "git is not installed\n";
   }
-  return "commit " + output_of({"git", "rev-parse", "HEAD"}, context.root) + output_of({"git", "status", "--short"}, context.root);
+  return "commit " + output_of({"git", "rev-parse", "HEAD"}, context.root) +
+         output_of({"git", "status", "--short"}, context.root);
 }
 
 /// What was chosen when the folder was configured: nothing of the user's environment beyond that.
@@ -122,8 +123,13 @@ ExitCode make_report(const Context& context, const ReportOptions& options) {
 Handler declare_report(CLI::App& app) {
   const auto options = std::make_shared<ReportOptions>();
   app.add_option("-o,--output", options->output, "The archive (default: axvisor-report-DATE.tar.gz here)")->type_name("FILE");
-  app.add_option("--build-dir", options->build_dir, "Of this build folder instead of build/<board>")->type_name("FOLDER")->check(existing_folder());
-  app.add_option("--add", options->add, "Another file for the archive: a log, a VM file (repeatable)")->type_name("FILE")->check(existing_file())->allow_extra_args(false);
+  app.add_option("--build-dir", options->build_dir, "Of this build folder instead of build/<board>")
+      ->type_name("FOLDER")
+      ->check(existing_folder());
+  app.add_option("--add", options->add, "Another file for the archive: a log, a VM file (repeatable)")
+      ->type_name("FILE")
+      ->check(existing_file())
+      ->allow_extra_args(false);
   return [options](Context& context) { return make_report(context, *options); };
 }
 

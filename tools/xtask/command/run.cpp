@@ -71,7 +71,10 @@ ExitCode run_bare(Context& context, const BareRunOptions& options) {
 
 Handler declare_run(CLI::App& app) {
   const auto options = std::make_shared<BareRunOptions>();
-  app.add_option("--config", options->config, "What to run and what to look for")->type_name("FILE")->check(existing_file())->required();
+  app.add_option("--config", options->config, "What to run and what to look for")
+      ->type_name("FILE")
+      ->check(existing_file())
+      ->required();
   app.add_option("--elf", options->files.elf, "The image with symbols")->type_name("FILE")->check(existing_file());
   app.add_option("--bin", options->files.bin, "The flat image")->type_name("FILE")->check(existing_file());
   app.add_option("--iso", options->files.iso, "A CD image, for kernel = \"iso\" (default: one is made of the ELF file)")
@@ -79,15 +82,14 @@ Handler declare_run(CLI::App& app) {
       ->check(existing_file());
   app.add_option("--needs", options->needs, "Skip the run (status 77) where this guest image could not be fetched (repeatable)")
       ->type_name("FILE")
-      ->check(existing_file())
       ->allow_extra_args(false);
-  app.add_option("--workspace", options->workspace, "What ${workspaceFolder} stands for")->type_name("FOLDER")->check(existing_folder());
+  app.add_option("--workspace", options->workspace, "What ${workspaceFolder} stands for")
+      ->type_name("FOLDER")
+      ->check(existing_folder());
   app.add_option("--set", options->set, "Replace a key of the configuration (repeatable)")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  app.add_option("-D,--define", options->define, "Define ${NAME} (repeatable)")
-      ->type_name("NAME=VALUE")
-      ->allow_extra_args(false);
+  app.add_option("-D,--define", options->define, "Define ${NAME} (repeatable)")->type_name("NAME=VALUE")->allow_extra_args(false);
   app.add_option("--log", options->log, "Write the console's bytes here too")->type_name("FILE");
   app.add_option("--record", options->record, "Record the session here, for `asciinema play`")->type_name("FILE");
   app.add_flag("--interactive", options->interactive, "Type into the console from this terminal");

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <re2/re2.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <array>
@@ -43,8 +43,8 @@ struct Shard {
 /// "2/5": the second of five machines.
 Shard parse_shard(const std::string& text) {
   Shard shard;
-  if (!text.empty() && (!RE2::FullMatch(text, "(\\d+)/(\\d+)", &shard.index, &shard.count) || shard.index < 1 ||
-                        shard.index > shard.count)) {
+  if (!text.empty() &&
+      (!RE2::FullMatch(text, "(\\d+)/(\\d+)", &shard.index, &shard.count) || shard.index < 1 || shard.index > shard.count)) {
     throw Failure(ExitCode::Usage, fmt::format("--shard {}: expected I/N with 1 <= I <= N", text), "the first of three is 1/3");
   }
   return shard;
@@ -92,7 +92,8 @@ Argv ctest_command(const std::string& preset, const fs::path& report, const Test
   if (shard.count > 1) {
     command.insert(command.end(), {"-I", fmt::format("{},,{}", shard.index, shard.count)});
   }
-  const bool filtered = shard.count > 1 || std::any_of(filters.begin(), filters.end(), [](const auto& f) { return !f.second.empty(); });
+  const bool filtered =
+      shard.count > 1 || std::any_of(filters.begin(), filters.end(), [](const auto& f) { return !f.second.empty(); });
   if (filtered) {
     // The presets take an empty selection for a mistake; a filter may well select from one of them only.
     command.push_back("--no-tests=ignore");
@@ -211,10 +212,18 @@ Handler declare_test(CLI::App& app) {
   app.add_option("--preset", options->presets, "Only these presets (repeatable; default: host, host-asan and every board)")
       ->type_name("PRESET")
       ->allow_extra_args(false);
-  app.add_option("-R,--tests-regex", options->name_regex, "Only tests whose name matches")->type_name("REGEX")->check(expression());
-  app.add_option("-E,--exclude-regex", options->exclude_regex, "No tests whose name matches")->type_name("REGEX")->check(expression());
-  app.add_option("-L,--label-regex", options->label_regex, "Only tests with a matching label")->type_name("REGEX")->check(expression());
-  app.add_option("--label-exclude", options->label_exclude_regex, "No tests with a matching label")->type_name("REGEX")->check(expression());
+  app.add_option("-R,--tests-regex", options->name_regex, "Only tests whose name matches")
+      ->type_name("REGEX")
+      ->check(expression());
+  app.add_option("-E,--exclude-regex", options->exclude_regex, "No tests whose name matches")
+      ->type_name("REGEX")
+      ->check(expression());
+  app.add_option("-L,--label-regex", options->label_regex, "Only tests with a matching label")
+      ->type_name("REGEX")
+      ->check(expression());
+  app.add_option("--label-exclude", options->label_exclude_regex, "No tests with a matching label")
+      ->type_name("REGEX")
+      ->check(expression());
   app.add_option("--shard", options->shard, "Only every Nth test, beginning with the Ith: one of N machines that share the work")
       ->type_name("I/N");
   app.add_option("--junit", options->junit, "Write the results of all presets here too")->type_name("FILE");

@@ -12,6 +12,7 @@
 #include "tools/xtask/command/commands.hpp"
 #include "tools/xtask/command/values.hpp"
 #include "tools/xtask/core/files.hpp"
+#include "tools/xtask/core/json.hpp"
 
 namespace ax::xtask {
 namespace fs = std::filesystem;
@@ -77,18 +78,31 @@ ExitCode uboot(const Context& context, const UbootOptions& options) {
                                              .leave_by_key = true});
 }
 
-ExitCode list_boards(const Context& context) {
+std::string board_json(const std::string& name, const UbootConfig& config, const std::string& holder) {
+  return fmt::format("{{\"name\": {}, \"file\": {}, \"serial\": {}, \"baud_rate\": {}, \"plugged_in\": {}, \"in_use_by\": {}}}",
+                     json_quote(name), json_quote(config.file.string()), json_quote(config.serial.string()), config.baud_rate,
+                     fs::exists(config.serial), holder.empty() ? "null" : json_quote(holder));
+}
+
+ExitCode list_boards(const Context& context, bool json) {
   std::vector<std::pair<std::string, fs::path>> profiles = board_profiles(context.root);
   if (fs::exists(context.root / ".uboot.toml")) {
     profiles.insert(profiles.begin(), {"(.uboot.toml)", context.root / ".uboot.toml"});
   }
-  print_out(fmt::format("{:<20} {:<28} {:<8} {}\n", "BOARD", "SERIAL", "BAUD", "IN USE BY"));
+  std::string text = json ? "" : fmt::format("{:<20} {:<28} {:<8} {}\n", "BOARD", "SERIAL", "BAUD", "IN USE BY");
   for (const auto& [name, file] : profiles) {
     const UbootConfig config = load_uboot_config(file, {}, variables_of(context));
     const std::string holder = BoardLock::holder(config.serial);
-    print_out(fmt::format("{:<20} {:<28} {:<8} {}\n", name, config.serial.string(), config.baud_rate,
-                          !holder.empty() ? holder : fs::exists(config.serial) ? "-" : "- (not plugged in)"));
+    if (json) {
+      text += (text.empty() ? "\n  " : ",\n  ") + board_json(name, config, holder);
+      continue;
+    }
+    text += fmt::format("{:<20} {:<28} {:<8} {}\n", name, config.serial.string(), config.baud_rate,
+                        !holder.empty()            ? holder
+                        : fs::exists(config.serial) ? "-"
+                                                    : "- (not plugged in)");
   }
+  print_out(!json ? text : text.empty() ? "[]\n" : "[" + text + "\n]\n");
   return ExitCode::Success;
 }
 
@@ -97,7 +111,8 @@ ExitCode list_boards(const Context& context) {
 Handler declare_uboot(CLI::App& app) {
   const auto options = std::make_shared<UbootOptions>();
   options->build = declare_board_options(app);
-  app.add_option("--uboot-config", options->config, "The board's line and network (default: .uboot.toml, written where there is none)")
+  app.add_option("--uboot-config", options->config,
+                 "The board's line and network (default: .uboot.toml, written where there is none)")
       ->type_name("FILE")
       ->check(existing_file());
   app.add_option("--board", options->board, "A profile of `board ls` instead")->type_name("NAME")->excludes("--uboot-config");
@@ -107,8 +122,10 @@ Handler declare_uboot(CLI::App& app) {
   return [options](Context& context) { return uboot(context, *options); };
 }
 
-Handler declare_board_list(CLI::App&) {
-  return [](Context& context) { return list_boards(context); };
+Handler declare_board_list(CLI::App& app) {
+  const auto json = std::make_shared<bool>(false);
+  app.add_flag("--json", *json, "For programs");
+  return [json](Context& context) { return list_boards(context, *json); };
 }
 
 }  // namespace ax::xtask

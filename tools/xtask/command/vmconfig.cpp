@@ -63,8 +63,8 @@ ExitCode schema(const Context& context, const VmConfigOptions& options) {
 // ---- check
 
 std::string position_json(const config::Position& where) {
-  return fmt::format("\"file\": {}, \"line\": {}, \"column\": {}", where.file == nullptr ? "null" : json_quote(where.file->display()),
-                     where.line, where.column);
+  return fmt::format("\"file\": {}, \"line\": {}, \"column\": {}",
+                     where.file == nullptr ? "null" : json_quote(where.file->display()), where.line, where.column);
 }
 
 std::string diagnostics_json(const config::Diagnostics& diagnostics) {
@@ -222,12 +222,13 @@ ExitCode explain(const Context&, const VmConfigOptions& options) {
 
 ExitCode diff(const Context& context, const VmConfigOptions& options) {
   joined_paths(context, options.files);
-  const std::vector<KeyDifference> differences = compare_files(vm_file(context, options.files[0]), vm_file(context, options.files[1]));
+  const std::vector<KeyDifference> differences =
+      compare_files(vm_file(context, options.files[0]), vm_file(context, options.files[1]));
   std::string text;
   for (const KeyDifference& difference : differences) {
     if (options.json) {
-      text += fmt::format("{}  {{\"key\": {}, \"before\": {}, \"after\": {}}}", text.empty() ? "" : ",\n", json_quote(difference.path),
-                          difference.before.empty() ? "null" : json_quote(difference.before),
+      text += fmt::format("{}  {{\"key\": {}, \"before\": {}, \"after\": {}}}", text.empty() ? "" : ",\n",
+                          json_quote(difference.path), difference.before.empty() ? "null" : json_quote(difference.before),
                           difference.after.empty() ? "null" : json_quote(difference.after));
       continue;
     }
@@ -250,7 +251,8 @@ ExitCode plot(const Context& context, const VmConfigOptions& given) {
   if (!diagnostics.ok()) {
     return ExitCode::Failure;
   }
-  write_or_print(context, options.output, options.output.extension() == ".html" ? plot_html(*configuration) : plot_svg(*configuration));
+  write_or_print(context, options.output,
+                 options.output.extension() == ".html" ? plot_html(*configuration) : plot_svg(*configuration));
   return ExitCode::Success;
 }
 
@@ -273,8 +275,14 @@ void add_board(CLI::App& app, VmConfigOptions& options, const std::string& what)
 Handler declare_vmconfig(CLI::App& app) {
   app.require_subcommand(0, 1);
   return [](Context& context) {
-    return schema(context, {.files = {}, .output = context.root / ".vmconfig-schema.json", .board = {}, .arch = {}, .guest = {},
-                            .key = {}, .request = {}, .memory_mib = {}});
+    return schema(context, {.files = {},
+                            .output = context.root / ".vmconfig-schema.json",
+                            .board = {},
+                            .arch = {},
+                            .guest = {},
+                            .key = {},
+                            .request = {},
+                            .memory_mib = {}});
   };
 }
 

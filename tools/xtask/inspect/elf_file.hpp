@@ -14,11 +14,11 @@ struct ElfSection {
   std::uint64_t flags = 0;
   std::uint64_t address = 0;
   std::uint64_t offset = 0;
-  std::uint64_t size = 0;       ///< bytes, also of a section without bytes in the file
+  std::uint64_t size = 0;  ///< bytes, also of a section without bytes in the file
   std::uint64_t alignment = 0;
 
-  bool allocated() const;       ///< part of the running image
-  bool has_bytes() const;       ///< part of the file
+  bool allocated() const;          ///< part of the running image
+  bool has_bytes() const;          ///< part of the file
   std::string attributes() const;  ///< as objdump -h names them: "ALLOC, LOAD, READONLY, CODE"
 };
 

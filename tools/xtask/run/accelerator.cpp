@@ -29,7 +29,9 @@ std::string without_accelerator(const std::string& machine) {
   return kept;
 }
 
-bool names_kvm(const std::string& value) { return value == "kvm" || value.starts_with("kvm,") || value.find("accel=kvm") != std::string::npos; }
+bool names_kvm(const std::string& value) {
+  return value == "kvm" || value.starts_with("kvm,") || value.find("accel=kvm") != std::string::npos;
+}
 
 /// Takes what asks for KVM out of the arguments; returns whether something did.
 bool take_kvm(std::vector<std::string>& args) {

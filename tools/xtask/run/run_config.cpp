@@ -13,11 +13,10 @@
 namespace ax::xtask {
 namespace {
 
-const std::vector<std::string> kKeys{
-    "args",     "uefi",  "to_bin",      "success_regex", "fail_regex",  "shell_prefix", "shell_init_cmd",
-    "timeout",  "steps", "expect_exit", "verdict",       "fail_reason", "machine",      "cpu",
-    "memory",   "smp",   "gic_version", "kernel",        "load_address", "emulator",
-    "accel"};
+const std::vector<std::string> kKeys{"args",           "uefi",     "to_bin", "success_regex", "fail_regex",  "shell_prefix",
+                                     "shell_init_cmd", "timeout",  "steps",  "expect_exit",   "verdict",     "fail_reason",
+                                     "machine",        "cpu",      "memory", "smp",           "gic_version", "kernel",
+                                     "load_address",   "emulator", "accel"};
 
 constexpr std::array<std::pair<std::string_view, KernelSource>, 5> kKernelSources{{{"elf", KernelSource::Elf},
                                                                                    {"bin", KernelSource::Bin},

@@ -51,7 +51,7 @@ struct MachineSettings {
   std::optional<std::int64_t> gic_version;
   KernelSource kernel = KernelSource::Elf;
   std::optional<std::uint64_t> load_address;  ///< KernelSource::Loader
-  bool uefi = false;                          ///< EDK2 boots the machine: from the CD on a PC, from a folder as its disk elsewhere
+  bool uefi = false;  ///< EDK2 boots the machine: from the CD on a PC, from a folder as its disk elsewhere
 };
 
 struct RunConfig {

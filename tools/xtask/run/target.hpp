@@ -42,7 +42,7 @@ struct BootFiles {
   std::filesystem::path elf;
   std::filesystem::path bin;  ///< may be empty
   std::filesystem::path iso;  ///< may be empty
-  std::filesystem::path esp{};        ///< folder that UEFI firmware takes for its disk, with variables.fd beside it; may be empty
+  std::filesystem::path esp{};  ///< folder that UEFI firmware takes for its disk, with variables.fd beside it; may be empty
 };
 
 enum class Debugger { None, Wait };  ///< Wait: listens for gdb on port 1234 and stops before the first instruction

@@ -17,8 +17,8 @@ namespace {
 using config::Key;
 using config::Type;
 
-constexpr std::array<std::string_view, 7> kTypeNames{"integer", "true or false", "string", "list of strings", "list of integers",
-                                                     "list of rows", "list of lists of paths"};
+constexpr std::array<std::string_view, 7> kTypeNames{
+    "integer", "true or false", "string", "list of strings", "list of integers", "list of rows", "list of lists of paths"};
 constexpr std::array<std::string_view, 7> kUnitNames{"", "bytes", "address", "hertz", "mask of CPUs", "CPU id", "flags"};
 constexpr std::array<std::string_view, 3> kOriginNames{"AxVisor", "newer AxVisor", "this project"};
 
@@ -53,7 +53,8 @@ std::string paragraph(const config::FileSchema& file, const config::Section& sec
   const std::string fallback = !key.default_value.empty() ? std::string(key.default_value) : std::string(key.default_doc);
   text += key.required ? "  required\n" : fallback.empty() ? "" : fmt::format("  default   {}\n", fallback);
   if (key.type == Type::Integer && key.choices.empty()) {
-    text += fmt::format("  range     {} to {}\n", config::format_number(key.min, key.unit), config::format_number(key.max, key.unit));
+    text +=
+        fmt::format("  range     {} to {}\n", config::format_number(key.min, key.unit), config::format_number(key.max, key.unit));
   }
   if (!key.choices.empty()) {
     text += "  values\n" + choice_lines(key.choices, key.type == Type::Integer, key.unit);

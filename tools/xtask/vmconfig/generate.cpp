@@ -141,9 +141,9 @@ void write_kernel(Writer& writer, const GuestKind& kind, const GuestRequest& req
   writer.string("cmdline", request.cmdline.value_or(std::string(kind.cmdline)));
   writer.string("boot_protocol", kind.boot_protocol);
   const std::uint64_t size = request.memory_size.value_or(kind.memory_size);
-  writer.text() += fmt::format("memory_regions = [\n  [{}, {}, 0x7, {}],  # {} MiB, {}\n]\n", hex(kind.memory_base), hex(size),
-                               kind.map_type, size / kMiB,
-                               kind.map_type == 0 ? "from any free host memory" : "at the same address in host memory if that is free");
+  writer.text() += fmt::format(
+      "memory_regions = [\n  [{}, {}, 0x7, {}],  # {} MiB, {}\n]\n", hex(kind.memory_base), hex(size), kind.map_type, size / kMiB,
+      kind.map_type == 0 ? "from any free host memory" : "at the same address in host memory if that is free");
 }
 
 void write_devices(Writer& writer, const GuestKind& kind) {
@@ -181,8 +181,9 @@ const GuestKind& guest_kind(std::string_view arch, const std::string& name) {
 
 std::string generate_vm(const GuestKind& kind, const GuestRequest& request, const std::string& board, const std::string& schema) {
   Writer writer;
-  writer.text() = fmt::format("#:schema {}\n# {}{}, for the board {}.\nschema = 1\n", schema,
-                              static_cast<char>(std::toupper(static_cast<unsigned char>(kind.doc.front()))), kind.doc.substr(1), board);
+  writer.text() =
+      fmt::format("#:schema {}\n# {}{}, for the board {}.\nschema = 1\n", schema,
+                  static_cast<char>(std::toupper(static_cast<unsigned char>(kind.doc.front()))), kind.doc.substr(1), board);
   write_base(writer, kind, request);
   write_kernel(writer, kind, request);
   write_devices(writer, kind);

@@ -16,15 +16,15 @@ struct GuestKind {
   std::string_view doc;
   unsigned vm_type = 1;
   std::uint64_t memory_base = 0;
-  std::uint64_t memory_size = 0;          ///< bytes
+  std::uint64_t memory_size = 0;  ///< bytes
   std::uint64_t map_type = 0;
-  std::string_view kernel;                ///< kernel_path
-  std::uint64_t kernel_load_addr = 0;     ///< 0: the kernel's format says it
-  bool has_entry = false;                 ///< entry_point is written: a flat image has no header that says it
+  std::string_view kernel;             ///< kernel_path
+  std::uint64_t kernel_load_addr = 0;  ///< 0: the kernel's format says it
+  bool has_entry = false;              ///< entry_point is written: a flat image has no header that says it
   std::string_view ramdisk{};
   std::string_view cmdline{};
   std::string_view boot_protocol{};
-  bool all_devices = false;               ///< is given every device that no other VM names
+  bool all_devices = false;  ///< is given every device that no other VM names
 };
 
 /// Every kind, those of one architecture together.

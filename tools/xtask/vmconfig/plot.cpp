@@ -62,7 +62,8 @@ class Picture {
       : configuration_(configuration), vms_(configuration.vm_configs()) {}
 
   std::string draw() {
-    text(kMargin, y_ += 24, fmt::format("{}: who owns what", configuration_.board().name), "font-size=\"18\" font-weight=\"bold\"");
+    text(kMargin, y_ += 24, fmt::format("{}: who owns what", configuration_.board().name),
+         "font-size=\"18\" font-weight=\"bold\"");
     legend();
     memory();
     cpus();
@@ -84,8 +85,9 @@ class Picture {
   }
 
   void box(int x, int y, int width, int height, std::string_view fill, const std::string& tooltip) {
-    out_ += fmt::format("<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\" stroke=\"#333\"><title>{}</title></rect>\n", x,
-                        y, width, height, fill, escaped(tooltip));
+    out_ +=
+        fmt::format("<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\" stroke=\"#333\"><title>{}</title></rect>\n",
+                    x, y, width, height, fill, escaped(tooltip));
     width_ = std::max(width_, x + width);
   }
 
@@ -108,14 +110,16 @@ class Picture {
     std::vector<Stretch> space;
     constexpr std::array<std::string_view, 3> kMaps{"any host memory", "same host address", "reserved host memory"};
     for (const hv::MemoryRegion& region : vm.memory) {
-      space.push_back({region.gpa.value(), region.size, "RAM", std::string(kMaps[static_cast<size_t>(region.map)]), colour(index)});
+      space.push_back(
+          {region.gpa.value(), region.size, "RAM", std::string(kMaps[static_cast<size_t>(region.map)]), colour(index)});
     }
     for (const hv::EmulatedDevice& device : vm.emulated_devices) {
       space.push_back({device.gpa.value(), device.size, std::string(device.name), "emulated", "#dddddd"});
     }
     for (const hv::PassthroughDevice& device : vm.passthrough_devices) {
       if (!device.by_path) {
-        space.push_back({device.gpa.value(), device.size, std::string(device.name), "host " + address(device.hpa.value()), "#fff3b0"});
+        space.push_back(
+            {device.gpa.value(), device.size, std::string(device.name), "host " + address(device.hpa.value()), "#fff3b0"});
       }
     }
     for (const hv::PassthroughRange& range : vm.passthrough_ranges) {
@@ -150,7 +154,8 @@ class Picture {
       if (end != 0 && stretch.base > end) {
         y += 10;  // a gap in the address space, not to scale
       }
-      const int height = kLeastHeight + static_cast<int>(static_cast<double>(stretch.size) / static_cast<double>(largest) * kScaledHeight);
+      const int height =
+          kLeastHeight + static_cast<int>(static_cast<double>(stretch.size) / static_cast<double>(largest) * kScaledHeight);
       const std::string size = stretch.size == 0 ? "" : ", " + size_text(stretch.size);
       box(x, y, kColumnWidth, height, stretch.colour,
           fmt::format("{}: {}{}, {}", stretch.label, address(stretch.base), size, stretch.detail));
@@ -202,7 +207,8 @@ class Picture {
       x = kMargin + 160;
       for (const std::uint64_t id : ids) {
         const bool used = may_use(vms_[i], id);
-        box(x, y_ - 14, 28, 18, used ? colour(i) : "#f4f4f4", fmt::format("CPU {:#x}: {}{}", id, used ? "" : "not ", vms_[i].name));
+        box(x, y_ - 14, 28, 18, used ? colour(i) : "#f4f4f4",
+            fmt::format("CPU {:#x}: {}{}", id, used ? "" : "not ", vms_[i].name));
         x += 34;
       }
     }
@@ -230,7 +236,8 @@ class Picture {
     for (size_t i = 0; i < vms_.size(); ++i) {
       for (const hv::PassthroughDevice& device : vms_[i].passthrough_devices) {
         const bool all = device.by_path && device.name == "/";
-        lines.push_back({i, fmt::format("{}: {}", vms_[i].name, all ? "every device that no VM names" : std::string(device.name))});
+        lines.push_back(
+            {i, fmt::format("{}: {}", vms_[i].name, all ? "every device that no VM names" : std::string(device.name))});
       }
       for (const std::string_view path : vms_[i].excluded_devices) {
         lines.push_back({i, fmt::format("{}: not {}", vms_[i].name, path)});
