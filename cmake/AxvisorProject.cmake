@@ -47,6 +47,12 @@ if(AXVISOR_BOARD)
   target_compile_options(axvisor_kernel_options INTERFACE -ffunction-sections -fdata-sections -falign-functions=4)
   target_include_directories(axvisor_kernel_options INTERFACE
     ${PROJECT_SOURCE_DIR}/kernel/arch/${AXVISOR_ARCH} ${AXVISOR_GENERATED_DIR}/include)
+  if(AXVISOR_UNIKERNEL)
+    # What runs alone on a machine, or as a guest: the level below a hypervisor's.
+    target_compile_definitions(axvisor_kernel_options INTERFACE
+      AX_EXCEPTION_LEVEL=1 AX_IMAGE_NAME="unikernel" AX_FATAL_EXCEPTION="the program crashed")
+    target_include_directories(axvisor_kernel_options INTERFACE ${PROJECT_SOURCE_DIR}/unikernel/config)
+  endif()
 else()
   target_include_directories(axvisor_kernel_options INTERFACE
     ${PROJECT_SOURCE_DIR}/kernel/arch/fake ${PROJECT_SOURCE_DIR}/cmake/host)

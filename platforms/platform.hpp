@@ -9,6 +9,7 @@
 #include "kernel/base/types.hpp"
 #include "kernel/drivers/uart.hpp"
 #include "kernel/mm/frame_allocator.hpp"
+#include "kernel/mm/page_attributes.hpp"
 #include "platforms/machine_info.hpp"
 
 namespace ax::platform {
@@ -49,6 +50,14 @@ Result<void> map_device(HpaRange range);
 /// leaves it out. For owners of FrameAllocator::allocate_reserved(). Idempotent. Boot CPU or with no lock held.
 Result<void> map_memory(HpaRange range);
 
+/// Virtual memory of a program: page-aligned ranges outside the identity map and the stacks. Boot CPU or with no lock held.
+/// Errors: those of mm::PageTable::map(), unmap() and protect(). The caller owns the frames.
+Result<void> map_pages(Range<Hva> where, Hpa frames, mm::PageAttributes attributes);
+Result<void> unmap_pages(Range<Hva> where);
+Result<void> protect_pages(Range<Hva> where, mm::PageAttributes attributes);
+/// Where `address` leads in the live tables, if anywhere.
+std::optional<Hpa> physical_address(Hva address);
+
 /// Maps a guarded stack of `size` bytes (rounded up to pages) out of free frames owned by the host: the page below it is
 /// not mapped. Returns the top. A stack's virtual addresses are not its physical ones. Errors: OutOfMemory, InvalidArgument
 /// (no size, or more than the board's thread stacks).
@@ -63,6 +72,12 @@ inline constexpr u64 kCpuStackSize = 16_KiB;
 /// masked, in any context; it must not wait for anything.
 using StopHook = void (*)();
 void set_stop_hook(StopHook hook);
+
+/// What a program has to do with reports of fatal exceptions and panics. Boot CPU, before others run.
+/// `end` is called after the report, before the machine is powered off; `is_guard` says whether nothing is mapped at an address
+/// in order to catch a stack that overflows.
+void set_crash_end(void (*end)());
+void set_guard_test(bool (*is_guard)(u64 address));
 
 /// Halts the calling CPU when another one has panicked. To be called by whoever handles the interrupt that the hook sends.
 void stop_if_panicking();

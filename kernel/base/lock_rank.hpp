@@ -7,6 +7,7 @@ namespace ax {
 
 /// A CPU that holds a lock may only take locks of a later rank.
 enum class LockRank : u8 {
+  ProgramMemory,      ///< unikernel: the mappings of the program
   VirtualDevice,      ///< one emulated device
   VirtualInterrupts,  ///< one VM's interrupt controller
   HostInterrupts,     ///< interrupt controllers whose registers are reached in two steps

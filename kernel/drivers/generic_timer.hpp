@@ -1,7 +1,9 @@
-// The Arm generic timer as EL2 uses it: the counter, and one one-shot deadline per CPU (Arm ARM D12).
+// The Arm generic timer as the level that this image runs at uses it: the counter, and one one-shot deadline per CPU
+// (Arm ARM D12). EL2 has the physical counter and the hypervisor timer, EL1 the virtual ones.
 #pragma once
 
 #include <arch/cpu.hpp>
+#include <arch/level.hpp>
 
 #include "kernel/base/types.hpp"
 
@@ -10,23 +12,23 @@ namespace ax::drivers::generic_timer {
 /// Counter ticks per second, as firmware has set it.
 inline u64 frequency() { return arch::CNTFRQ_EL0::read(); }
 
-/// Physical counter, in ticks. The barrier keeps the read from being done early, before what precedes it.
+/// The counter, in ticks. The barrier keeps the read from being done early, before what precedes it.
 inline u64 now() {
   arch::isb();
-  return arch::CNTPCT_EL0::read();
+  return arch::COUNTER::read();
 }
 
-/// Raises this CPU's hypervisor timer interrupt (level) when the counter reaches `ticks`, at once if it has. Replaces the
+/// Raises this CPU's timer interrupt (level) when the counter reaches `ticks`, at once if it has. Replaces the
 /// deadline before.
 inline void set_deadline(u64 ticks) {
-  arch::CNTHP_CVAL_EL2::write(ticks);
-  arch::CNTHP_CTL_EL2::write(arch::TimerControl::ENABLE);
+  arch::TIMER_CVAL::write(ticks);
+  arch::TIMER_CTL::write(arch::TimerControl::ENABLE);
   arch::isb();
 }
 
 /// No deadline; the interrupt line falls.
 inline void cancel_deadline() {
-  arch::CNTHP_CTL_EL2::write(0);
+  arch::TIMER_CTL::write(0);
   arch::isb();
 }
 

@@ -1,5 +1,7 @@
 #include "kernel/drivers/gic.hpp"
 
+#include <arch/level.hpp>
+
 #include <arch/cpu.hpp>
 
 namespace ax::drivers {
@@ -166,6 +168,25 @@ u64 Gic::find_redistributor(u64 affinity) const {
   return 0;
 }
 
+namespace {
+
+/// System registers for this level, and at EL2 for EL1 without a trap. Whether firmware lets them be used.
+bool use_system_registers() {
+  using namespace arch;
+  constexpr u64 kUse = ICC_SRE_EL2::SRE | ICC_SRE_EL2::DFB | ICC_SRE_EL2::DIB;
+  if constexpr (arch::kExceptionLevel == 1) {
+    ICC_SRE_EL1::write(ICC_SRE_EL1::read() | kUse);
+    isb();
+    return (ICC_SRE_EL1::read() & ICC_SRE_EL2::SRE) != 0;
+  } else {
+    ICC_SRE_EL2::write(ICC_SRE_EL2::read() | kUse | ICC_SRE_EL2::ENABLE);
+    isb();
+    return (ICC_SRE_EL2::read() & ICC_SRE_EL2::SRE) != 0;
+  }
+}
+
+}  // namespace
+
 Result<void> Gic::init_cpu_v3(unsigned index) {
   using namespace arch;
   const u64 redistributor = find_redistributor(packed_affinity(MPIDR_EL1::read() & MPIDR_EL1::kAffinity));
@@ -181,10 +202,7 @@ Result<void> Gic::init_cpu_v3(unsigned index) {
   init_private_interrupts(frame);
   wait_for_redistributor(redistributor);
 
-  // System registers for EL2, and for EL1 without a trap.
-  ICC_SRE_EL2::write(ICC_SRE_EL2::read() | ICC_SRE_EL2::SRE | ICC_SRE_EL2::ENABLE | ICC_SRE_EL2::DFB | ICC_SRE_EL2::DIB);
-  isb();
-  if ((ICC_SRE_EL2::read() & ICC_SRE_EL2::SRE) == 0) return fail(Error::NotSupported);
+  if (!use_system_registers()) return fail(Error::NotSupported);
   ICC_PMR_EL1::write(kLowestPriorityMask);
   ICC_BPR1_EL1::write(0);
   ICC_CTLR_EL1::write(ICC_CTLR_EL1::EOIMODE);

@@ -1,8 +1,9 @@
-// From the boot loader to C++: Image header, EL2 state, an early identity map of the image, relocation, bss, stack.
+// From the boot loader to C++: Image header, state of the exception level, an early identity map of the image, relocation, bss, stack.
 //
-// Entry, for the boot CPU (Linux "Booting AArch64 Linux" protocol): EL2, MMU off, x0 = device tree or 0, image at a 2 MiB
+// Entry, for the boot CPU (Linux "Booting AArch64 Linux" protocol): the level that the image is built for (EL2 for a
+// hypervisor, EL1 for what runs under one or alone), MMU off, x0 = device tree or 0, image at a 2 MiB
 // boundary and cleaned to the point of coherency. At any other exception level nothing can be done, not even a message
-// (the console is in the device tree, and its page tables are EL2's): the CPU halts at `wrong_exception_level`.
+// (the console is in the device tree, and its page tables are the level's): the CPU halts at `wrong_exception_level`.
 //
 // Memory that is written while the MMU is off is cleaned and invalidated before (a dirty line that the loader left would be
 // written over it later) and invalidated after (a stale clean line would be read instead of it). To keep that short, only
@@ -19,6 +20,9 @@
   movz \register, #((\value) & 0xffff)
   .if (((\value) >> 16) & 0xffff) != 0
   movk \register, #(((\value) >> 16) & 0xffff), lsl #16
+  .endif
+  .if ((\value) >> 48) != 0
+  movk \register, #((\value) >> 48), lsl #48
   .endif
 .endm
 
@@ -51,22 +55,22 @@ _start:
 // x0 = device tree or 0.
 start_boot_cpu:
   mov x19, x0
-  bl check_and_reset_el2
+  bl check_and_reset_level
   bl build_early_tables
   load_address x0, ax_early_tables
-  load_constant x1, SCTLR_EL2_EARLY
+  load_constant x1, SCTLR_EARLY
   bl ax_set_translation
   bl relocate
   bl clear_bss
 
   load_address x0, ax_vectors
-  msr vbar_el2, x0
+  msr ELX(vbar), x0
   load_address x0, ax_boot_stack_top
   mov sp, x0
   mov x29, xzr             // end of the frame-pointer chain
   mov x30, xzr
   bl ax_boot_cpu_block
-  msr tpidr_el2, x0
+  msr ELX(tpidr), x0
   load_address x1, ax_boot_stack_top
   str x1, [x0, #PER_CPU_STACK_TOP]
   load_address x1, ax_boot_emergency_stack_top
@@ -82,15 +86,15 @@ start_boot_cpu:
   .global ax_start_secondary
 ax_start_secondary:
   mov x19, x0
-  bl check_and_reset_el2
+  bl check_and_reset_level
   load_address x0, ax_root_table
   ldr x0, [x0]
-  load_constant x1, SCTLR_EL2_FINAL
+  load_constant x1, SCTLR_FINAL
   bl ax_set_translation
 
   load_address x0, ax_vectors
-  msr vbar_el2, x0
-  msr tpidr_el2, x19
+  msr ELX(vbar), x0
+  msr ELX(tpidr), x19
   ldr x0, [x19, #PER_CPU_STACK_TOP]
   mov sp, x0
   mov x29, xzr
@@ -100,17 +104,22 @@ ax_start_secondary:
 
 // ---- common steps -----------------------------------------------------------------------------------------------------
 
-// Whatever firmware left: interrupts masked, MMU off, no VHE register layout. The rest of EL2's state is set in C++.
-check_and_reset_el2:
+// Whatever firmware left: interrupts masked, MMU off, no VHE register layout. The rest of the level's state is set in C++.
+check_and_reset_level:
   msr daifset, #15
   mrs x1, currentel
-  cmp x1, #CURRENT_EL_EL2
+  cmp x1, #CURRENT_EL_EXPECTED
   b.ne wrong_exception_level
-  load_constant x1, SCTLR_EL2_RES1
-  msr sctlr_el2, x1
+  load_constant x1, SCTLR_RES1
+  msr ELX(sctlr), x1
+#if AX_EXCEPTION_LEVEL == 2
   mov x1, #(1 << HCR_EL2_RW_BIT)
   orr x1, x1, #HCR_EL2_AMO_IMO_FMO
   msr hcr_el2, x1
+#else
+  mov x1, #CPACR_EL1_FPEN
+  msr cpacr_el1, x1
+#endif
   isb
   ret
 
@@ -161,7 +170,7 @@ build_early_tables:
 3:
   ubfx x8, x4, #LEVEL2_SHIFT, #9
   add x7, x7, x8, lsl #3   // the two level-2 tables are one array
-  mov x3, #EARLY_BLOCK_DESCRIPTOR
+  load_constant x3, EARLY_BLOCK_DESCRIPTOR
   mov x9, #(1 << LEVEL2_SHIFT)
 4:
   orr x8, x4, x3
@@ -180,32 +189,32 @@ build_early_tables:
   dsb sy
   ret
 
-// void ax_set_translation(u64 root, u64 sctlr): this CPU's EL2 translation becomes `root`, then its SCTLR_EL2 `sctlr`. The MMU
+// void ax_set_translation(u64 root, u64 sctlr): this CPU's translation becomes `root`, then its SCTLR_ELx `sctlr`. The MMU
 // is off in between, because the old and the new tables may map the same address with leaves of different sizes (Arm ARM
 // D8.14.1); no memory but this code is accessed meanwhile. Uses x0..x3.
   .global ax_set_translation
 ax_set_translation:
   dsb sy
-  load_constant x2, SCTLR_EL2_RES1
-  msr sctlr_el2, x2
+  load_constant x2, SCTLR_RES1
+  msr ELX(sctlr), x2
   isb
-  msr ttbr0_el2, x0
-  load_constant x2, MAIR_EL2_VALUE
-  msr mair_el2, x2
+  msr ELX(ttbr0), x0
+  load_constant x2, MAIR_VALUE
+  msr ELX(mair), x2
   mrs x2, id_aa64mmfr0_el1
   and x2, x2, #0xf
-  mov x3, #TCR_EL2_PS_48_BITS
+  mov x3, #TCR_PS_48_BITS
   cmp x2, x3
   csel x2, x2, x3, lo
-  load_constant x3, TCR_EL2_BASE
-  orr x3, x3, x2, lsl #TCR_EL2_PS_SHIFT
-  msr tcr_el2, x3
+  load_constant x3, TCR_BASE
+  orr x3, x3, x2, lsl #TCR_PS_SHIFT
+  msr ELX(tcr), x3
   isb
-  tlbi alle2
+  TLBI_ALL
   ic iallu
   dsb nsh
   isb
-  msr sctlr_el2, x1
+  msr ELX(sctlr), x1
   isb
   ret
 

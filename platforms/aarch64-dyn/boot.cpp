@@ -8,7 +8,7 @@
 #include "kernel/percpu/per_cpu.hpp"
 #include "platforms/aarch64-dyn/boot_layout.h"
 #include "platforms/aarch64-dyn/discovery.hpp"
-#include "platforms/aarch64-dyn/el2_state.hpp"
+#include "platforms/aarch64-dyn/level_state.hpp"
 #include "platforms/aarch64-dyn/root.hpp"
 #include "platforms/aarch64-dyn/symbols.hpp"
 #include "platforms/platform.hpp"
@@ -21,8 +21,9 @@ constinit ax::u64 ax_root_table = 0;
 namespace ax::platform {
 namespace {
 
-static_assert(arch::SCTLR_EL2::M == SCTLR_EL2_M && arch::SCTLR_EL2::C == SCTLR_EL2_C && arch::SCTLR_EL2::SA == SCTLR_EL2_SA);
-static_assert(arch::SCTLR_EL2::I == SCTLR_EL2_I && arch::SCTLR_EL2::WXN == SCTLR_EL2_WXN);
+static_assert(arch::SCTLR_EL2::M == SCTLR_M && arch::SCTLR_EL2::C == SCTLR_C && arch::SCTLR_EL2::SA == SCTLR_SA);
+static_assert(arch::SCTLR_EL2::I == SCTLR_I && arch::SCTLR_EL2::WXN == SCTLR_WXN);
+static_assert(arch::kExceptionLevel == AX_EXCEPTION_LEVEL);
 static_assert(arch::HCR_EL2::RW == u64{1} << HCR_EL2_RW_BIT);
 static_assert((arch::HCR_EL2::AMO | arch::HCR_EL2::IMO | arch::HCR_EL2::FMO) == HCR_EL2_AMO_IMO_FMO);
 static_assert(percpu::kEmergencyStackOffset == PER_CPU_EMERGENCY_STACK && percpu::kStackTopOffset == PER_CPU_STACK_TOP);
@@ -95,7 +96,7 @@ void discover_machine(Root& root, HostTable& early, TablePool& pool, Hpa fdt_add
 
   MachineInfo& machine = root.machine;
   DiscoveryFindings findings;
-  const BootFacts facts{address_of(bytes.data()), arch::MPIDR_EL1::read() & arch::MPIDR_EL1::kAffinity};
+  const BootFacts facts{address_of(bytes.data()), arch::MPIDR_EL1::read() & arch::MPIDR_EL1::kAffinity, kAtEl2};
   const Result<void> discovered = discover(*tree, facts, machine, root.names, findings);
   if (machine.timer.frequency_hz == 0) machine.timer.frequency_hz = drivers::generic_timer::frequency();
   machine.image = {address_of(__image_start), static_cast<u64>(__image_end - __image_start)};
@@ -117,7 +118,7 @@ void switch_to_final_tables(Root& root, TablePool& pool) {
   require(table, "the memory map does not fit the boot tables");
   ax_root_table = table->root().value();
   arch::clean_data_cache(address_of(&ax_root_table).value(), sizeof ax_root_table);
-  ax_set_translation(ax_root_table, SCTLR_EL2_FINAL);
+  ax_set_translation(ax_root_table, SCTLR_FINAL);
   root.space.adopt(*table);
 }
 
@@ -155,7 +156,7 @@ extern "C" void* ax_boot_cpu_block() { return ax::percpu::of(0); }
 extern "C" [[noreturn]] void ax_start_boot_cpu(ax::u64 fdt_address) {
   using namespace ax::platform;
   describe_boot_cpu();
-  reset_el2_state();
+  reset_level_state();
   ax::log::set_clock(microseconds);
   ax::set_panic_hook([](const char* message) { panic(message); });
   Root& root = Root::instance();
@@ -171,6 +172,6 @@ extern "C" [[noreturn]] void ax_start_boot_cpu(ax::u64 fdt_address) {
 
 /// Called by boot.S with the final tables in use.
 extern "C" [[noreturn]] void ax_start_secondary_cpu(ax::percpu::PerCpu* cpu) {
-  ax::platform::reset_el2_state();
+  ax::platform::reset_level_state();
   ax::platform::main_on_secondary_cpu(cpu->index);
 }

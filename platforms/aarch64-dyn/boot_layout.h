@@ -4,38 +4,60 @@
 
 // ---- register values (Arm ARM D19.2) ----------------------------------------------------------------------------------
 
-#define CURRENT_EL_EL2 (2 << 2)
+#ifndef AX_EXCEPTION_LEVEL
+#define AX_EXCEPTION_LEVEL 2
+#endif
 
-// SCTLR_EL2 with HCR_EL2.E2H = 0: the bits that read as one, then MMU, data cache, stack alignment check, instruction cache.
-#define SCTLR_EL2_RES1 0x30c50830
-#define SCTLR_EL2_M (1 << 0)
-#define SCTLR_EL2_C (1 << 2)
-#define SCTLR_EL2_SA (1 << 3)
-#define SCTLR_EL2_I (1 << 12)
-#define SCTLR_EL2_WXN (1 << 19)
-#define SCTLR_EL2_EARLY (SCTLR_EL2_RES1 | SCTLR_EL2_M | SCTLR_EL2_C | SCTLR_EL2_SA | SCTLR_EL2_I)
-#define SCTLR_EL2_FINAL (SCTLR_EL2_EARLY | SCTLR_EL2_WXN)
+// TCR_ELx: 48-bit addresses, 4 KiB granule, tables in write-back inner-shareable memory; the physical size is merged in.
+#define TCR_T0SZ_48 16
+#define TCR_TABLES_CACHED ((3 << 12) | (1 << 10) | (1 << 8))
+#define TCR_PS_48_BITS 5
+
+// SCTLR_ELx: MMU, data cache, stack alignment check, instruction cache, writable memory is not executable.
+#define SCTLR_M (1 << 0)
+#define SCTLR_C (1 << 2)
+#define SCTLR_SA (1 << 3)
+#define SCTLR_I (1 << 12)
+#define SCTLR_WXN (1 << 19)
+
+#if AX_EXCEPTION_LEVEL == 2
+#define ELX(name) name##_el2
+#define TLBI_ALL tlbi alle2
+#define SCTLR_RES1 0x30c50830  // with HCR_EL2.E2H = 0
+#define TCR_RES1 0x80800000
+#define TCR_PS_SHIFT 16
+#else
+#define ELX(name) name##_el1
+#define TLBI_ALL tlbi vmalle1
+#define SCTLR_RES1 0x30d00800
+#define TCR_RES1 0x00800000  // EPD1: no walks for the upper range
+#define TCR_PS_SHIFT 32
+#endif
+#define CURRENT_EL_EXPECTED (AX_EXCEPTION_LEVEL << 2)
+#define SCTLR_EARLY (SCTLR_RES1 | SCTLR_M | SCTLR_C | SCTLR_SA | SCTLR_I)
+#define SCTLR_FINAL (SCTLR_EARLY | SCTLR_WXN)
+#define TCR_BASE (TCR_RES1 | TCR_T0SZ_48 | TCR_TABLES_CACHED)
 
 // HCR_EL2 while no guest runs: EL1 is AArch64; interrupts and SErrors come to EL2.
 #define HCR_EL2_RW_BIT 31
 #define HCR_EL2_AMO_IMO_FMO (0x7 << 3)
 
-// TCR_EL2: 48-bit addresses, 4 KiB granule, tables in write-back inner-shareable memory; the physical size is merged in.
-#define TCR_EL2_RES1 0x80800000
-#define TCR_EL2_T0SZ_48 16
-#define TCR_EL2_TABLES_CACHED ((3 << 12) | (1 << 10) | (1 << 8))
-#define TCR_EL2_PS_SHIFT 16
-#define TCR_EL2_BASE (TCR_EL2_RES1 | TCR_EL2_T0SZ_48 | TCR_EL2_TABLES_CACHED)
-#define TCR_EL2_PS_48_BITS 5
+// CPACR_EL1: programs use floating point and vectors.
+#define CPACR_EL1_FPEN (3 << 20)
 
 // Attribute 0: normal memory, write-back. 1: device, nGnRE.
-#define MAIR_EL2_VALUE 0x04ff
+#define MAIR_VALUE 0x04ff
 
 // ---- early translation tables (Arm ARM D8.3) --------------------------------------------------------------------------
 
 #define TABLE_DESCRIPTOR 0x3
-// Block, attribute 0, read-write (AP[1] is RES1), inner-shareable, accessed.
+// Block, attribute 0, read-write, inner-shareable, accessed. AP[1] is RES1 at EL2 and access from EL0 at EL1, where code that
+// EL0 may execute is another thing too.
+#if AX_EXCEPTION_LEVEL == 2
 #define EARLY_BLOCK_DESCRIPTOR ((1 << 10) | (3 << 8) | (1 << 6) | 0x1)
+#else
+#define EARLY_BLOCK_DESCRIPTOR 0x0040000000000701
+#endif
 #define TABLE_SIZE 4096
 #define LEVEL0_SHIFT 39
 #define LEVEL1_SHIFT 30

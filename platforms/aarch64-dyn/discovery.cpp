@@ -265,6 +265,7 @@ Result<void> Discovery::read_gic_v2(Node node) {
   const fdt::Ancestors above = tree_.ancestors(node);
   for (usize i = 0; i < std::size(blocks); ++i) {
     const auto region = tree_.reg(node, above, i);
+    if (!region && !facts_.runs_guests && &blocks[i].range == &gic.hypervisor_interface) return {};
     if (!region) return stop(region.error(), blocks[i].missing);
     blocks[i].range = {Hpa(region->address), std::max(region->size, blocks[i].least_size)};
     if (!blocks[i].range.fits()) return stop(Error::Malformed, blocks[i].missing);

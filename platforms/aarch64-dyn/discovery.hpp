@@ -15,6 +15,7 @@ namespace ax::platform {
 struct BootFacts {
   Hpa fdt_address{};      ///< where the tree lies, so that nobody allocates it
   u64 boot_cpu_id = 0;    ///< affinity fields of the boot CPU's MPIDR_EL1
+  bool runs_guests = true;  ///< a GICv2 needs the registers for virtual interrupts
 };
 
 /// What a report says about a discovery. All texts are literals.

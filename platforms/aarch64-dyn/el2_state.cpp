@@ -1,4 +1,4 @@
-#include "platforms/aarch64-dyn/el2_state.hpp"
+#include "platforms/aarch64-dyn/level_state.hpp"
 
 #include <arch/cpu.hpp>
 
@@ -33,7 +33,7 @@ void reset_optional_state() {
 
 }  // namespace
 
-void reset_el2_state() {
+void reset_level_state() {
   // HCR_EL2 and SCTLR_EL2 are boot.S's.
   HSTR_EL2::write(0);
   CPTR_EL2::write(CPTR_EL2::RES1 | CPTR_EL2::TZ | CPTR_EL2::TFP | CPTR_EL2::TSM | CPTR_EL2::TTA);

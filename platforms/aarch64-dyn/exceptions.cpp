@@ -39,7 +39,19 @@ bool is_stack_overflow(const CrashFrame& frame) {
   if (arch::ESR_EL2::exception_class(frame.esr) != kDataAbort) return false;
   const u64 boot_guard = address_of(ax_boot_stack_guard).value();
   const u64 page = align_down(frame.far, kPageSize);
-  return page == boot_guard || (page >= StackWindow::kBase && !is_readable(page));
+  return page == boot_guard || (page >= StackWindow::kBase && !is_readable(page)) || is_program_guard(frame.far);
+}
+
+/// Words for the most frequent causes.
+std::string_view cause(const CrashFrame& frame) {
+  if (is_stack_overflow(frame)) return " (stack overflow)";
+  if constexpr (kNamesNullPointers) {
+    constexpr u64 kInstructionAbort = 0x21, kDataAbort = 0x25;
+    const u64 exception_class = arch::ESR_ELX::exception_class(frame.esr);
+    if (exception_class == kInstructionAbort && frame.elr < kPageSize) return " (call of a null pointer)";
+    if (exception_class == kDataAbort && frame.far < kPageSize) return " (access through a null pointer)";
+  }
+  return "";
 }
 
 void print_registers(const CrashFrame& frame) {
@@ -57,14 +69,22 @@ const u64 kCallSize = 4;
 /// By the hardware's own translation. Overwrites a guest's PAR_EL1.
 bool is_readable(u64 address) {
   if (!is_aligned(address, sizeof(u64))) return false;
-  asm volatile("at s1e2r, %0" : : "r"(address) : "memory");
+  if constexpr (kAtEl2) {
+    asm volatile("at s1e2r, %0" : : "r"(address) : "memory");
+  } else {
+    asm volatile("at s1e1r, %0" : : "r"(address) : "memory");
+  }
   arch::isb();
   return (arch::PAR_EL1::read() & 1) == 0;
 }
 
 void print_control_registers() {
-  log::print_line("  daif {:x}  currentel {:x}  hcr {:x}  sctlr {:x}  vttbr {:x}", arch::DAIF::read(), arch::CURRENT_EL::read(),
-                  arch::HCR_EL2::read(), arch::SCTLR_EL2::read(), arch::VTTBR_EL2::read());
+  if constexpr (kAtEl2) {
+    log::print_line("  daif {:x}  currentel {:x}  hcr {:x}  sctlr {:x}  vttbr {:x}", arch::DAIF::read(), arch::CURRENT_EL::read(),
+                    arch::HCR_EL2::read(), arch::SCTLR_EL2::read(), arch::VTTBR_EL2::read());
+  } else {
+    log::print_line("  daif {:x}  sctlr {:x}  tpidr_el0 {:x}", arch::DAIF::read(), arch::SCTLR_EL1::read(), arch::TPIDR_EL0::read());
+  }
 }
 
 }  // namespace ax::platform
@@ -74,12 +94,11 @@ extern "C" [[noreturn]] void ax_fatal_exception(const ax::platform::CrashFrame* 
   using namespace ax::platform;
   begin_panic();
   const ax::u64 exception_class = ax::arch::ESR_EL2::exception_class(frame->esr);
-  ax::log::print_line("axvisor: fatal {} on CPU {}: {}{}", kKindNames[kind % std::size(kKindNames)],
-                      ax::percpu::this_cpu().index, class_name(exception_class),
-                      is_stack_overflow(*frame) ? " (stack overflow)" : "");
+  ax::log::print_line(AX_IMAGE_NAME ": fatal {} on CPU {}: {}{}", kKindNames[kind % std::size(kKindNames)],
+                      ax::percpu::this_cpu().index, class_name(exception_class), cause(*frame));
   print_registers(*frame);
   print_back_trace(frame->elr, frame->x[29], frame->x[30]);
-  end_panic(is_stack_overflow(*frame) ? "stack overflow" : "fatal exception in the hypervisor");
+  end_panic(is_stack_overflow(*frame) ? "stack overflow" : AX_FATAL_EXCEPTION);
 }
 
 extern "C" void ax_host_interrupt() { ax::platform::handle_interrupt(); }

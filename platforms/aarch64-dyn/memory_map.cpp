@@ -7,10 +7,10 @@ namespace ax::platform {
 namespace {
 
 // boot.S has made tables of this format before C++ ran.
-static_assert(mm::ArmStage1El2Format::kMair == MAIR_EL2_VALUE);
-static_assert(mm::ArmStage1El2Format::tcr(0) == u64{TCR_EL2_BASE});
-static_assert(mm::ArmStage1El2Format::leaf(Hpa(0), mm::kReadWriteExecute, 1) == EARLY_BLOCK_DESCRIPTOR);
-static_assert(mm::ArmStage1El2Format::table(Hpa(0)) == TABLE_DESCRIPTOR);
+static_assert(HostFormat::kMair == MAIR_VALUE);
+static_assert(HostFormat::tcr(0) == u64{TCR_BASE});
+static_assert(HostFormat::leaf(Hpa(0), mm::kReadWriteExecute, 1) == EARLY_BLOCK_DESCRIPTOR);
+static_assert(HostFormat::table(Hpa(0)) == TABLE_DESCRIPTOR);
 static_assert(TABLE_SIZE == kPageSize && GUARD_SIZE == kPageSize);
 
 struct Section {

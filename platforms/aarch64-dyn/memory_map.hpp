@@ -1,8 +1,11 @@
-// The hypervisor's own address space: VA = PA, W^X. Guarded stacks lie elsewhere: StackWindow.
+// The image's own address space: VA = PA, W^X. Guarded stacks lie elsewhere: StackWindow.
 #pragma once
 
+#include <arch/level.hpp>
 #include <arch/tlb.hpp>
+#include <type_traits>
 
+#include "kernel/mm/arm_stage1_el1.hpp"
 #include "kernel/mm/arm_stage1_el2.hpp"
 #include "kernel/mm/frame_allocator.hpp"
 #include "platforms/common/ranges.hpp"
@@ -11,7 +14,10 @@
 
 namespace ax::platform {
 
-using HostTable = mm::PageTable<mm::ArmStage1El2Format, mm::ArmStage1El2Tlb<arch::Tlb>>;
+inline constexpr bool kAtEl2 = arch::kExceptionLevel == 2;
+using HostFormat = std::conditional_t<kAtEl2, mm::ArmStage1El2Format, mm::ArmStage1El1Format>;
+using HostTlb = std::conditional_t<kAtEl2, mm::ArmStage1El2Tlb<arch::Tlb>, mm::ArmStage1El1Tlb<arch::Tlb>>;
+using HostTable = mm::PageTable<HostFormat, HostTlb>;
 
 using StackWindow = StackPlaces<u64{1} << 47>;
 

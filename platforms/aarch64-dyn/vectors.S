@@ -1,4 +1,4 @@
-// The EL2 exception vectors (Arm ARM D1.3.1.4).
+// The exception vectors of the level that the image runs at (Arm ARM D1.3.1.4).
 //
 // From the host itself (SP_ELx): IRQ and FIQ are handled and returned from; everything else is fatal and continues on this
 // CPU's emergency stack, because the stack in use may be what is broken. SP_EL0 holds x0 meanwhile: it is a guest's
@@ -12,7 +12,7 @@
 .macro fatal_vector kind
   .balign 0x80
   msr sp_el0, x0
-  mrs x0, tpidr_el2
+  mrs x0, ELX(tpidr)
   ldr x0, [x0, #PER_CPU_EMERGENCY_STACK]
   sub x0, x0, #CRASH_FRAME_SIZE
   stp x2, x3, [x0, #16]
@@ -47,16 +47,21 @@ ax_vectors:
   interrupt_vector
   interrupt_vector
   fatal_vector 3
-  // Lower level, AArch64.
+  // Lower level, AArch64; then AArch32: HCR_EL2.RW keeps EL1 in AArch64, and an EL0 in AArch32 still comes here.
+  .rept 2
+#if AX_EXCEPTION_LEVEL == 2
   program_vector ax_lower_el_sync
   program_vector ax_lower_el_irq
   program_vector ax_lower_el_fiq
   program_vector ax_lower_el_serror
-  // Lower level, AArch32: HCR_EL2.RW keeps EL1 in AArch64; an EL0 in AArch32 still comes here.
-  program_vector ax_lower_el_sync
-  program_vector ax_lower_el_irq
-  program_vector ax_lower_el_fiq
-  program_vector ax_lower_el_serror
+#else
+  // Nothing runs there.
+  fatal_vector 0
+  fatal_vector 1
+  fatal_vector 2
+  fatal_vector 3
+#endif
+  .endr
   .balign 0x80
 
 // x0 = CrashFrame with x2, x3 stored, x2 = kind, SP_EL0 = x0 of the exception.
@@ -78,11 +83,11 @@ fatal_exception:
   stp x3, x1, [x0, #0]
   mov x3, sp
   stp x30, x3, [x0, #240]
-  mrs x3, elr_el2
-  mrs x4, spsr_el2
+  mrs x3, ELX(elr)
+  mrs x4, ELX(spsr)
   stp x3, x4, [x0, #CRASH_FRAME_ELR]
-  mrs x3, esr_el2
-  mrs x4, far_el2
+  mrs x3, ELX(esr)
+  mrs x4, ELX(far)
   stp x3, x4, [x0, #CRASH_FRAME_ESR]
   mov sp, x0
   mov x1, x2
@@ -97,8 +102,8 @@ host_interrupt:
   stp x12, x13, [sp, #96]
   stp x14, x15, [sp, #112]
   stp x16, x17, [sp, #128]
-  mrs x0, elr_el2
-  mrs x1, spsr_el2
+  mrs x0, ELX(elr)
+  mrs x1, ELX(spsr)
   stp x18, x30, [sp, #144]
   str x1, [sp, #160]
   stp x29, x0, [sp, #176]
@@ -107,8 +112,8 @@ host_interrupt:
   ldp x29, x0, [sp, #176]
   ldr x1, [sp, #160]
   ldp x18, x30, [sp, #144]
-  msr elr_el2, x0
-  msr spsr_el2, x1
+  msr ELX(elr), x0
+  msr ELX(spsr), x1
   ldp x16, x17, [sp, #128]
   ldp x14, x15, [sp, #112]
   ldp x12, x13, [sp, #96]

@@ -26,6 +26,22 @@ class AddressSpace {
     });
   }
 
+  /// See map_pages(), unmap_pages() and protect_pages() in platforms/platform.hpp.
+  Result<void> map(LockedFrames& frames, Range<Hva> where, Hpa target, mm::PageAttributes attributes) {
+    const auto content = content_.lock();
+    return change(frames, *content,
+                  [&](Table& table, mm::OwnedTables& source) { return table.map(source, where, target, attributes); });
+  }
+  Result<void> unmap(LockedFrames& frames, Range<Hva> where) {
+    const auto content = content_.lock();
+    return change(frames, *content, [&](Table& table, mm::OwnedTables& source) { return table.unmap(source, where); });
+  }
+  Result<void> protect(LockedFrames& frames, Range<Hva> where, mm::PageAttributes attributes) {
+    const auto content = content_.lock();
+    return change(frames, *content,
+                  [&](Table& table, mm::OwnedTables& source) { return table.protect(source, where, attributes); });
+  }
+
   Result<Hva> allocate_stack(LockedFrames& frames, u64 size) {
     if (size == 0 || size > Stacks::kLargestStack) return fail(Error::InvalidArgument);
     const u64 bytes = align_up(size, kPageSize);

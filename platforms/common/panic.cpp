@@ -13,6 +13,8 @@ namespace {
 
 constinit std::atomic<bool> panicking{false};
 constinit std::atomic<StopHook> stop_hook{nullptr};
+constinit void (*crash_end)() = nullptr;
+constinit bool (*guard_test)(u64) = nullptr;
 
 /// Time for the other CPUs to reach their halt, so that they do not print into the report: a millisecond or more on
 /// anything that runs this.
@@ -35,6 +37,9 @@ void print_build_id() {
 }  // namespace
 
 void set_stop_hook(StopHook hook) { stop_hook = hook; }
+void set_crash_end(void (*end)()) { crash_end = end; }
+void set_guard_test(bool (*is_guard)(u64)) { guard_test = is_guard; }
+bool is_program_guard(u64 address) { return guard_test != nullptr && guard_test(address); }
 
 void stop_if_panicking() {
   if (panicking.load(std::memory_order_relaxed) && percpu::this_cpu().panics == 0) arch::halt();
@@ -53,12 +58,13 @@ void begin_panic() {
 
 void end_panic(const char* message) {
   print_build_id();
-  log::print_line("axvisor: PANIC: {}", std::string_view(message));
+  log::print_line(AX_IMAGE_NAME ": PANIC: {}", std::string_view(message));
+  if (crash_end != nullptr) crash_end();
   power_off();
 }
 
 void print_back_trace(u64 pc, u64 frame, u64 link) {
-  log::print_line("back-trace (llvm-symbolizer --obj=axvisor ADDRESS...):");
+  log::print_line("back-trace (llvm-symbolizer --obj=" AX_IMAGE_NAME " ADDRESS...):");
   if (link != 0) log::print_line("  called from {:#x}, if #0 calls nothing itself", link - kCallSize - load_offset());
   for (usize depth = 0; depth < kMaxFrames; ++depth) {
     log::print_line("  #{} {:#x}", depth, pc - load_offset());
@@ -74,7 +80,7 @@ void print_back_trace(u64 pc, u64 frame, u64 link) {
 // The stack is intact here, so the caller's frame record is the start of the chain.
 [[gnu::noinline]] void panic(const char* message) {
   begin_panic();
-  log::print_line("axvisor: panic on CPU {}: {}", percpu::this_cpu().index, std::string_view(message));
+  log::print_line(AX_IMAGE_NAME ": panic on CPU {}: {}", percpu::this_cpu().index, std::string_view(message));
   print_control_registers();
   print_back_trace(reinterpret_cast<u64>(__builtin_return_address(0)) - kCallSize,
                    *static_cast<u64*>(__builtin_frame_address(0)));

@@ -3,7 +3,20 @@
 
 #include "kernel/base/types.hpp"
 
+// What reports call the image.
+#ifndef AX_IMAGE_NAME
+#define AX_IMAGE_NAME "axvisor"
+#define AX_FATAL_EXCEPTION "fatal exception in the hypervisor"
+#define AX_NAMES_NULL_POINTERS 0
+#endif
+#ifndef AX_NAMES_NULL_POINTERS
+#define AX_NAMES_NULL_POINTERS 1
+#endif
+
 namespace ax::platform {
+
+/// A program's crash is most often a null pointer's; the hypervisor's report needs no words for it.
+inline constexpr bool kNamesNullPointers = AX_NAMES_NULL_POINTERS != 0;
 
 /// What panic() does before and after it prints: the first panic of the machine returns and owns the console; any other
 /// call halts its CPU.
@@ -14,6 +27,9 @@ void begin_panic();
 /// address is printed as the ELF file knows it. Memory is touched only where the live tables allow it. A function that calls
 /// nothing has no frame record, so `frame` is then its caller's: the call itself may be before `link`, which is printed beside.
 void print_back_trace(u64 pc, u64 frame, u64 link = 0);
+
+/// Whether the program keeps the page at `address` unmapped below one of its stacks: see set_guard_test().
+bool is_program_guard(u64 address);
 
 // ---- provided by each platform, in its exceptions.cpp ----
 

@@ -50,7 +50,17 @@ bool is_stack_overflow(const CrashFrame& frame, u64 fault_address) {
   if (frame.vector != kPageFault && frame.vector != kDoubleFault) return false;
   const u64 page = align_down(fault_address, kPageSize);
   return page == address_of(ax_boot_stack_guard).value() ||
-         (page >= StackWindow::kBase && page < StackWindow::kEnd && !is_readable(page));
+         (page >= StackWindow::kBase && page < StackWindow::kEnd && !is_readable(page)) || is_program_guard(fault_address);
+}
+
+/// Words for the most frequent causes.
+std::string_view cause(const CrashFrame& frame, u64 fault_address, bool overflow) {
+  if (overflow) return " (stack overflow)";
+  if constexpr (kNamesNullPointers) {
+    if (frame.vector == kPageFault && frame.rip < kPageSize) return " (call of a null pointer)";
+    if (frame.vector == kPageFault && fault_address < kPageSize) return " (access through a null pointer)";
+  }
+  return "";
 }
 
 void print_registers(const CrashFrame& frame, u64 fault_address) {
@@ -85,11 +95,11 @@ extern "C" [[noreturn]] void ax_fatal_exception(const ax::platform::CrashFrame* 
   const ax::u64 fault_address = ax::arch::CR2::read();
   begin_panic();
   const bool overflow = is_stack_overflow(*frame, fault_address);
-  ax::log::print_line("axvisor: fatal {} on CPU {}{}", vector_name(frame->vector), ax::percpu::this_cpu().index,
-                      overflow ? " (stack overflow)" : "");
+  ax::log::print_line(AX_IMAGE_NAME ": fatal {} on CPU {}{}", vector_name(frame->vector), ax::percpu::this_cpu().index,
+                      cause(*frame, fault_address, overflow));
   print_registers(*frame, fault_address);
   print_back_trace(frame->rip, frame->x(5), is_readable(frame->rsp) ? *reinterpret_cast<const ax::u64*>(frame->rsp) : 0);
-  end_panic(overflow ? "stack overflow" : "fatal exception in the hypervisor");
+  end_panic(overflow ? "stack overflow" : AX_FATAL_EXCEPTION);
 }
 
 extern "C" void ax_host_interrupt(ax::u64 vector) {

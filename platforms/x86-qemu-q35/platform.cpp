@@ -74,6 +74,18 @@ Result<void> map_memory(HpaRange range) { return root.space.map_identity(root.fr
 Result<Hva> allocate_stack(u64 size) { return root.space.allocate_stack(root.frames, size); }
 void free_stack(Hva top, u64 size) { root.space.free_stack(root.frames, top, size); }
 
+Result<void> map_pages(Range<Hva> where, Hpa frames, mm::PageAttributes attributes) {
+  return root.space.map(root.frames, where, frames, attributes);
+}
+Result<void> unmap_pages(Range<Hva> where) { return root.space.unmap(root.frames, where); }
+Result<void> protect_pages(Range<Hva> where, mm::PageAttributes attributes) {
+  return root.space.protect(root.frames, where, attributes);
+}
+std::optional<Hpa> physical_address(Hva address) {
+  const auto found = root.space.translate(address);
+  return found ? std::optional(found->address) : std::nullopt;
+}
+
 Result<void> start_cpu(unsigned index) {
   percpu::PerCpu* cpu = percpu::of(index);
   if (cpu == nullptr || index >= root.machine.cpus.size() || index == 0) return fail(Error::InvalidArgument);

@@ -12,7 +12,7 @@ class AppCommand : public AppTree {
     write("main.c", main);
   }
   std::string os_description(std::string_view qemu = "") {
-    return "[os]\nservices = [\"alloc\"]\nulib = \"ruxlibc\"\n[os.platform.qemu]\n" + std::string(qemu) +
+    return "[os]\nservices = [\"alloc\", \"myfs\"]\nulib = \"ruxlibc\"\n[os.platform.qemu]\n" + std::string(qemu) +
            target("p", "exe", "main.c", "linker = \"rust-lld -flavor gnu\"\n");
   }
 };
@@ -130,8 +130,8 @@ TEST_F(AppCommand, AnOsBuildSaysWhatIsMissingAndShowsEverything) {
   EXPECT_EQ(refused.status, 1);
   EXPECT_THAT(
       refused.errors,
-      HasSubstr("applications with [os] need the unikernel for x86_64-qemu-q35, which is not part of this version"));
-  EXPECT_THAT(refused.errors, HasSubstr("--dry-run shows the whole build"));
+      HasSubstr("the unikernel cannot offer every service of the description: 'fs' needs a file system service; 'myfs' needs file systems of programs"));
+  EXPECT_THAT(refused.errors, HasSubstr("remove the services, or name a RuxOS source tree in RUXOS_DIR"));
   const Finished shown = xtask("run --dry-run --accel tcg");
   EXPECT_EQ(shown.status, 0);
   EXPECT_THAT(shown.output, HasSubstr("# 'rust-lld -flavor gnu' is ld.lld-19\n"));
@@ -139,9 +139,9 @@ TEST_F(AppCommand, AnOsBuildSaysWhatIsMissingAndShowsEverything) {
   EXPECT_THAT(shown.output, HasSubstr("# ip = 10.0.2.15\n"));
   EXPECT_THAT(shown.output,
               HasSubstr("\nqemu-system-x86_64 -m 128M -smp 1 -machine q35 -kernel " +
-                        path("app_build/x86_64-qemu-q35-release/bin/p.elf").string() + " -append ';;' -nographic\n"));
-  EXPECT_THAT(xtask("-r --dry-run --accel kvm").output, HasSubstr("-nographic -cpu host -accel kvm\n"));
-  EXPECT_THAT(xtask("gdb --dry-run").output, HasSubstr("-nographic -s -S\n"));
+                        path("app_build/x86_64-qemu-q35-release/bin/p.elf").string() + " -append ';;' -display none -serial mon:stdio\n"));
+  EXPECT_THAT(xtask("-r --dry-run --accel kvm").output, HasSubstr("-serial mon:stdio -cpu host -accel kvm\n"));
+  EXPECT_THAT(xtask("gdb --dry-run").output, HasSubstr("-serial mon:stdio -s -S\n"));
   EXPECT_EQ(xtask("-r").status, 2);
   EXPECT_FALSE(fs::exists(path("app_build")));
 }

@@ -6,10 +6,12 @@
 #include "tools/app/disk_image.hpp"
 #include "tools/app/os_build.hpp"
 #include "tools/app/qemu.hpp"
+#include "tools/app/unikernel.hpp"
 
 namespace ax::app::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -140,40 +142,81 @@ INSTANTIATE_TEST_SUITE_P(Platforms, RealQemu, ::testing::Values(kX86, kArm, kRis
   return std::string(platform.param.substr(0, platform.param.find('-')));
 });
 
+const UnikernelPlaces kPlaces{.source = "/s", .runtime = "/u", .build = "/b"};
+
 TEST(OsBuildTest, ShowsWhatStandsForRuxgosToolsAndEveryCommand) {
   const Described app(
       "[build]\ncompiler = \"gcc\"\n[os]\nservices = [\"alloc\"]\nulib = \"ruxlibc\"\n[os.platform]\nlog = \"info\"\n"
       "[[targets]]\nname = \"p\"\nsrc = \"./\"\ntype = \"exe\"\ncflags = \"-DX\"\nlinker = \"rust-lld -flavor gnu\"\n");
   ASSERT_TRUE(app.diagnostics.ok()) << app.messages();
-  const OsBuild plan = plan_os_build(app.application, unikernel_provider(app.application, "/u"), "/b");
+  const OsBuild plan = plan_os_build(app.application, unikernel_provider(app.application, kPlaces), "/b");
   ASSERT_EQ(plan.stand_ins.size(), 2U);
   EXPECT_EQ(plan.stand_ins[0].named, "x86_64-linux-musl-gcc");
   EXPECT_EQ(plan.stand_ins[0].used, "clang-19 --target=x86_64-linux-musl --sysroot=/u/sysroot");
   EXPECT_EQ(plan.stand_ins[1].named, "rust-lld -flavor gnu");
   EXPECT_EQ(plan.stand_ins[1].used, "ld.lld-19");
   const std::string folder = app.folder().string();
-  ASSERT_EQ(plan.steps.size(), 3U);
+  ASSERT_EQ(plan.steps.size(), 6U);
   EXPECT_EQ(join_words(plan.steps[0].command),
-            "clang-19 --target=x86_64-linux-musl --sysroot=/u/sysroot -nostdinc -fno-builtin -ffreestanding -Wall "
-            "-isystem /u/include"
+            "cmake -G Ninja -S /s -B /u -DAXVISOR_UNIKERNEL=x86_64-qemu-q35 -DCMAKE_BUILD_TYPE=RelWithDebInfo");
+  EXPECT_EQ(join_words(plan.steps[1].command), "ninja -C /u --quiet unikernel");
+  EXPECT_THAT(join_words(plan.steps[2].command), AllOf(HasSubstr(" -I/s "), HasSubstr(" -c /b/system.c")));
+  EXPECT_EQ(join_words(plan.steps[3].command),
+            "clang-19 --target=x86_64-linux-musl --sysroot=/u/sysroot -nostdlibinc -isystem /u/sysroot/include -Wall -g "
+            "-ffunction-sections -fdata-sections -fno-omit-frame-pointer -fno-pie -mno-red-zone"
             " -DRUX_CONFIG_ALLOC -DRUX_CONFIG_INFO -O3 -mno-sse -DX -I" +
                 folder + "/ -o /b/objects/p/main.c.o -c " + folder + "/main.c");
-  EXPECT_EQ(
-      join_words(plan.steps[1].command),
-      "ld.lld-19 -nostdlib -static -no-pie --gc-sections -T/u/linker.lds --no-relax /u/lib/libc.a /u/lib/libruxlibc.a"
-      " /b/objects/p/main.c.o -o /b/bin/p.elf");
-  EXPECT_EQ(join_words(plan.steps[2].command), "llvm-objcopy-19 --strip-all -O binary /b/bin/p.elf /b/bin/p.bin");
+  EXPECT_THAT(join_words(plan.steps[4].command),
+              AllOf(HasSubstr("ld.lld-19 "), HasSubstr(" -no-pie -T/u/linker.ld --no-relax "),
+                    HasSubstr(" /u/lib/unikernel.o /b/objects/system.o /u/sysroot/lib/libc.a "),
+                    HasSubstr("libgcc.a /b/objects/p/main.c.o -o /b/bin/p.elf")));
+  EXPECT_EQ(join_words(plan.steps[5].command), "llvm-objcopy-19 --strip-all -O binary /b/bin/p.elf /b/bin/p.bin");
 }
 
 TEST(OsBuildTest, HasTheOptionsOfEachArchitecture) {
   const auto compile = [](std::string_view platform, std::string_view services) {
     const Described app(description(platform, "", services));
-    return join_words(plan_os_build(app.application, unikernel_provider(app.application, "/u"), "/b").steps.at(0).command);
+    return join_words(plan_os_build(app.application, unikernel_provider(app.application, kPlaces), "/b").steps.at(3).command);
   };
   EXPECT_THAT(compile(kRiscv, ""), HasSubstr("-march=rv64gc -mabi=lp64d -mcmodel=medany"));
   EXPECT_THAT(compile(kArm, ""), HasSubstr("-mgeneral-regs-only"));
   EXPECT_THAT(compile(kArm, "\"fp_simd\""), Not(HasSubstr("-mgeneral-regs-only")));
   EXPECT_THAT(compile(kX86, "\"fp_simd\""), Not(HasSubstr("-mno-sse")));
+}
+
+TEST(UnikernelTest, NamesTheServicesInTheImage) {
+  const Described app(description(kX86, "", "\"alloc\", \"paging\""));
+  const OsProvider provider = unikernel_provider(app.application, kPlaces);
+  ASSERT_EQ(provider.files.size(), 1U);
+  EXPECT_EQ(provider.files[0].first, "/b/system.c");
+  EXPECT_THAT(provider.files[0].second, HasSubstr("{\n    &ax_service_console,\n    &ax_service_memory,\n}"));
+}
+
+TEST(UnikernelTest, SaysWhatIsMissingForServicesThatItHasNot) {
+  const Described app(description(kX86, "net = true\nv9p = true\ngraphic = true", "\"net\", \"virtio-9p\", \"display\""));
+  ASSERT_TRUE(app.diagnostics.ok()) << app.messages();
+  std::vector<std::string> missing;
+  for (const MissingService& entry : missing_services(app.application)) missing.push_back(entry.service + ": " + entry.what);
+  EXPECT_THAT(missing, ::testing::IsSupersetOf({"net: a network stack and a driver for virtio-net",
+                                                "virtio-9p: a driver for virtio-9p and a client for 9P",
+                                                "display: a driver for virtio-gpu"}));
+}
+
+TEST(UnikernelTest, TakesTheExitStatusOutOfTheConsole) {
+  UnikernelOutput console;
+  EXPECT_EQ(console.take("one\r\ntwo\033[1mbold\033"), "one\ntwo\033[1mbold");
+  EXPECT_EQ(console.take("_unikernel-exi"), "");
+  EXPECT_FALSE(console.status());
+  EXPECT_EQ(console.take("t=200\033\\rest"), "rest");
+  EXPECT_EQ(console.status(), 200);
+  EXPECT_EQ(console.take("\033_unikernel-"), "");
+  EXPECT_EQ(console.finish(), "\033_unikernel-");
+}
+
+TEST(UnikernelTest, FindsAddressesInABackTraceOnly) {
+  EXPECT_EQ(back_trace_address("  #12 0x40201234\n"), 0x40201234);
+  EXPECT_EQ(back_trace_address("  called from 0x1f8, if #0 calls nothing itself"), 0x1f8);
+  EXPECT_FALSE(back_trace_address("number #1 is 0x10"));
 }
 
 TEST(ServicesTest, BringWhatTheyNeed) {

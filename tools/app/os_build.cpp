@@ -127,7 +127,8 @@ class Planner {
 
   void link(const Words& ldflags, const std::vector<fs::path>& objects, const std::vector<fs::path>& libraries) {
     Words command = linker_of(app_.program());
-    command.insert(command.end(), {"-nostdlib", "-static", "-no-pie", "--gc-sections", "-T" + provider_.linker_script.string()});
+    command.insert(command.end(), provider_.link_options.begin(), provider_.link_options.end());
+    command.push_back("-T" + provider_.linker_script.string());
     if (os_.arch == Arch::X86_64) command.push_back("--no-relax");
     command.insert(command.end(), ldflags.begin(), ldflags.end());
     std::vector<fs::path> inputs;
@@ -222,7 +223,7 @@ std::string ninja_file(const OsBuild& plan, const Application& app) {
     if (compile) {
       out += " ||";
       for (const OsStep& other : plan.steps) {
-        if (other.kind == OsStep::Kind::Once) out += " " + ninja_path(other.output);
+        if (other.kind == OsStep::Kind::Once || other.before_compiling) out += " " + ninja_path(other.output);
       }
     }
     out += fmt::format("\n  line = {}\n  text = {} {}\n", ninja_value(shell_line(step, app)),

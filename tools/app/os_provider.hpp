@@ -29,6 +29,7 @@ struct OsStep {
   std::filesystem::path folder{};  ///< where it runs; empty: in the application's
   std::vector<std::pair<std::string, std::string>> environment{};
   std::vector<std::filesystem::path> more_outputs{};
+  bool before_compiling = false;  ///< makes headers, besides those of Kind::Once
 };
 
 /// A name in the description, and the program that does its work here.
@@ -48,6 +49,7 @@ struct OsProvider {
   Words objcopy_options;       ///< between the ELF file and the binary
   Words options;               ///< of every compilation, before those of its target
   std::vector<OsStep> system;  ///< makes what is named below, in an order in which it can run
+  Words link_options{"-nostdlib", "-static", "-no-pie", "--gc-sections"};  ///< of the program's link, before the script
   std::filesystem::path linker_script;
   std::vector<std::filesystem::path> libraries;                      ///< of every program
   std::filesystem::path loader;                                      ///< object of the program that starts a ready-made one
@@ -60,8 +62,5 @@ struct OsProvider {
 Words machine_options(const Os& os);
 /// "FP_SIMD" of "fp_simd"
 std::string upper_case(std::string text);
-
-/// The system of this tree, which is in `folder`: include, lib, sysroot, linker.lds.
-OsProvider unikernel_provider(const Application& app, const std::filesystem::path& folder);
 
 }  // namespace ax::app

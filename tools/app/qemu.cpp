@@ -51,6 +51,8 @@ class CommandWriter {
     if (q.net) network();
     if (q.graphic) {
       add({"-device", device("virtio-gpu", ""), "-vga", "none", "-serial", "mon:stdio"});
+    } else if (request_.quiet_firmware) {
+      add({"-display", "none", "-serial", "mon:stdio"});
     } else {
       add({"-nographic"});
     }

@@ -18,6 +18,8 @@ struct QemuRequest {
   Accelerator accelerator = Accelerator::Tcg;
   bool debugger = false;  ///< wait for gdb although `debug` is off
   Words extra{};          ///< at the end
+  /// The serial console is the program's alone: with -nographic a PC's firmware would write to it, and read what is typed.
+  bool quiet_firmware = false;
 };
 
 std::string qemu_program(Arch arch);

@@ -159,7 +159,10 @@ struct MAIR_EL1 { AX_REGISTER_ACCESS(mair_el1) };
 struct AMAIR_EL1 { AX_REGISTER_ACCESS(amair_el1) };
 struct AFSR0_EL1 { AX_REGISTER_ACCESS(afsr0_el1) };
 struct AFSR1_EL1 { AX_REGISTER_ACCESS(afsr1_el1) };
-struct ESR_EL1 { AX_REGISTER_ACCESS(esr_el1) };
+struct ESR_EL1 {
+  AX_REGISTER_ACCESS(esr_el1)
+  static constexpr u64 exception_class(u64 esr) { return bits(esr, 26, 6); }
+};
 struct FAR_EL1 { AX_REGISTER_ACCESS(far_el1) };
 struct PAR_EL1 { AX_REGISTER_ACCESS(par_el1) };
 struct VBAR_EL1 { AX_REGISTER_ACCESS(vbar_el1) };

@@ -11,6 +11,8 @@
 #include "tools/app/os_build.hpp"
 #include "tools/app/qemu.hpp"
 #include "tools/app/ruxos.hpp"
+#include "tools/app/unikernel.hpp"
+#include "tools/xtask/app/app_unikernel.hpp"
 #include "tools/xtask/core/failure.hpp"
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/run/accelerator.hpp"
@@ -47,7 +49,10 @@ std::optional<fs::path> ruxos_folder(const Context& context) {
 app::OsProvider provider_of(const Context& context, const LoadedApp& loaded) {
   const std::optional<fs::path> ruxos = ruxos_folder(context);
   if (!ruxos) {
-    return app::unikernel_provider(loaded.application(), loaded.unikernel_folder());
+    return app::unikernel_provider(loaded.application(), {.source = context.root,
+                                                          .runtime = loaded.unikernel_folder(),
+                                                          .build = loaded.build_folder(),
+                                                          .xtask = fs::read_symlink("/proc/self/exe")});
   }
   auto provider = app::ruxos_provider(loaded.application(), *ruxos, loaded.build_folder());
   if (!provider) {
@@ -139,11 +144,9 @@ void build_os(const Context& context, const LoadedApp& loaded, const AppOptions&
   const app::Application& application = loaded.application();
   require_program_file(application);
   const app::OsProvider provider = provider_of(context, loaded);
-  if (!ruxos_folder(context)) {
-    throw Failure(ExitCode::Failure,
-                  fmt::format("applications with [os] need the unikernel for {}, which is not part of this version",
-                              application.os->platform),
-                  "--dry-run shows the whole build; without the [os] tables the program is built for this machine");
+  const bool on_unikernel = !ruxos_folder(context);
+  if (on_unikernel) {
+    require_unikernel_services(application);
   }
   const app::OsBuild plan = plan_of(loaded, provider);
   require_os_programs(plan, provider);
@@ -155,6 +158,10 @@ void build_os(const Context& context, const LoadedApp& loaded, const AppOptions&
     write_file_if_changed(path, text);
   }
   write_file_if_changed(folder / "build.ninja", app::ninja_file(plan, application));
+  std::optional<FileLock> runtime;
+  if (on_unikernel) {
+    runtime.emplace(loaded.unikernel_folder().string() + ".lock", [&] { context.console.step("waiting for another build of the unikernel"); });
+  }
   run_ninja(context, loaded, options);
   for (const auto& [source, place] : shared_files(application, provider)) {
     write_file_if_changed(place, read_file(source));
@@ -162,16 +169,15 @@ void build_os(const Context& context, const LoadedApp& loaded, const AppOptions&
   }
 }
 
-void run_machine(const Context& context, const LoadedApp& loaded, const AppOptions& options, bool debugger) {
+namespace {
+
+/// The machine's command; what it needs beside the image is made.
+Argv prepare_machine(const Context& context, const LoadedApp& loaded, const app::OsBuild& plan, const app::Os& os,
+                     const app::QemuRequest& request) {
   const app::Application& application = loaded.application();
-  const app::Os& os = *application.os;
-  const app::OsBuild plan = os_plan(context, loaded);
-  app::QemuRequest request{.elf = plan.elf, .bin = plan.bin, .debugger = debugger, .extra = options.program_args};
-  request.accelerator = accelerator_of(context, os, debugger);
-  const Argv command = app::qemu_command(os, request);
+  Argv command = app::qemu_command(os, request);
   if (context.dry_run) {
-    print_out(format_command(command) + "\n");
-    return;
+    return command;
   }
   const fs::path image = os.arch == app::Arch::X86_64 ? plan.elf : plan.bin;
   if (!fs::is_regular_file(image)) {
@@ -189,10 +195,52 @@ void run_machine(const Context& context, const LoadedApp& loaded, const AppOptio
   if (os.qemu.v9p && !fs::is_directory(application.folder / os.qemu.v9p_path)) {
     throw Failure(ExitCode::Usage, fmt::format("there is no folder '{}' to share", os.qemu.v9p_path), "correct 'v9p_path'");
   }
+  return command;
+}
+
+}  // namespace
+
+void run_machine(const Context& context, const LoadedApp& loaded, const AppOptions& options, bool debugger) {
+  const app::Application& application = loaded.application();
+  const app::Os& os = *application.os;
+  const app::OsBuild plan = os_plan(context, loaded);
+  app::QemuRequest request{.elf = plan.elf, .bin = plan.bin, .debugger = debugger, .extra = options.program_args,
+                            .quiet_firmware = !ruxos_folder(context)};
+  request.accelerator = accelerator_of(context, os, debugger);
+  const Argv command = prepare_machine(context, loaded, plan, os, request);
+  if (context.dry_run) {
+    print_out(format_command(command) + "\n");
+    return;
+  }
   if (debugger || os.qemu.debug) {
     context.console.step("QEMU waits for a debugger: gdb-multiarch " + plan.elf.string() + " -ex 'target remote :1234'");
   }
+  if (!ruxos_folder(context)) {
+    std::fflush(nullptr);
+    std::exit(run_unikernel(context, command, application.folder, plan.elf));
+  }
   become_program(command, application.folder);
+}
+
+MachineTest machine_test(const Context& context, const LoadedApp& loaded, const std::vector<std::string>& args) {
+  app::Os os = *loaded.application().os;
+  if (ruxos_folder(context)) {
+    throw Failure(ExitCode::Usage, "tests of a program with [os] run on the unikernel", "unset RUXOS_DIR");
+  }
+  const app::OsBuild plan = os_plan(context, loaded);
+  if (!args.empty()) {
+    // The program's name comes first, as in `args` of the description.
+    os.qemu.args = plan.elf.stem().string();
+    for (const std::string& word : args) {
+      if (word.find_first_of(",;") != std::string::npos) {
+        throw Failure(ExitCode::Usage, fmt::format("a test's argument '{}' has a comma or semicolon, which separate arguments of a machine", word));
+      }
+      os.qemu.args += "," + word;
+    }
+  }
+  app::QemuRequest request{.elf = plan.elf, .bin = plan.bin, .quiet_firmware = true};
+  request.accelerator = accelerator_of(context, os, false);
+  return {prepare_machine(context, loaded, plan, os, request), plan.elf};
 }
 
 }  // namespace ax::xtask

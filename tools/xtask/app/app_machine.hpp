@@ -19,4 +19,12 @@ void build_os(const Context& context, const LoadedApp& loaded, const AppOptions&
 /// Prints the QEMU command (--dry-run), or makes what the machine needs and becomes QEMU.
 void run_machine(const Context& context, const LoadedApp& loaded, const AppOptions& options, bool debugger);
 
+/// The machine for one of the description's tests, in the application's folder; its console is standard input and output.
+/// Throws Failure.
+struct MachineTest {
+  Argv command;
+  std::filesystem::path elf;
+};
+MachineTest machine_test(const Context& context, const LoadedApp& loaded, const std::vector<std::string>& args);
+
 }  // namespace ax::xtask

@@ -8,6 +8,8 @@
 #include <array>
 #include <chrono>
 
+#include "tools/xtask/app/app_machine.hpp"
+#include "tools/xtask/app/app_unikernel.hpp"
 #include "tools/xtask/core/failure.hpp"
 #include "tools/xtask/core/files.hpp"
 
@@ -89,15 +91,49 @@ std::string judge(const app::Test& test, const ProgramEnd& end) {
   return "";
 }
 
-Outcome run_one(const LoadedApp& loaded, const app::Test& test) {
+/// What a test runs on this machine: the program, or a machine with it.
+struct Runnable {
+  Argv command;
+  std::filesystem::path elf;  ///< of a machine's program; empty: the program itself runs
+};
+
+Runnable runnable(const Context& context, const LoadedApp& loaded, const app::Test& test) {
+  if (loaded.application().os) {
+    MachineTest machine = machine_test(context, loaded, test.args);
+    return {std::move(machine.command), std::move(machine.elf)};
+  }
   Argv command{loaded.program().string()};
   command.insert(command.end(), test.args.begin(), test.args.end());
+  return {std::move(command), {}};
+}
+
+/// A console has no end of its input but the one that a person types. What arrives before a PC's port is switched on is lost,
+/// one byte at most: a NUL, which no line has.
+std::filesystem::path console_input(const app::Test& test, const TemporaryFolder& folder) {
+  if (test.input.empty()) {
+    return {};
+  }
+  const std::filesystem::path file = folder.path() / "input";
+  write_file(file, std::string(1, '\0') + read_file(test.input) + "\x04");
+  return file;
+}
+
+Outcome run_one(const Context& context, const LoadedApp& loaded, const app::Test& test) {
+  const Runnable what = runnable(context, loaded, test);
+  const TemporaryFolder work;
   const Clock::time_point start = Clock::now();
-  const ProgramEnd end = run_to_end({.argv = command,
-                                     .folder = loaded.application().folder,
-                                     .console = ChildProcess::Console::Capture,
-                                     .input = test.input},
-                                    start + std::chrono::seconds(test.timeout_seconds));
+  ProgramEnd end = run_to_end({.argv = what.command,
+                               .folder = loaded.application().folder,
+                               .console = ChildProcess::Console::Capture,
+                               .input = what.elf.empty() ? test.input : console_input(test, work)},
+                              start + std::chrono::seconds(test.timeout_seconds));
+  if (!what.elf.empty()) {
+    MachineEnd machine = read_console(end.output, what.elf);
+    end.output = std::move(machine.output);
+    if (end.status) {
+      end.status = machine.status.value_or(static_cast<int>(ExitCode::Failure));
+    }
+  }
   return {test.name, std::chrono::duration<double>(Clock::now() - start).count(), judge(test, end), end.output};
 }
 
@@ -166,12 +202,10 @@ ExitCode run_app_tests(const Context& context, const LoadedApp& loaded, const Ap
   size_t failed = 0;
   for (const app::Test& test : tests) {
     if (context.dry_run) {
-      Argv command{loaded.program().string()};
-      command.insert(command.end(), test.args.begin(), test.args.end());
-      print_out(format_command(command) + "\n");
+      print_out(format_command(runnable(context, loaded, test).command) + "\n");
       continue;
     }
-    outcomes.push_back(run_one(loaded, test));
+    outcomes.push_back(run_one(context, loaded, test));
     const Outcome& outcome = outcomes.back();
     if (outcome.complaint.empty()) {
       context.console.step(fmt::format("passed: {} ({:.2f} s)", outcome.name, outcome.seconds));

@@ -2,12 +2,15 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cstdlib>
 #include <memory>
 
 #include "tools/xtask/app/app_machine.hpp"
 #include "tools/xtask/app/app_template.hpp"
 #include "tools/xtask/app/app_test.hpp"
 #include "tools/xtask/command/commands.hpp"
+#include "tools/xtask/image/apt_source.hpp"
+#include "tools/xtask/image/image_store.hpp"
 #include "tools/xtask/command/values.hpp"
 
 namespace ax::xtask {
@@ -282,6 +285,25 @@ Handler declare_app_pkg(CLI::App& app) {
   return [](Context&) {
     return instead("pkg",
                    "there is no index of packages: name a Debian source package in [[packages]], or put sources below the application");
+  };
+}
+
+Handler declare_app_source(CLI::App& app) {
+  struct Source {
+    std::string package, version, sha256;
+  };
+  const auto source = std::make_shared<Source>();
+  app.add_option("PACKAGE", source->package, "Name of the source package")->required()->type_name("");
+  app.add_option("VERSION", source->version, "The upstream version")->required()->type_name("");
+  app.add_option("SHA256", source->sha256, "Of the original archive")->required()->type_name("");
+  return [&app, source](Context& context) {
+    refuse_flags(app);
+    const char* offline = std::getenv("AXVISOR_OFFLINE");
+    print_out(original_archive(context.console, default_cache(), source->package, source->version, source->sha256,
+                               offline != nullptr && std::string_view(offline) == "1")
+                  .string() +
+              "\n");
+    return ExitCode::Success;
   };
 }
 

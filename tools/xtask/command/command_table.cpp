@@ -253,6 +253,8 @@ constexpr std::array kAppInitExamples{Example{"app init hello --cpp", "a program
 constexpr std::array kAppCleanExamples{Example{"app clean hello", "remove hello/app_build"}};
 
 constexpr std::array kAppPkgExamples{Example{"app pkg", "what to use instead"}};
+constexpr std::array kAppSourceExamples{Example{"app source musl 1.2.3 7d5b0b6062521e4627e099e4c9dc8248d32a30285e959b7eecaa780cf8cfd4a4",
+                                                "version and SHA-256 of the original archive"}};
 constexpr std::array kAppConfigExamples{Example{"app config", "what to use instead"}};
 
 constexpr std::array kAppCommands{
@@ -265,6 +267,8 @@ constexpr std::array kAppCommands{
     Command{"init", "Make a new application", "", kAppInitExamples, &declare_app_init},
     Command{"clean", "Remove what was built", "", kAppCleanExamples, &declare_app_clean},
     Command{"pkg", "Not here: says what to use instead of Ruxgo's", "", kAppPkgExamples, &declare_app_pkg},
+    Command{"source", "Fetch the archive of a Debian source package into the cache", "Prints where it is. The C library of [os] comes this way.",
+            kAppSourceExamples, &declare_app_source},
     Command{"config", "Not here: says what to use instead of Ruxgo's", "", kAppConfigExamples, &declare_app_config},
 };
 

@@ -41,6 +41,7 @@ Handler declare_app_init(CLI::App& app);
 Handler declare_app_clean(CLI::App& app);
 Handler declare_app_pkg(CLI::App& app);
 Handler declare_app_config(CLI::App& app);
+Handler declare_app_source(CLI::App& app);
 Handler declare_clippy(CLI::App& app);
 Handler declare_uboot(CLI::App& app);
 Handler declare_board_list(CLI::App& app);

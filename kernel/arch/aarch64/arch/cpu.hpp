@@ -2,6 +2,7 @@
 #pragma once
 
 #include <arch/barrier.hpp>
+#include <arch/level.hpp>
 #include <arch/sysreg.hpp>
 
 #include "kernel/base/types.hpp"
@@ -41,8 +42,8 @@ inline void send_event() {
 }
 
 /// The per-CPU block of this CPU (kernel/percpu). Valid from the first C++ instruction on.
-inline void* per_cpu_base() { return reinterpret_cast<void*>(TPIDR_EL2::read()); }
-inline void set_per_cpu_base(void* block) { TPIDR_EL2::write(reinterpret_cast<u64>(block)); }
+inline void* per_cpu_base() { return reinterpret_cast<void*>(TPIDR_ELX::read()); }
+inline void set_per_cpu_base(void* block) { TPIDR_ELX::write(reinterpret_cast<u64>(block)); }
 
 /// Place of this CPU in MachineInfo::cpus. The caller must not migrate: interrupts masked, or a pinned thread.
 inline unsigned cpu_index() { return *static_cast<const u32*>(per_cpu_base()); }

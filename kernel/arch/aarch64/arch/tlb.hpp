@@ -6,7 +6,7 @@
 namespace ax::arch {
 
 /// Single instructions (Arm ARM C5.5, D8.14). All "is" forms act on every CPU of the inner shareable domain; what they do
-/// is complete only after dsb_ish(). EL2 only. The stage-2 forms act on the VMID in VTTBR_EL2.
+/// is complete only after dsb_ish(). EL2 only, but for those of stage 1 at EL1. The stage-2 forms act on the VMID in VTTBR_EL2.
 struct Tlb {
   static void dsb_ishst() { asm volatile("dsb ishst" ::: "memory"); }
   static void dsb_ish() { asm volatile("dsb ish" ::: "memory"); }
@@ -14,6 +14,8 @@ struct Tlb {
 
   static void tlbi_vae2is(Hva address) { asm volatile("tlbi vae2is, %0" ::"r"(operand(address.value())) : "memory"); }
   static void tlbi_alle2is() { asm volatile("tlbi alle2is" ::: "memory"); }
+
+  static void tlbi_vaae1is(Hva address) { asm volatile("tlbi vaae1is, %0" ::"r"(operand(address.value())) : "memory"); }
 
   static void tlbi_ipas2e1is(Gpa address) { asm volatile("tlbi ipas2e1is, %0" ::"r"(operand(address.value())) : "memory"); }
   static void tlbi_vmalle1is() { asm volatile("tlbi vmalle1is" ::: "memory"); }

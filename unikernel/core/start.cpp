@@ -1,0 +1,161 @@
+// From the platform to the program's main(): arguments, environment and auxiliary vector as Linux lays them out (System V ABI,
+// "Process Initialization"), then the C library's start.
+#include <arch/cpu.hpp>
+#include <arch/timer.hpp>
+#include <array>
+#include <board_config.hpp>
+
+#include "kernel/log/log.hpp"
+#include "platforms/platform.hpp"
+#include "unikernel/core/basic_calls.hpp"
+#include "unikernel/core/call_numbers.hpp"
+#include "unikernel/core/calls.hpp"
+#include "unikernel/core/interrupts.hpp"
+#include "unikernel/core/machine.hpp"
+#include "unikernel/core/program.hpp"
+#include "unikernel/core/program_headers.hpp"
+#include "unikernel/core/random_bytes.hpp"
+#include "unikernel/core/stack.hpp"
+
+extern "C" {
+[[gnu::visibility("default")]] int main(int, char**, char**);
+[[gnu::visibility("default")]] int __libc_start_main(int (*)(int, char**, char**), int, char**, void (*)(), void (*)(), void (*)());
+}
+
+namespace ax::uni {
+namespace {
+
+constinit CpuHooks hooks;
+
+/// The block that a program's start finds on its stack: argc, argv, 0, envp, 0, auxv, and the texts.
+class StartBlock {
+ public:
+  /// The texts of `words`, separated by commas, become one vector.
+  void add_words(std::string_view words) {
+    while (!words.empty()) {
+      const usize end = std::min(words.find(','), words.size());
+      add_word(words.substr(0, end));
+      words.remove_prefix(std::min(end + 1, words.size()));
+    }
+  }
+  void add_word(std::string_view word) {
+    if (text_size_ + word.size() + 1 > text_.size()) stop_program("the machine's command line is too long");
+    add(reinterpret_cast<u64>(&text_[text_size_]));
+    for (const char c : word) text_[text_size_++] = c;
+    text_[text_size_++] = 0;
+  }
+  void add(u64 value) {
+    if (count_ == values_.size()) stop_program("the machine's command line has too many words");
+    values_[count_++] = value;
+  }
+  usize count() const { return count_; }
+  char** pointers() { return reinterpret_cast<char**>(values_.data()); }
+
+ private:
+  std::array<u64, 256> values_{};
+  std::array<char, 4096> text_{};
+  usize count_ = 0;
+  usize text_size_ = 0;
+};
+
+constinit StartBlock block;
+constinit int argument_count = 0;
+
+enum AuxiliaryType : u64 { kEnd = 0, kHeaders = 3, kHeaderSize = 4, kHeaderCount = 5, kPageBytes = 6, kTicks = 17, kRandom = 25 };
+
+/// ";ARGUMENTS;ENVIRONMENT", as [os.platform.qemu] args and envs pass them. What stands before the first semicolon is the boot
+/// loader's.
+void read_command_line(std::string_view line) {
+  const auto part = [&] {
+    const usize start = line.find(';');
+    line.remove_prefix(start == std::string_view::npos ? line.size() : start + 1);
+    return line.substr(0, line.find(';'));
+  };
+  block.add_words(part());
+  if (block.count() == 0) block.add_word(ax_system.name);
+  argument_count = static_cast<int>(block.count());
+  block.add(0);
+  block.add_words(part());
+  block.add(0);
+}
+
+void add_auxiliary_vector() {
+  static std::array<u64, 2> random;
+  for (u64& word : random) word = random_word();
+  const ProgramHeaders headers = program_headers();
+  const u64 vector[][2] = {{kHeaders, headers.address}, {kHeaderSize, headers.entry_size}, {kHeaderCount, headers.count},
+                           {kPageBytes, kPageSize},     {kTicks, 100},                     {kRandom, reinterpret_cast<u64>(random.data())},
+                           {kEnd, 0}};
+  for (const auto& [type, value] : vector) {
+    block.add(type);
+    block.add(value);
+  }
+}
+
+void run_program(void*) {
+  arch::irq_enable();
+  char** arguments = block.pointers();
+  __libc_start_main(main, argument_count, arguments, nullptr, nullptr, nullptr);
+  end_program(0);  // not reached: the C library exits
+}
+
+/// As large as Linux gives it, or a quarter of what there is.
+Hva first_stack() {
+  const u64 room = align_down(platform::frames().lock()->free_bytes() / 4, kPageSize);
+  const Result<Hva> stack = platform::allocate_stack(std::min(u64{board::kThreadStackSize}, room));
+  if (!stack) stop_program("there is not enough memory for the program's stack");
+  return *stack;
+}
+
+}  // namespace
+
+void set_cpu_hooks(const CpuHooks& wanted) { hooks = wanted; }
+
+}  // namespace ax::uni
+
+namespace ax::platform {
+
+void main_on_boot_cpu(MachineInfo& machine) {
+  using namespace uni;
+  log::set_level(static_cast<log::Level>(ax_system.log_level));
+  set_crash_end([] { end_program(kCrashStatus); });
+  prepare_machine(machine);
+  const std::span services(ax_system.services, ax_system.service_count);
+  const ax_service* const basic[] = {&basic_service};
+  install_calls(basic);
+  install_calls(services);
+  for (const ax_service* service : services) {
+    log::debug("service {}", std::string_view(service->name));
+    if (service->start != nullptr) service->start();
+  }
+  read_command_line(machine.command_line);
+  add_auxiliary_vector();
+  ax_run_on_stack(first_stack().value(), run_program, nullptr);
+}
+
+void main_on_secondary_cpu(unsigned index) {
+  uni::hooks.secondary(index);
+  arch::halt();
+}
+
+void handle_interrupt() {
+  if (uni::hooks.interrupt != nullptr) uni::hooks.interrupt();
+}
+
+}  // namespace ax::platform
+
+extern "C" {
+
+/// As the C library calls clone(): see unikernel/musl.
+AX_EXPORT ax::i64 ax_clone(int (*function)(void*), void* stack, int flags, void* argument, ax::i32* parent, void* tls, ax::i32* child) {
+  using namespace ax::uni;
+  if (hooks.clone != nullptr) return hooks.clone(function, stack, static_cast<unsigned>(flags), argument, parent, tls, child);
+  return ax_system_call(0, 0, 0, 0, 0, 0, AX_NR_clone);  // reported, and not there
+}
+
+AX_EXPORT [[noreturn]] void ax_unmap_and_exit(void* base, ax::u64 size) {
+  using namespace ax::uni;
+  if (hooks.unmap_and_exit != nullptr) hooks.unmap_and_exit(base, size);
+  end_program(0);
+}
+}
