@@ -97,8 +97,12 @@ axvisor_dependency(LibArchive
   BUILDS archive_static
   OPTIONS ENABLE_TEST=OFF ENABLE_INSTALL=OFF ENABLE_TAR=OFF ENABLE_CPIO=OFF ENABLE_CAT=OFF ENABLE_WERROR=OFF)
 
-# OpenSSL is no CMake project, and security updates are the distribution's business: no fallback.
+# Security updates of what speaks to the network are the distribution's business: no fallback.
 find_package(OpenSSL QUIET COMPONENTS Crypto)
 if(NOT TARGET OpenSSL::Crypto)
   message(FATAL_ERROR "OpenSSL was not found; install the package libssl-dev")
+endif()
+find_package(CURL 7.85 QUIET)
+if(NOT TARGET CURL::libcurl)
+  message(FATAL_ERROR "libcurl 7.85 or newer was not found; install the package libcurl4-openssl-dev")
 endif()

@@ -55,6 +55,7 @@ struct Image {
   const std::byte* begin = nullptr;   ///< `Memory`: the embedded bytes [begin, end); host-owned, immutable
   const std::byte* end = nullptr;
   Gpa load_address{};
+  std::string_view sha256{};  ///< 64 hexadecimal digits that it must have when it is loaded; empty: whatever
 
   constexpr bool present() const { return !path.empty(); }
   std::span<const std::byte> bytes() const { return {begin, static_cast<usize>(end - begin)}; }

@@ -7,6 +7,7 @@
 #include "hypervisor/console/guest_console.hpp"
 #include "hypervisor/main/locked_heap.hpp"
 #include "hypervisor/main/vm_manager.hpp"
+#include "hypervisor/storage/disks.hpp"
 #include "hypervisor/sched/cpu.hpp"
 #include "hypervisor/vcpu/guest_execution.hpp"
 #include "hypervisor/vcpu/physical_interrupts.hpp"
@@ -38,6 +39,8 @@ class Hypervisor {
   VmManager& vms() { return vms_; }
   DeviceOwners& device_owners() { return device_owners_; }
   SharedRegions& shared_regions() { return shared_regions_; }
+  /// Only with the feature fs.
+  Disks& disks() { return disks_; }
   /// Any context but the exit path.
   mm::ObjectAllocator& heap() { return heap_; }
 
@@ -59,6 +62,7 @@ class Hypervisor {
   GuestExecution guest_execution_;
   PhysicalInterrupts interrupts_;
   GuestConsole console_;
+  Disks disks_{*this};
   VmManager vms_;
   DeviceOwners device_owners_;
   SharedRegions shared_regions_;

@@ -2,6 +2,7 @@
 
 #include <arch/cpu.hpp>
 #include <arch/timer.hpp>
+#include <board_config.hpp>
 #include <new>
 
 #include "hypervisor/main/hypervisor.hpp"
@@ -45,6 +46,7 @@ void VmManager::thread_entry(void* self) { static_cast<VmManager*>(self)->run();
 
 void VmManager::run() {
   adopt_configured();
+  if constexpr (board::kFeatureFs) hypervisor_.disks().start();
   start_waiting();
   for (;;) {
     attend();

@@ -1,6 +1,7 @@
 // The shell's commands.
 #include <algorithm>
 #include <arch/timer.hpp>
+#include <board_config.hpp>
 
 #include "hypervisor/main/hypervisor.hpp"
 #include "hypervisor/shell/shell.hpp"
@@ -207,7 +208,7 @@ Result<void> memory(ShellEnvironment& environment, Arguments) {
 
 Result<void> power_off(ShellEnvironment& environment, Arguments) { manager_of(environment).power_off(); }
 
-constexpr ShellCommand kCommands[] = {
+constexpr ShellCommand kOwnCommands[] = {
     {.name = "vm", .usage = "COMMAND", .help = "Virtual machines; 'vm' alone lists its commands.", .subcommands = kVmCommands},
     {.name = "console",
      .usage = "VM",
@@ -219,6 +220,15 @@ constexpr ShellCommand kCommands[] = {
     {.name = "memory", .help = "Says how much the host has free.", .run = memory},
     {.name = "poweroff", .help = "Stops every virtual machine and the machine.", .run = power_off},
 };
+
+/// Without the feature fs, nothing refers to the file commands.
+constexpr auto kCommands = [] {
+  constexpr usize kOwn = std::size(kOwnCommands), kFiles = board::kFeatureFs ? std::size(kFileCommands) : 0;
+  std::array<ShellCommand, kOwn + kFiles> all{};
+  std::ranges::copy(kOwnCommands, all.begin());
+  if constexpr (kFiles != 0) std::ranges::copy(kFileCommands, all.begin() + kOwn);
+  return all;
+}();
 
 }  // namespace
 

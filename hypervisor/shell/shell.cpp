@@ -5,6 +5,8 @@
 
 namespace hv {
 
+Shell::Shell(Hypervisor& owner) : hypervisor(owner), files_{owner.disks().tree(), owner.heap()} {}
+
 void Shell::open() {
   if (open_) return;
   open_ = true;
@@ -20,9 +22,15 @@ void Shell::close() {
 // Something may have been written behind the cursor: then the whole line is shown again.
 void Shell::show(std::string_view more) {
   constexpr usize kEscapeSequences = 16;
-  std::array<char, kPrompt.size() + LineEditor::kMaxLine + kEscapeSequences> whole;
+  // Where relative paths begin, unless that is the root or too long to leave room.
+  std::array<char, 64> prompt_text;
+  BufferSink prompt(prompt_text.data(), prompt_text.size());
+  const std::string_view directory = files_.directory.text();
+  const bool tells = directory.size() > 1 && directory.size() < prompt_text.size() - kPrompt.size();
+  print(prompt, "{}:{}$ ", kPrompt, tells ? directory : std::string_view());
+  std::array<char, prompt_text.size() + LineEditor::kMaxLine + kEscapeSequences> whole;
   BufferSink sink(whole.data(), whole.size());
-  editor_.show(sink, kPrompt);
+  editor_.show(sink, prompt.view());
   hypervisor.console().show_input(sink.view(), more.empty() ? sink.view() : more);
 }
 

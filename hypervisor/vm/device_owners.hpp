@@ -14,6 +14,12 @@ class DeviceOwners {
  public:
   static constexpr usize kMaxRanges = 512;
   using Ranges = StaticVector<HpaRange, kMaxRanges>;
+  static constexpr u16 kHost = 0xffff;  ///< in the place of a VM's number: devices that the host uses itself
+
+  static HpaRange pages_around(HpaRange range) {
+    const Hpa base = range.base.align_down(kPageSize);
+    return {base, range.size == 0 ? 0 : range.end().align_up(kPageSize) - base};
+  }
 
   /// `pages` is `vm`'s from now on; what it has already counts as free. Errors: Busy (another VM has a part), OutOfMemory.
   Result<void> claim(u16 vm, HpaRange pages) {

@@ -55,6 +55,15 @@ Result<void> GuestMemory::write(Gpa to, std::span<const std::byte> bytes) {
   });
 }
 
+Result<void> GuestMemory::fill(GpaRange to, MemorySource& source) {
+  Result<void> result;
+  TRY(for_each_piece(to, [&](std::byte* host, u64 offset, u64 size) {
+    if (result) result = source.read(offset, {host, size});
+    arch::clean_data_cache(reinterpret_cast<u64>(host), size);
+  }));
+  return result;
+}
+
 Result<void> GuestMemory::read(Gpa from, std::span<std::byte> bytes) const {
   return for_each_piece({from, bytes.size()},
                         [&](const std::byte* host, u64 offset, u64 size) { std::memcpy(bytes.data() + offset, host, size); });

@@ -21,6 +21,16 @@ struct MemoryUse {
   bool shared = false;       ///< with other VMs: zero_all() leaves it alone
 };
 
+/// Where GuestMemory::fill() gets bytes from.
+class MemorySource {
+ public:
+  /// All of `out`, from `offset` on.
+  virtual Result<void> read(u64 offset, std::span<std::byte> out) = 0;
+
+ protected:
+  ~MemorySource() = default;
+};
+
 /// A guest's RAM, by guest-physical address. Everything is copied, once: the guest may change its memory while the host looks
 /// at it, so no pointer into it is ever handed out. Every access is checked against the regions; a copy may span regions
 /// that touch. Writes reach memory, not only the caches: guests start with theirs off.
@@ -34,6 +44,9 @@ class GuestMemory {
 
   /// Host to guest. Error: OutOfRange (part of it is not RAM; nothing was written then).
   Result<void> write(Gpa to, std::span<const std::byte> bytes);
+  /// Lets `source` write all of `to`, piece by piece. Only before the guest runs: afterwards nobody but this class looks at its memory.
+  /// Errors: OutOfRange (as write()), those of the source.
+  Result<void> fill(GpaRange to, MemorySource& source);
   /// Guest to host. Error: OutOfRange (nothing was read then).
   Result<void> read(Gpa from, std::span<std::byte> bytes) const;
   /// A little-endian number of 1, 2, 4 or 8 bytes, read at once; nothing if it is not within one region. Fast: for page tables

@@ -10,6 +10,7 @@
 #include "hypervisor/vm/arch_vm.hpp"
 #include "hypervisor/vm/guest_memory.hpp"
 #include "hypervisor/vm/guest_output.hpp"
+#include "hypervisor/storage/image_files.hpp"
 #include "hypervisor/vm/vm_frames.hpp"
 #include "kernel/base/static_vector.hpp"
 #include "kernel/mm/heap.hpp"
@@ -94,6 +95,10 @@ class Vm {
   Hypervisor& hypervisor() { return hypervisor_; }
   VmFrames& frames() { return frames_; }
   GuestOutput& output() { return output_; }
+  /// While the VM is made: bytes of an image, which may be more than image.bytes() if it is streamed from a disk (ImageFiles).
+  u64 image_size(const Image& image) const;
+  /// Puts all of an image there. Error: that of GuestMemory::write(); the reason was logged.
+  Result<void> place_image(const Image& image, Gpa to);
   /// Logs why the VM cannot be created.
   std::unexpected<Error> reject(Error error, std::string_view what) const;
   /// Maps a range of `passthrough_devices` or `passthrough_addresses`. The host's interrupt controller, timer and console are
@@ -127,7 +132,10 @@ class Vm {
   Result<void> map_memory();
   Result<void> create_vcpus();
   Result<void> create_vcpu(unsigned index, std::span<const u64> machine_cpus);
-  Result<void> check_images() const;
+  std::array<Image*, 4> images() { return {&config_.kernel, &config_.dtb, &config_.bios, &config_.ramdisk}; }
+  Result<void> find_images();
+  Result<void> check(const Image& image) const;
+  void forget_images();
 
   Hypervisor& hypervisor_;
   VmConfig config_;  ///< a copy: addresses move when an identical region cannot be had
@@ -137,6 +145,7 @@ class Vm {
   GuestOutput output_;
   StaticVector<GuestRegion, kMaxVmMemoryRegions> regions_{};
   GuestMemory memory_;
+  mm::Box<ImageFiles> files_;  ///< until it is made
   std::array<mm::Box<Vcpu>, kMaxVcpus> vcpus_{};
   std::atomic<u64> time_offset_{0};
   std::atomic<u64> paused_at_{0};  ///< host timer ticks; 0: it is not

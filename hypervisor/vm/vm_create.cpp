@@ -7,6 +7,7 @@
 #include "hypervisor/main/hypervisor.hpp"
 #include "hypervisor/vm/cpu_placement.hpp"
 #include "hypervisor/vm/vm.hpp"
+#include "kernel/base/sha256.hpp"
 #include "kernel/log/log.hpp"
 #include "platforms/platform.hpp"
 
@@ -27,6 +28,17 @@ constexpr MemoryUse use_of(const MemoryRegion& region) {
   return {.guest_writes = flags.write,
           .guarded = !(flags.read && flags.write && flags.execute),
           .shared = !region.shared.empty()};
+}
+
+/// The boot loader's module of that name: the first word of the text that came with it, or the last part of that path. A module without
+/// a text is called `initrd`.
+std::span<const std::byte> module_named(std::string_view name) {
+  for (const ModuleInfo& module : platform::machine().modules) {
+    const std::string_view text = module.name.empty() ? std::string_view("initrd") : module.name;
+    const std::string_view path = text.substr(0, text.find(' '));
+    if (path == name || path.substr(path.rfind('/') + 1) == name) return {mm::direct_map_pointer(module.data.base), module.data.size};
+  }
+  return {};
 }
 
 /// For memory that no GuestMemory scrubs. Not the caches only: guests start with theirs off.
@@ -76,23 +88,85 @@ std::unexpected<Error> Vm::reject(Error error, std::string_view what) const {
 }
 
 Result<void> Vm::init() {
-  TRY(check_images());
+  TRY(find_images());
   TRY(allocate_memory());
   TRY(map_memory());
   TRY(create_vcpus());
   TRY(arch.create_devices());
   TRY(arch.load_images());
   TRY(arch.give_devices());
+  forget_images();
   log::info("VM {}: {} vCPUs, entry {}", name(), vcpu_count_, arch.entry());
   return {};
 }
 
-Result<void> Vm::check_images() const {
-  for (const Image* image : {&config_.kernel, &config_.dtb, &config_.bios, &config_.ramdisk}) {
-    if (image->present() && image->location != ImageLocation::Memory)
-      return reject(Error::NotSupported, "has an image that is not built in");
+Result<void> Vm::find_images() {
+  u64 room = 0;
+  for (const MemoryRegion& region : config_.memory) room += region.size;
+  const bool any = std::ranges::any_of(images(), [](const Image* image) { return image->present() && image->location == ImageLocation::Fs; });
+  if constexpr (board::kFeatureFs) {
+    if (any) files_ = TRY(mm::make_box<ImageFiles>(hypervisor_.heap(), hypervisor_));
+  }
+  for (Image* image : images()) {
+    if (!image->present()) continue;
+    if (image->location == ImageLocation::Memory) {
+      TRY(check(*image));
+      continue;
+    }
+    if (image->location == ImageLocation::Module) {
+      const std::span bytes = module_named(image->path);
+      if (bytes.empty()) return reject(Error::NotFound, "wants a module that the boot loader did not pass");
+      image->begin = bytes.data();
+      image->end = bytes.data() + bytes.size();
+      TRY(check(*image));
+      continue;
+    }
+    if (!files_) return reject(Error::NotSupported, "has an image on a disk, which needs the feature fs");
+    // What is put somewhere and not looked into goes there directly.
+    const bool streamed = image == &config_.ramdisk || (image == &config_.kernel && ArchVm::kStreamsKernel);
+    if (const auto opened = files_->open(*image, streamed, room); !opened) {
+      log::error("VM {}: {} cannot be loaded: {}", name(), image->path, opened.error());
+      return opened;
+    }
+    if (!files_->is_streamed(*image)) TRY(check(*image));
+    log::info("VM {}: {} has {} bytes", name(), image->path, files_->size(*image));
   }
   return {};
+}
+
+/// Of an image that is in memory.
+Result<void> Vm::check(const Image& image) const {
+  if (image.sha256.empty()) return {};
+  Sha256 hash;
+  hash.add(image.bytes());
+  if (hash.finish_is(image.sha256)) return {};
+  log::error("VM {}: {} has another SHA-256 than its description says", name(), image.path);
+  return fail(Error::Malformed);
+}
+
+void Vm::forget_images() {
+  if (!files_) return;
+  for (Image* image : images())
+    if (image->location == ImageLocation::Fs) image->begin = image->end = nullptr;
+  files_.reset();
+}
+
+u64 Vm::image_size(const Image& image) const {
+  if (!image.present()) return 0;
+  if constexpr (board::kFeatureFs)
+    if (files_) return files_->size(image);
+  return image.bytes().size();
+}
+
+Result<void> Vm::place_image(const Image& image, Gpa to) {
+  if constexpr (board::kFeatureFs) {
+    if (files_ && files_->is_streamed(image)) {
+      const auto loaded = files_->load(image, memory_, to);
+      if (!loaded) log::error("VM {}: {} cannot be loaded: {}", name(), image.path, loaded.error());
+      return loaded;
+    }
+  }
+  return memory_.write(to, image.bytes());
 }
 
 // ---- memory -----------------------------------------------------------------------------------------------------------

@@ -81,9 +81,9 @@ Result<void> BlockCache::write_contents(u64 offset, std::span<const std::byte> b
 }
 
 Result<void> BlockCache::zero(u64 offset, u64 size) {
-  static constexpr std::array<std::byte, kSectorSize> kZeros{};
+  const std::array<std::byte, kSectorSize> zeros{};
   for (u64 done = 0; done < size; done += kSectorSize)
-    TRY(write(offset + done, std::span(kZeros).first(std::min<u64>(kSectorSize, size - done))));
+    TRY(write(offset + done, std::span(zeros).first(std::min<u64>(kSectorSize, size - done))));
   return {};
 }
 

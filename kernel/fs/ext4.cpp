@@ -202,6 +202,7 @@ Result<Ext4::Run> Ext4::map_extents(const Inode& inode, u64 block) {
     return {};
   };
   u32 depth = kMostDepth + 1;
+  u64 next = ~u64{0};  ///< where the next entry begins, of this node or of one above
   for (;;) {
     TRY(load(0));
     const u32 count = load_le<u16>(entry, kEntries), own_depth = load_le<u16>(entry, kDepth);
@@ -219,11 +220,12 @@ Result<Ext4::Run> Ext4::map_extents(const Inode& inode, u64 block) {
       load_le<u32>(entry, 0) <= block ? low = middle + 1 : high = middle;
     }
     const u32 found = low;
-    u64 next = ~u64{0};
     if (found < count) {
       TRY(load(kHeader + found * kEntry));
-      next = load_le<u32>(entry, 0);
+      next = std::min<u64>(next, load_le<u32>(entry, 0));
     }
+    // A tree that contradicts itself must not stand still.
+    if (next <= block) return fail(Error::Malformed);
     if (found == 0) return Run{.blocks = next - block};
     TRY(load(kHeader + (found - 1) * kEntry));
     if (depth == 0) {
@@ -314,9 +316,8 @@ Result<usize> Ext4::read(Node& file, u64 offset, std::span<std::byte> out) {
 
 // ---- directories ------------------------------------------------------------------------------------------------------
 
-/// Calls `action(inode, name)` until it returns false. The nodes of a hashed directory look like blocks without entries.
-template <class Action>
-Result<void> Ext4::for_each_entry(const Node& directory, Action action) {
+/// Calls `action(context, inode, name)` until it returns false. The nodes of a hashed directory look like blocks without entries.
+Result<void> Ext4::walk(const Node& directory, bool (*action)(void*, u32, std::string_view), void* context) {
   if (directory.kind != Kind::Directory) return fail(Error::NotDirectory);
   const Inode own = TRY(inode(directory.id));
   if (own.size > kMostDirectoryBytes) return fail(Error::Malformed);
@@ -334,11 +335,17 @@ Result<void> Ext4::for_each_entry(const Node& directory, Action action) {
       const u64 whole = step == 0xffff || step == 0 ? geometry_.block : step;
       if (whole < kDirectoryHeader || whole > geometry_.block - at || length > whole - kDirectoryHeader) return fail(Error::Malformed);
       TRY(cache_.read(block + at + kDirectoryHeader, std::as_writable_bytes(std::span(name).first(length))));
-      if (number != 0 && length != 0 && !action(number, std::string_view(name.data(), length))) return {};
+      if (number != 0 && length != 0 && !action(context, number, std::string_view(name.data(), length))) return {};
       at += whole;
     }
   }
   return {};
+}
+
+/// The same with a lambda: one walk() for all of them.
+template <class Action>
+Result<void> Ext4::for_each_entry(const Node& directory, Action action) {
+  return walk(directory, [](void* context, u32 inode, std::string_view name) { return (*static_cast<Action*>(context))(inode, name); }, &action);
 }
 
 Result<Node> Ext4::find(const Node& directory, std::string_view name) {

@@ -56,6 +56,7 @@ class Ext4 final : public FileSystem {
   Result<Run> map_extents(const Inode& inode, u64 block);
   Result<Run> map_pointers(const Inode& inode, u64 block);
   Result<void> read_range(const Inode& inode, u64 offset, std::span<std::byte> out);
+  Result<void> walk(const Node& directory, bool (*action)(void*, u32, std::string_view), void* context);
   template <class Action>
   Result<void> for_each_entry(const Node& directory, Action action);
 

@@ -83,6 +83,9 @@ class Fat final : public FileSystem {
   Result<void> begin_change();
 
   // Directories.
+  Result<void> walk(const Node& directory, bool (*found)(void*, const Entry&), void* context);
+  template <class Found>
+  Result<void> for_each(const Node& directory, Found found);
   Result<bool> lookup(const Node& directory, std::string_view name, Entry& entry);
   Result<Place> find_place(const Node& directory, NewName& name, std::optional<u64> sector);
   Result<u64> grow(const Node& directory);

@@ -132,17 +132,15 @@ void Fat::stamp(std::span<std::byte> entry) const {
   store_le(entry, dirent::kDate, now.date);
 }
 
-namespace {
-
-/// Calls `found(entry)` for every file and directory until it returns false. `Entry` is Fat's own.
-template <class Entry, class LongName, class Walker, class Found>
-Result<void> walk(BlockCache& cache, Walker walker, bool wide, Found found) {
+/// Calls `found(context, entry)` for every file and directory until it returns false.
+Result<void> Fat::walk(const Node& directory, bool (*found)(void*, const Entry&), void* context) {
+  Walker walker(*this, directory);
   LongName long_name;
   Entry entry;
   for (;;) {
     const u64 at = TRY(walker.next());
     if (at == 0) return {};
-    TRY(cache.read(at, entry.raw));
+    TRY(cache_.read(at, entry.raw));
     const u8 first = load_le<u8>(entry.raw, 0), attributes = load_le<u8>(entry.raw, dirent::kAttributes) & dirent::kAttributeMask;
     if (first == dirent::kEnd) return {};
     if (first == dirent::kDeleted || (attributes != dirent::kLongName && (attributes & dirent::kVolume) != 0)) {
@@ -165,29 +163,33 @@ Result<void> walk(BlockCache& cache, Walker walker, bool wide, Found found) {
       entry.slots.clear();
     }
     if (!entry.slots.push_back(at)) return fail(Error::Malformed);
-    const bool directory = (attributes & dirent::kDirectory) != 0;
-    entry.node = {.kind = directory ? Kind::Directory : Kind::File,
-                  .size = directory ? 0 : load_le<u32>(entry.raw, dirent::kSize),
-                  .id = first_cluster(entry.raw, wide),
+    const bool is_directory = (attributes & dirent::kDirectory) != 0;
+    entry.node = {.kind = is_directory ? Kind::Directory : Kind::File,
+                  .size = is_directory ? 0 : load_le<u32>(entry.raw, dirent::kSize),
+                  .id = first_cluster(entry.raw, geometry_.wide),
                   .place = at,
                   .changed = from_fat_time({load_le<u16>(entry.raw, dirent::kDate), load_le<u16>(entry.raw, dirent::kTime)})};
-    const bool go_on = first == '.' || found(entry);
+    const bool go_on = first == '.' || found(context, entry);
     if (!go_on) return {};
     long_name.forget();
     entry.slots.clear();
   }
 }
 
-}  // namespace
+/// The same with a lambda: one walk() for all of them.
+template <class Found>
+Result<void> Fat::for_each(const Node& directory, Found found) {
+  return walk(directory, [](void* context, const Entry& entry) { return (*static_cast<Found*>(context))(entry); }, &found);
+}
 
 Result<bool> Fat::lookup(const Node& directory, std::string_view name, Entry& entry) {
   if (directory.kind != Kind::Directory) return fail(Error::NotDirectory);
   bool there = false;
-  TRY((walk<Entry, LongName>(cache_, Walker(*this, directory), geometry_.wide, [&](const Entry& one) {
+  TRY(for_each(directory, [&](const Entry& one) {
     there = same_name(text(one.name), name) || same_name(text(one.short_name), name);
     if (there) entry = one;
     return !there;
-  })));
+  }));
   return there;
 }
 
@@ -201,13 +203,12 @@ Result<Node> Fat::find(const Node& directory, std::string_view name) {
 
 Result<void> Fat::list(const Node& directory, DirectoryVisitor& visitor) {
   if (directory.kind != Kind::Directory) return fail(Error::NotDirectory);
-  return walk<Entry, LongName>(cache_, Walker(*this, directory), geometry_.wide,
-                               [&](const Entry& entry) { return visitor.visit(text(entry.name), entry.node); });
+  return for_each(directory, [&](const Entry& entry) { return visitor.visit(text(entry.name), entry.node); });
 }
 
 Result<bool> Fat::is_empty(const Node& directory) {
   bool empty = true;
-  TRY((walk<Entry, LongName>(cache_, Walker(*this, directory), geometry_.wide, [&](const Entry&) { return empty = false; })));
+  TRY(for_each(directory, [&](const Entry&) { return empty = false; }));
   return empty;
 }
 
@@ -299,10 +300,10 @@ struct Fat::Place {
 
 /// Looks for room, in one sector of the directory if that is given, and for short names that the new one must avoid.
 Result<Fat::Place> Fat::find_place(const Node& directory, NewName& name, std::optional<u64> sector) {
-  TRY((walk<Entry, LongName>(cache_, Walker(*this, directory), geometry_.wide, [&](const Entry& one) {
+  TRY(for_each(directory, [&](const Entry& one) {
     name.avoid(one.raw);
     return true;
-  })));
+  }));
   Walker walker(*this, directory);
   Place place;
   u64 previous = 0, end = 0;

@@ -61,10 +61,10 @@ TEST_F(Program, FailsWithoutWritingWhenTheConfigurationIsWrong) {
 }
 
 TEST_F(Program, WarningsDoNotFail) {
-  repository_.board("b", std::string(Repository::kBoard) + "features = [\"fs\"]\n");
+  repository_.board("b", std::string(Repository::kBoard) + "features = [\"sdmmc\"]\n");
   const Finished done = axconfig(build("generate"));
   EXPECT_EQ(done.status, 0);
-  EXPECT_THAT(done.errors, HasSubstr("warning: feature 'fs'"));
+  EXPECT_THAT(done.errors, HasSubstr("warning: feature 'sdmmc'"));
 }
 
 TEST_F(Program, TakesSmpAndImagesFromTheCommandLine) {

@@ -28,6 +28,7 @@ class ImageTest : public ::testing::Test {
  protected:
   ImageTest() {
     tree_.write("configs/images/kernel.toml", kRecipe);
+    tree_.write(".image.toml", "local_storage = \"" + tree_.path("storage").string() + "\"\nauto_sync = false\n");
     test::write_script(tree_.programs() / "apt-cache", R"(
 for wanted; do :; done
 case $wanted in *=*) ;; *) wanted=$(cat "$MIRROR/$wanted.candidate" 2>/dev/null) ;; esac
@@ -306,9 +307,9 @@ TEST_F(ImageTest, DownloadsOnceForTwoProcesses) {
 }
 
 TEST_F(ImageTest, ListsWhatIsLockedAndCached) {
-  EXPECT_THAT(image({"ls"}).output, HasSubstr("kernel                   (not locked)             no      A kernel"));
+  EXPECT_THAT(image({"ls"}).output, HasSubstr("kernel  (not locked)  aarch64       recipe    no    A kernel\n"));
   lock();
-  EXPECT_THAT(image({"ls"}).output, HasSubstr("kernel                   6.1.0-1                  yes     A kernel"));
+  EXPECT_THAT(image({"ls"}).output, HasSubstr("kernel  6.1.0-1  aarch64       recipe    yes   A kernel\n"));
 }
 
 TEST_F(ImageTest, ComparesTheLockWithTheMirror) {

@@ -204,15 +204,17 @@ class VmWriter {
   }
 
   std::string image(const hv::Image& image, ConfigKey key) const {
+    std::string sha256;
     std::string out = fmt::format("{{.location = ImageLocation::{}", cpp_name(image.location));
     if (image.present()) {
       out += fmt::format(", .path = {}", cpp_string(image.path));
+      if (!image.sha256.empty()) sha256 = fmt::format(", .sha256 = {}", cpp_string(image.sha256));
       const ImageReference* reference = vm_.image(key);
       if (reference != nullptr && reference->index) {
         out += fmt::format(", .begin = vm_image_{0}_begin, .end = vm_image_{0}_end", *reference->index);
       }
     }
-    return out + fmt::format(", .load_address = Gpa({:#x})}}", image.load_address.value());
+    return out + fmt::format(", .load_address = Gpa({:#x}){}}}", image.load_address.value(), sha256);
   }
 
   const Vm& vm_;

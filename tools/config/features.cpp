@@ -46,8 +46,7 @@ constexpr Feature kFeatures[] = {
             "addresses allow it; "
             "without the feature three are the most."},
     {.name = "fs",
-     .doc = "File systems on the machine's disks: image_location = \"fs\" and the file commands of the shell.",
-     .built = false},
+     .doc = "File systems on the machine's disks: image_location = \"fs\" and the file commands of the shell."},
     {.name = "hv", .doc = "The platform runs at the hypervisor's exception level.", .always = true},
     {.name = "irq", .doc = "Interrupt controller and timers are driven.", .always = true},
     {.name = "phytium-blk",

@@ -64,12 +64,15 @@ class MachineChecker {
   void images_from_disk() {
     for (const ImageReference& image : vm_.images()) {
       if (image.source != ImageSource::GuestFs) continue;
-      diagnostics_
-          .error(image.where, fmt::format("'{}' comes from a disk (image_location = \"fs\"), which needs feature fs, "
-                                          "not built yet in this version",
-                                          image.text))
-          .note(doc_.where("kernel.image_location"), "image_location is here")
-          .fix("use image_location = \"memory\" and a path on the building machine");
+      if (!board_.has_feature("fs")) {
+        diagnostics_
+            .error(image.where, fmt::format("'{}' comes from a disk (image_location = \"fs\"), which needs feature fs", image.text))
+            .note(doc_.where("kernel.image_location"), "image_location is here")
+            .fix("add \"fs\" to the board's features, or use image_location = \"memory\" and a path on the building machine");
+      } else if (!image.text.starts_with('/')) {
+        diagnostics_.error(image.where, fmt::format("'{}' is a path on a disk of the machine and must be absolute", image.text))
+            .fix(fmt::format("write \"/{}\"", image.text));
+      }
     }
   }
 

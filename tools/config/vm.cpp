@@ -67,6 +67,7 @@ void Vm::decode_kernel(Diagnostics& diagnostics) {
   config_.dtb = image_of(ConfigKey::DtbPath, ConfigKey::DtbLoadAddr);
   config_.ramdisk = image_of(ConfigKey::RamdiskPath, ConfigKey::RamdiskLoadAddr);
   decode_bios(diagnostics);
+  decode_checksums(diagnostics);
 
   const bool has_entry = doc.has("kernel.entry_point");
   config_.entry_point = Gpa(doc.integer(has_entry ? "kernel.entry_point" : "kernel.kernel_load_addr"));
@@ -94,12 +95,29 @@ void Vm::decode_bios(Diagnostics& diagnostics) {
   if (enabled && named && placed) config_.bios = image_of(ConfigKey::BiosPath, ConfigKey::BiosLoadAddr);
 }
 
+void Vm::decode_checksums(Diagnostics& diagnostics) {
+  constexpr usize kDigits = 64;
+  const std::pair<std::string_view, hv::Image*> images[] = {{"kernel.kernel_sha256", &config_.kernel},
+                                                            {"kernel.dtb_sha256", &config_.dtb},
+                                                            {"kernel.ramdisk_sha256", &config_.ramdisk},
+                                                            {"kernel.bios_sha256", &config_.bios}};
+  for (usize i = 0; i < std::size(images); ++i) {
+    const auto& [key, image] = images[i];
+    checksums_[i] = document_.text(key);
+    const std::string& digits = checksums_[i];
+    if (!digits.empty() && (digits.size() != kDigits || digits.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)) {
+      diagnostics.error(document_.where(key), fmt::format("'{}' is no SHA-256", digits)).fix("write the 64 hexadecimal digits that sha256sum prints");
+    }
+    image->sha256 = digits;
+  }
+}
+
 hv::Image Vm::image_of(ConfigKey path_key, ConfigKey load_key) {
   const std::string_view key = hv::toml_path(path_key);
-  const bool from_fs = document_.choice("kernel.image_location").text == "fs";
+  const auto location = static_cast<hv::ImageLocation>(document_.choice("kernel.image_location").number);
   hv::Image image;
   image.load_address = Gpa(document_.integer(hv::toml_path(load_key)));
-  image.location = from_fs ? hv::ImageLocation::Fs : hv::ImageLocation::Memory;
+  image.location = location;
   const std::string text = document_.text(key);
   if (text.empty()) return image;
 
@@ -109,8 +127,8 @@ hv::Image Vm::image_of(ConfigKey path_key, ConfigKey load_key) {
     reference.source = ImageSource::Product;
     reference.product = text.substr(kProductPrefix.size());
     image.location = hv::ImageLocation::Memory;
-  } else if (from_fs) {
-    reference.source = ImageSource::GuestFs;
+  } else if (location != hv::ImageLocation::Memory) {
+    reference.source = location == hv::ImageLocation::Fs ? ImageSource::GuestFs : ImageSource::Module;
   } else {
     reference.source = ImageSource::File;
     reference.path = document_.file().path().parent_path() / text;

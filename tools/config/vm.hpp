@@ -1,6 +1,7 @@
 // A VM file turned into the VmConfig that the hypervisor works with, with the way back to its lines.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -19,6 +20,7 @@ enum class ImageSource : u8 {
   File,     ///< a file of the host, built in
   Product,  ///< "image:NAME", made by the build, built in
   GuestFs,  ///< a path on a disk of the machine
+  Module,   ///< what the boot loader passes under this name
 };
 
 /// One image of a VM, as its file names it.
@@ -68,6 +70,7 @@ class Vm {
   void decode_devices(Diagnostics& diagnostics);
   void decode_pci(Diagnostics& diagnostics);
   void decode_bios(Diagnostics& diagnostics);
+  void decode_checksums(Diagnostics& diagnostics);
   hv::Image image_of(hv::ConfigKey path_key, hv::ConfigKey load_key);
 
   Document document_;
@@ -92,6 +95,7 @@ class Vm {
   std::vector<std::vector<u64>> emulated_arguments_;
   std::vector<hv::EmulatedDevice> emulated_;
   std::vector<ImageReference> images_;
+  std::array<std::string, 4> checksums_;
   std::optional<KernelImage> kernel_;
   hv::VmConfig config_;
 };

@@ -24,17 +24,19 @@ class LineEndListener {
   ~LineEndListener() = default;
 };
 
-/// Called by PcMachine and its devices, under the lock that their caller holds, also for the calling vCPU itself. An
-/// implementation takes a note and returns: it never calls back into the machine.
+/// Called by PcMachine and its devices, under the lock that their caller holds, and by local APICs, without one; also for
+/// the calling vCPU itself. An implementation takes a note and returns: it never calls back into the machine.
 class PcHost : public LineEndListener {
  public:
   /// Guest TSC: the same for all vCPUs of a VM, starts near 0, stands still while the VM is paused.
   virtual u64 now() = 0;
-  /// PcMachine::next_deadline(vcpu) has changed.
+  /// The deadline() of the vCPU's local APIC has changed. On the vCPU's own CPU.
   virtual void deadline_changed(unsigned vcpu) = 0;
+  /// PcMachine::run_timers() has something to do at `deadline`, kNoDeadline: never.
+  virtual void board_deadline_changed(u64 deadline) = 0;
 
-  /// PcMachine::pending_vector(vcpu) may have got something new, be it by what the vCPU itself does: wake or interrupt
-  /// it. Without a kick, a vCPU for which nothing was pending need not ask again.
+  /// The vCPU's APIC, or the 8259, may have got something new for it, be it by what the vCPU itself does: wake or
+  /// interrupt it. Without a kick, a vCPU for which nothing was pending need not ask again.
   virtual void kick(unsigned vcpu) = 0;
   /// A non-maskable interrupt arrives; several before the first is taken are one.
   virtual void nmi(unsigned vcpu) = 0;

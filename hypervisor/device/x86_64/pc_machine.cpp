@@ -27,28 +27,41 @@ constexpr u8 kResetControlBits = 0x0a;  // full reset, hard reset
 constexpr u8 kResetNow = 1u << 2;
 
 constexpr u16 kDebugExitPort = 0xf4;
+constexpr u8 kNothingThere = 0xff;
 
 }  // namespace
 
 struct PcMachine::Tables {
   using M = PcMachine;
+  template <auto Read>
+  static u32 read(M& machine, unsigned offset, u32 size) {
+    return (machine.*Read)(offset, size);
+  }
+  template <auto Write>
+  static void write(M& machine, unsigned offset, u32 size, u32 value) {
+    (machine.*Write)(offset, size, value);
+  }
   // What guests access most comes first.
   static constexpr Ports ports[] = {
-      {V16550::kPort, 8, 1, &M::read_uart, &M::write_uart},
-      {V8259Pair::kMasterPort, 2, 1, &M::read_pic<V8259Pair::kMasterPort>, &M::write_pic<V8259Pair::kMasterPort>},
-      {V8259Pair::kSlavePort, 2, 1, &M::read_pic<V8259Pair::kSlavePort>, &M::write_pic<V8259Pair::kSlavePort>},
-      {V8254::kPort, 4, 1, &M::read_pit, &M::write_pit},
-      {VAcpiPm::kPort, VAcpiPm::kSize, 4, &M::read_acpi, &M::write_acpi},
-      {kPort61, 1, 1, &M::read_port61, &M::write_port61},
-      {VRtc::kPort, 2, 1, &M::read_rtc, &M::write_rtc},
-      {VI8042::kDataPort, 1, 1, &M::read_keyboard_data, &M::write_keyboard_data},
-      {VI8042::kCommandPort, 1, 1, &M::read_keyboard_status, &M::write_keyboard_command},
-      {kPciPort, 4, 4, &M::read_pci, &M::write_pci},
-      {kSystemControlPort, 1, 1, &M::read_system_control, &M::write_system_control},
-      {V8259Pair::kElcrPort, 2, 1, &M::read_pic<V8259Pair::kElcrPort>, &M::write_pic<V8259Pair::kElcrPort>},
-      {kDebugExitPort, 4, 4, &M::read_nothing, &M::write_debug_exit},
+      {V16550::kPort, 8, 1, &read<&M::read_uart>, &write<&M::write_uart>},
+      {V8259Pair::kMasterPort, 1, 1, &read<&M::read_pic<V8259Pair::kMasterPort>>, &write<&M::write_pic<V8259Pair::kMasterPort>>},
+      {V8259Pair::kMasterPort + 1, 1, 1, &read<&M::read_pic_data<V8259Pair::kMasterPort>>,
+       &write<&M::write_pic<V8259Pair::kMasterPort + 1>>},
+      {V8259Pair::kSlavePort, 1, 1, &read<&M::read_pic<V8259Pair::kSlavePort>>, &write<&M::write_pic<V8259Pair::kSlavePort>>},
+      {V8259Pair::kSlavePort + 1, 1, 1, &read<&M::read_pic_data<V8259Pair::kSlavePort>>,
+       &write<&M::write_pic<V8259Pair::kSlavePort + 1>>},
+      {V8254::kPort, 4, 1, &read<&M::read_pit>, &write<&M::write_pit>},
+      {VAcpiPm::kPort, VAcpiPm::kSize, 4, &read<&M::read_acpi>, &write<&M::write_acpi>},
+      {kPort61, 1, 1, &read<&M::read_port61>, &write<&M::write_port61>},
+      {VRtc::kPort, 2, 1, &read<&M::read_rtc>, &write<&M::write_rtc>},
+      {VI8042::kDataPort, 1, 1, &read<&M::read_keyboard_data>, &write<&M::write_keyboard_data>},
+      {VI8042::kCommandPort, 1, 1, &read<&M::read_keyboard_status>, &write<&M::write_keyboard_command>},
+      {kPciPort, 4, 4, &read<&M::read_pci>, &write<&M::write_pci>},
+      {kSystemControlPort, 1, 1, &read<&M::read_system_control>, &write<&M::write_system_control>},
+      {V8259Pair::kElcrPort, 2, 1, &read<&M::read_pic<V8259Pair::kElcrPort>>, &write<&M::write_pic<V8259Pair::kElcrPort>>},
+      {kDebugExitPort, 4, 4, &read<&M::read_nothing>, &write<&M::write_debug_exit>},
   };
-  static const std::array<u8, 256> low_ports;
+  static const std::array<u8, kLowPorts> low_ports;
 };
 
 Result<void> PcConfig::check() const {
@@ -57,9 +70,9 @@ Result<void> PcConfig::check() const {
   return {};
 }
 
-PcMachine::PcMachine(const PcConfig& config, PcHost& host)
+PcMachine::PcMachine(const PcConfig& config, PcHost& host, LocalApicBus& apics)
     : host_(host),
-      apics_(host, io_apic_, config.vcpus, config.tsc_hz),
+      apics_(apics),
       io_apic_(line_ends_, apics_),
       console_(host),
       pic_(line_ends_, intr_),
@@ -72,7 +85,7 @@ PcMachine::PcMachine(const PcConfig& config, PcHost& host)
 }
 
 void PcMachine::power_on() {
-  apics_.power_on();
+  apics_.set_8259(false);
   io_apic_.power_on();
   pic_.power_on();
   pit_.power_on();
@@ -87,23 +100,14 @@ void PcMachine::power_on() {
 
 // ---- memory ----
 
-std::optional<u64> PcMachine::mmio_read(unsigned vcpu, Gpa address, u32 size) {
-  const u64 page = align_down(address.value(), kPageSize);
-  const u32 offset = static_cast<u32>(address.value() - page);
-  if (page == apics_[vcpu].page()) return apics_[vcpu].mmio_read(offset, size);
-  if (page == VIoApic::kBase) return extract_bytes(io_apic_.mmio_read(offset), 0, size);
-  return std::nullopt;
+std::optional<u64> PcMachine::mmio_read(Gpa address, u32 size) {
+  if (align_down(address.value(), kPageSize) != VIoApic::kBase) return std::nullopt;
+  return extract_bytes(io_apic_.mmio_read(static_cast<u32>(address.value() - VIoApic::kBase)), 0, size);
 }
 
-bool PcMachine::mmio_write(unsigned vcpu, Gpa address, u32 size, u64 value) {
-  const u64 page = align_down(address.value(), kPageSize);
-  const u32 offset = static_cast<u32>(address.value() - page);
-  if (page == apics_[vcpu].page()) {
-    apics_[vcpu].mmio_write(offset, size, static_cast<u32>(value));
-    return true;
-  }
-  if (page != VIoApic::kBase) return false;
-  io_apic_.mmio_write(offset, static_cast<u32>(value));
+bool PcMachine::mmio_write(Gpa address, u64 value) {
+  if (align_down(address.value(), kPageSize) != VIoApic::kBase) return false;
+  io_apic_.mmio_write(static_cast<u32>(address.value() - VIoApic::kBase), static_cast<u32>(value));
   if (pic_.asserted()) kick_8259_takers();
   return true;
 }
@@ -117,6 +121,7 @@ void PcMachine::kick_8259_takers() {
 }
 
 void PcMachine::intr_changed(bool asserted) {
+  apics_.set_8259(asserted);
   io_apic_.set_line(0, asserted);
   if (!asserted) return;
   kick_8259_takers();
@@ -157,21 +162,15 @@ void PcMachine::line_ended(u32 gsi) {
 
 u64 PcMachine::board_deadline() const { return std::min({pit_.deadline(), rtc_.deadline(), acpi_.deadline()}); }
 
-u64 PcMachine::next_deadline(unsigned vcpu) const {
-  const u64 own = apics_[vcpu].deadline();
-  return vcpu == 0 ? std::min(own, board_deadline_) : own;
-}
-
 void PcMachine::board_changed() {
   const u64 deadline = board_deadline();
   if (deadline == board_deadline_) return;
   board_deadline_ = deadline;
-  host_.deadline_changed(0);
+  host_.board_deadline_changed(deadline);
 }
 
-void PcMachine::run_timers(unsigned vcpu, u64 now) {
-  if (apics_[vcpu].deadline() <= now) apics_[vcpu].run_timer(now);
-  if (vcpu != 0 || board_deadline_ > now) return;
+void PcMachine::run_timers(u64 now) {
+  if (board_deadline_ > now) return;
   pit_.run_timer(now);
   rtc_.run_timer(now);
   acpi_.run_timer(now);
@@ -181,8 +180,8 @@ void PcMachine::run_timers(unsigned vcpu, u64 now) {
 // ---- ports ----
 
 /// Rows, from 1 on, of the ports that every PC has; 0: none.
-constinit const std::array<u8, 256> PcMachine::Tables::low_ports = [] {
-  std::array<u8, 256> rows{};
+constinit const std::array<u8, PcMachine::kLowPorts> PcMachine::Tables::low_ports = [] {
+  std::array<u8, kLowPorts> rows{};
   for (usize row = 0; row < std::size(ports); ++row) {
     for (u32 i = 0; i < ports[row].count; ++i)
       if (ports[row].first + i < rows.size()) rows[ports[row].first + i] = static_cast<u8>(row + 1);
@@ -207,10 +206,16 @@ bool PcMachine::whole(const Ports* ports, u32 port, u32 size) {
   return ports != nullptr && size <= ports->width && port - ports->first + size <= ports->count;
 }
 
-u32 PcMachine::port_read(unsigned, u16 port, u32 size) {
+u32 PcMachine::low_port_read(u16 port) {
+  const u8 row = Tables::low_ports[port];
+  if (row == 0) return kNothingThere;
+  const Ports& ports = Tables::ports[row - 1];
+  return ports.read(*this, port - ports.first, 1);
+}
+
+u32 PcMachine::port_read(u16 port, u32 size) {
   const Ports* row = find(port);
-  if (row != nullptr && (size == 1 || whole(row, port, size))) return (this->*row->read)(port - row->first, size);
-  return read_bytes(port, size);
+  return whole(row, port, size) ? row->read(*this, port - row->first, size) : read_bytes(port, size);
 }
 
 u32 PcMachine::read_bytes(u32 port, u32 size) {
@@ -218,19 +223,19 @@ u32 PcMachine::read_bytes(u32 port, u32 size) {
   for (u32 i = 0; i < size; ++i) {
     const u32 at = port + i;
     const Ports* row = find(at);
-    const u32 byte = row != nullptr ? (this->*row->read)(at - row->first, 1) & 0xff : 0xff;
+    const u32 byte = row != nullptr ? row->read(*this, at - row->first, 1) & 0xff : kNothingThere;
     value |= byte << i * 8;
   }
   return value;
 }
 
-void PcMachine::port_write(unsigned, u16 port, u32 size, u32 value) {
+void PcMachine::port_write(u16 port, u32 size, u32 value) {
   const Ports* row = find(port);
-  if (whole(row, port, size)) return (this->*row->write)(port - row->first, size, value);
+  if (whole(row, port, size)) return row->write(*this, port - row->first, size, value);
   for (u32 i = 0; i < size; ++i) {
     const u32 at = u32{port} + i;
     row = find(at);
-    if (row != nullptr) (this->*row->write)(at - row->first, 1, value >> i * 8 & 0xff);
+    if (row != nullptr) row->write(*this, at - row->first, 1, value >> i * 8 & 0xff);
   }
 }
 

@@ -1,4 +1,4 @@
-// The PC that an x86_64 guest sees: interrupt controllers, timers, serial port and system control, joined.
+// The board of the PC that an x86_64 guest sees: interrupt controllers, timers, serial port and system control, joined.
 #pragma once
 
 #include <optional>
@@ -27,71 +27,57 @@ struct PcConfig {
   Result<void> check() const;
 };
 
-/// Context: every function is called under the VM's device lock. `vcpu` is below PcConfig::vcpus. Nothing blocks,
-/// allocates or loops longer than the number of vCPUs and pins.
+/// Everything but the local APICs, which have a bus of their own. Context: every function is called under the VM's device
+/// lock. `vcpu` is below PcConfig::vcpus. Nothing blocks, allocates or loops longer than the number of vCPUs and pins.
 ///
 /// ISA interrupts: PIT 0, UART 4, RTC 8, ACPI (SCI) 9. Each is an input of the 8259 pair and, as GSI, a pin of the I/O
 /// APIC; IRQ 0 is GSI 2 (MADT: one interrupt source override), pin 0 has the output of the 8259.
 /// Absent, and therefore all ones: PCI configuration mechanism 1, DMA controllers, floppy, parallel port.
 class PcMachine {
  public:
-  /// `config` has passed check(); `host` outlives the machine and is not called before the first call into it.
-  [[gnu::cold]] PcMachine(const PcConfig& config, PcHost& host);
+  /// `config` has passed check(); `host` and `apics` outlive the machine and are not called before the first call into it.
+  [[gnu::cold]] PcMachine(const PcConfig& config, PcHost& host, LocalApicBus& apics);
   PcMachine(const PcMachine&) = delete;
   PcMachine& operator=(const PcMachine&) = delete;
 
-  /// The state after power-on, apart from the time and the CMOS memory. All vCPUs but 0 wait for a SIPI.
+  /// The state after power-on, apart from the time and the CMOS memory.
   [[gnu::cold]] void power_on();
 
   // ---- what a vCPU does ----
 
-  /// Local APIC page of this vCPU, I/O APIC. Nothing or false: no device there.
-  std::optional<u64> mmio_read(unsigned vcpu, Gpa address, u32 size);
-  bool mmio_write(unsigned vcpu, Gpa address, u32 size, u64 value);
+  /// The I/O APIC. Nothing or false: no device there.
+  std::optional<u64> mmio_read(Gpa address, u32 size);
+  bool mmio_write(Gpa address, u64 value);
 
   /// `size`: 1, 2 or 4. Ports at which nothing is read as all ones; writes to them are dropped.
-  u32 port_read(unsigned vcpu, u16 port, u32 size);
-  void port_write(unsigned vcpu, u16 port, u32 size, u32 value);
-
-  /// MSRs 0x800 to 0x8ff. Nothing or false: #GP.
-  std::optional<u64> apic_msr_read(unsigned vcpu, u32 msr) { return apics_[vcpu].read_msr(msr); }
-  bool apic_msr_write(unsigned vcpu, u32 msr, u64 value) { return apics_[vcpu].write_msr(msr, value); }
-  /// IA32_APIC_BASE. False: #GP.
-  u64 apic_base(unsigned vcpu) const { return apics_[vcpu].base(); }
-  bool set_apic_base(unsigned vcpu, u64 value) { return apics_[vcpu].set_base(value); }
-  /// IA32_TSC_DEADLINE.
-  u64 tsc_deadline(unsigned vcpu) { return apics_[vcpu].tsc_deadline(); }
-  void set_tsc_deadline(unsigned vcpu, u64 value) { apics_[vcpu].set_tsc_deadline(value); }
-  u8 cr8(unsigned vcpu) const { return apics_[vcpu].cr8(); }
-  void set_cr8(unsigned vcpu, u8 value) { apics_[vcpu].set_cr8(value); }
+  u32 port_read(u16 port, u32 size);
+  void port_write(u16 port, u32 size, u32 value);
+  /// A byte of a port below kLowPorts.
+  u32 low_port_read(u16 port);
+  static constexpr u16 kLowPorts = 0x100;
 
   // ---- interrupts ----
 
-  /// The vector to inject into `vcpu` as soon as it can take an interrupt.
-  std::optional<u8> pending_vector(unsigned vcpu) const {
-    const u8 vector = apics_[vcpu].pending();
-    if (vector != 0) return vector;
+  /// The vector that the 8259 has for `vcpu`, when LocalApicBus::asserts_8259() and nothing of its APIC is before it.
+  std::optional<u8> pending_8259(unsigned vcpu) const {
     if (pic_.asserted() && takes_8259(vcpu)) return pic_.vector();
     return std::nullopt;
   }
-  /// pending_vector() has just been injected, under the same hold of the lock.
-  void acknowledge(unsigned vcpu) {
-    if (apics_[vcpu].pending() != 0) return apics_[vcpu].acknowledge();
-    pic_.acknowledge();
-  }
+  /// pending_8259() has just been injected, under the same hold of the lock.
+  void acknowledge_8259() { pic_.acknowledge(); }
+  /// A local APIC ended a level-triggered interrupt.
+  void end_of_interrupt(u8 vector) { io_apic_.end_of_interrupt(vector); }
   /// Whether a device outside this machine can have the line of `gsi`: it exists, and nothing inside is wired to it.
   static bool is_free_line(u32 gsi);
   /// A device outside, whose line is `gsi`, interrupts. PcHost::line_ended() tells that the guest has ended the
   /// interrupt of a `level`-triggered line, which falls then: who still has a reason to interrupt says so again.
   void interrupt(u32 gsi, bool level);
-  void send(const ApicMessage& message) { apics_.deliver(message); }
 
   // ---- timers ----
 
-  /// When run_timers() has something to do for `vcpu`, in guest TSC ticks. vCPU 0 has those of the board, too.
-  u64 next_deadline(unsigned vcpu) const;
-  /// Interrupts that are due at `now` become pending. Afterwards next_deadline() is later than `now`.
-  void run_timers(unsigned vcpu, u64 now);
+  /// Interrupts that are due at `now`, in guest TSC ticks, become pending. Afterwards the deadline that the host was told
+  /// is later than `now`.
+  void run_timers(u64 now);
 
   // ---- the outside ----
 
@@ -140,14 +126,14 @@ class PcMachine {
     u16 first;
     u8 count;
     u8 width;
-    u32 (PcMachine::*read)(unsigned offset, u32 size);
-    void (PcMachine::*write)(unsigned offset, u32 size, u32 value);
+    u32 (*read)(PcMachine& machine, unsigned offset, u32 size);
+    void (*write)(PcMachine& machine, unsigned offset, u32 size, u32 value);
   };
   static constexpr u32 kUartIrq = 4, kRtcIrq = 8;
   struct Tables;
   static const Ports* find(u32 port);
   [[gnu::noinline]] static const Ports* find_high(u32 port);
-  [[gnu::noinline]] u32 read_bytes(u32 port, u32 size);
+  u32 read_bytes(u32 port, u32 size);
   static bool whole(const Ports* ports, u32 port, u32 size);
 
   bool takes_8259(unsigned vcpu) const { return apics_[vcpu].takes_8259() || io_apic_.takes_8259(vcpu); }
@@ -165,6 +151,10 @@ class PcMachine {
   template <u16 Base>
   u32 read_pic(unsigned offset, u32) {
     return pic_.read(static_cast<u16>(Base + offset));
+  }
+  template <u16 Port>
+  u32 read_pic_data(unsigned, u32) {
+    return pic_.read_data<Port>();
   }
   template <u16 Base>
   void write_pic(unsigned offset, u32, u32 value) {
@@ -189,7 +179,7 @@ class PcMachine {
   void write_debug_exit(unsigned, u32, u32 value) { host_.debug_exit(value); }
 
   PcHost& host_;
-  LocalApicBus apics_;
+  LocalApicBus& apics_;
   LineEnds line_ends_{*this};
   VIoApic io_apic_;
   Intr intr_{*this};

@@ -9,14 +9,7 @@ constexpr u8 kReadBackNoCount = 1u << 5;
 constexpr u8 kReadBackNoStatus = 1u << 4;
 constexpr u8 kStatusOutput = 1u << 7;
 constexpr u8 kStatusNullCount = 1u << 6;
-constexpr unsigned kSpeaker = 2;
-
-// Port 0x61 (ISA system control port B).
-constexpr u8 kGate = 1u << 0;
 constexpr u8 kPort61Writable = 0x0f;
-constexpr u8 kRefresh = 1u << 4;
-constexpr u8 kOutput = 1u << 5;
-constexpr u64 kRefreshTicks = 18;  // 15 us
 
 constexpr u64 kMinimumPeriod = (V8254::kHz * kMinimumTimerPeriodMicroseconds + 999'999) / 1'000'000;
 
@@ -98,8 +91,8 @@ void V8254::Channel::latch_count(u64 time) {
 }
 
 u8 V8254::Channel::status_byte(u64 time) const {
-  return static_cast<u8>((output(time) ? kStatusOutput : 0) | (loaded ? 0 : kStatusNullCount) | access << 4 |
-                         mode << 1 | (bcd ? 1 : 0));
+  return static_cast<u8>((output(time) ? kStatusOutput : 0) | (loaded ? 0 : kStatusNullCount) | access << 4 | mode << 1 |
+                         (bcd ? 1 : 0));
 }
 
 u8 V8254::Channel::read(u64 time) {
@@ -205,11 +198,7 @@ void V8254::run_timer(u64 now) {
   drive(true);
 }
 
-u8 V8254::read_port61(u64 now) const {
-  const u64 time = clock_.ticks(now);
-  return static_cast<u8>(port61_ | ((time / kRefreshTicks & 1) != 0 ? kRefresh : 0) |
-                         (channels_[kSpeaker].output(time) ? kOutput : 0));
-}
+u8 V8254::speaker_output(u64 now) const { return channels_[kSpeaker].output(clock_.ticks(now)) ? kOutput : 0; }
 
 void V8254::write_port61(u8 value, u64 now) {
   port61_ = value & kPort61Writable;

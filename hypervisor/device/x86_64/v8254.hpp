@@ -17,20 +17,31 @@ class V8254 {
   static constexpr u16 kPort = 0x40;
   static constexpr u64 kHz = 1'193'182;
 
-  V8254(u64 tsc_hz, InterruptLine& irq0) : clock_(tsc_hz, kHz), irq0_(irq0) { power_on(); }
+  V8254(u64 tsc_hz, InterruptLine& irq0) : clock_(tsc_hz, kHz), refresh_period_(clock_.tsc(kRefreshTicks)), irq0_(irq0) {
+    power_on();
+  }
 
   void power_on();
 
   /// `port`: 0x40 to 0x43.
   u8 read(u16 port, u64 now);
   void write(u16 port, u8 value, u64 now);
-  u8 read_port61(u64 now) const;
+  u8 read_port61(u64 now) const {
+    const u8 refresh = (now / refresh_period_ & 1) != 0 ? kRefresh : 0;
+    return static_cast<u8>(port61_ | refresh |
+                           (channels_[kSpeaker].mode != 0 || channels_[kSpeaker].loaded ? speaker_output(now) : 0));
+  }
   void write_port61(u8 value, u64 now);
 
   u64 deadline() const { return deadline_; }
   void run_timer(u64 now);
 
  private:
+  static constexpr unsigned kSpeaker = 2;
+  // Port 0x61 (ISA system control port B).
+  static constexpr u8 kGate = 1u << 0, kRefresh = 1u << 4, kOutput = 1u << 5;
+  static constexpr u64 kRefreshTicks = 18;  // 15 us
+
   /// Times are in ticks of the 8254.
   struct Channel {
     u8 mode = 0;
@@ -64,11 +75,13 @@ class V8254 {
     bool write(u8 value, u64 time);
   };
 
+  u8 speaker_output(u64 now) const;
   void write_control(u8 value, u64 now);
   void schedule(u64 time);
   void drive(bool output);
 
   DeviceClock clock_;
+  u64 refresh_period_;  ///< of TSC ticks
   InterruptLine& irq0_;
   std::array<Channel, 3> channels_{};
   u64 event_ = 0;  ///< when channel 0 interrupts next

@@ -125,7 +125,7 @@ u8 V8259Pair::poll(Controller& c) {
   return static_cast<u8>(kPollPending | input);
 }
 
-u8 V8259Pair::read(u16 port) {
+u32 V8259Pair::read(u16 port) {
   if (port >= kElcrPort) return pair_[port & 1].level & kElcrBits[port & 1];
   Controller& c = port >= kSlavePort ? slave() : master();
   if (c.poll) return poll(c);

@@ -22,7 +22,13 @@ class V8259Pair {
   void power_on();
 
   /// `port`: 0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1.
-  u8 read(u16 port);
+  u32 read(u16 port);
+  /// The same for the data port of the controller at `Port`.
+  template <u16 Port>
+  u32 read_data() {
+    Controller& c = Port == kSlavePort ? slave() : master();
+    return c.poll ? poll(c) : c.mask;
+  }
   void write(u16 port, u8 value);
 
   /// `irq`: 0 to 15; 2 is the cascade and cannot be driven.

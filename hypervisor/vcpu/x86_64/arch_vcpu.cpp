@@ -23,6 +23,7 @@ Result<void> ArchVcpu::create(Virtualization& machine, mm::ObjectAllocator& heap
 void ArchVcpu::reset(const StartState& state) {
   start(*backend_, registers, state);
   floating_point_->reset();
+  backend_->set_apic_mode(vm_.apic_mode(owner_));
   attention_.store(kLook, std::memory_order_relaxed);
 }
 
@@ -68,24 +69,15 @@ bool ArchVcpu::has_deliverable() {
 }
 
 void ArchVcpu::run_guest(Cpu& cpu) {
-  const bool shadows_priority = backend_->shadows_task_priority();
   do {
     if (attention_.load(std::memory_order_relaxed) != 0 && !attend()) continue;
     const VmExit& exit = backend_->enter(registers);
-    if (shadows_priority && exit.new_task_priority) [[unlikely]] {
-      vm_.set_task_priority(owner_, *exit.new_task_priority);
-      interrupts_changed();
-    }
     owner_.count_exit();
     if (exit.reason == ExitReason::Interrupt) {
       cpu.handle_interrupts();
-      continue;
+    } else {
+      handle_exit(*this, exit);
     }
-    handle_exit(*this, exit);
-    if (!shadows_priority) continue;
-    // An access to the local APIC's own register for it.
-    if (exit.reason == ExitReason::NestedFault || exit.reason == ExitReason::MsrWrite)
-      backend_->set_task_priority(vm_.task_priority(owner_));
   } while (owner_.state == Task::State::Running && !cpu.reschedule && !owner_.is_asked());
 }
 
@@ -106,15 +98,16 @@ void ArchVcpu::run_guest(Cpu& cpu) {
 // The flag is cleared before the question is asked, so that what comes in between is not missed.
 void ArchVcpu::deliver_interrupts() {
   done_with(kLook);
+  if (backend_->delivers_interrupts()) backend_->show_interrupts(vm_.interrupt_state(owner_));
   if (!backend_->can_take_interrupt(registers)) {
-    if (needs(kWindow) || !vm_.interrupt_pending(owner_)) return;
+    if (needs(kWindow) || !vm_.must_inject(owner_)) return;
     backend_->request_interrupt_window();
     attention_.fetch_or(kWindow, std::memory_order_relaxed);
     return;
   }
   if (needs(kWindow)) done_with(kWindow);
   const std::optional<u8> vector = vm_.take_interrupt(owner_);
-  if (!vector) return;
+  if (!vector) return backend_->leave_below_priority(vm_.priority_in_wait(owner_));
   backend_->inject_interrupt(*vector);
   attention_.fetch_or(kLook, std::memory_order_relaxed);  // another one may be behind it
 }

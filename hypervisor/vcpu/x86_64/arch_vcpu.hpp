@@ -59,7 +59,7 @@ class ArchVcpu {
 
   /// Something may have become pending at the vCPU's interrupt controller. Any CPU; the vCPU must be notified by the
   /// caller.
-  void interrupts_changed() { attention_.fetch_or(kLook, std::memory_order_release); }
+  void interrupts_changed() { attention_.fetch_or(kLook, std::memory_order_seq_cst); }
   /// Non-maskable; several before the vCPU runs count as one. Any CPU; the vCPU must be notified by the caller.
   void post_nmi() { attention_.fetch_or(kNmi, std::memory_order_release); }
 
@@ -111,7 +111,7 @@ class ArchVcpu {
   bool attend();
   CpuidResult ask_cpuid(CpuidAnswer& answer, u32 leaf, u32 subleaf);
   bool needs(Attention what) const { return (attention_.load(std::memory_order_relaxed) & what) != 0; }
-  void done_with(Attention what) { attention_.fetch_and(~u32{what}, std::memory_order_relaxed); }
+  void done_with(Attention what) { attention_.fetch_and(~u32{what}, std::memory_order_seq_cst); }
   void deliver_interrupts();
   void deliver_nmi();
 

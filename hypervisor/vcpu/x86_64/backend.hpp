@@ -1,6 +1,9 @@
 // One virtual CPU as the hardware runs it, and one machine that can do so: AMD SVM and Intel VMX behind the same words.
 #pragma once
 
+#include <array>
+#include <bit>
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -22,6 +25,9 @@ enum class ExitReason : u8 {
   InterruptWindow,  ///< the guest can take an interrupt now
   NmiWindow,        ///< the guest can take an NMI now
   LostShadow,       ///< an InterruptWindow in front of an instruction that still has an interrupt shadow
+  PriorityWindow,   ///< the guest's task priority has gone below what leave_below_priority() has said
+  ApicWrite,        ///< the guest has written to a register of its local APIC, at `fault.address` of the page
+  EndOfInterrupt,   ///< the guest has ended `ended_vector`, whose end others wait for
   Cpuid,
   Hlt,
   Hypercall,  ///< VMMCALL, VMCALL
@@ -47,11 +53,16 @@ std::string_view describe(ExitReason reason);
 
 /// PortIo: one IN, OUT, INS or OUTS.
 struct PortAccess {
+  static constexpr u8 kIn = 1 << 0, kString = 1 << 2, kRepeat = 1 << 3;
   u16 port = 0;
   u8 size = 0;  ///< bytes: 1, 2 or 4
-  bool in = false;
-  bool string = false;
-  bool repeat = false;
+  u8 kind = 0;  ///< the bits above
+
+  /// Reads a byte below 0x100, where only the board of a PC has ports: the most frequent case.
+  bool reads_low_byte() const {
+    constexpr u32 kByte = u32{kIn} << 24 | 1u << 16;
+    return (std::bit_cast<u32>(*this) & 0xffff'ff00) == kByte;
+  }
 };
 
 /// NestedFault: an access to guest-physical `address`.
@@ -68,18 +79,44 @@ struct ControlMove {
   std::optional<Gpr> which{};  ///< nothing: the CPU does not say
 };
 
-/// The last exit. Members besides `reason` hold what that reason needs.
-struct VmExit {
+/// What every exit says. A backend has a table of them, and copies one as a word.
+struct alignas(u32) ExitKind {
   ExitReason reason = ExitReason::Handled;
   u8 instruction_length = 0;     ///< of the instruction that caused it; 0: unknown
   bool during_delivery = false;  ///< an event was being delivered to the guest: it will be delivered again
-  /// The guest has set another task priority class than at the entry, and the hardware has let it: the local APIC's
-  /// model must know before anything asks it.
-  std::optional<u8> new_task_priority{};
+  u8 details = 0;                ///< for the backend: what else the control block says
+};
+
+/// The last exit. Members besides those of ExitKind hold what the reason needs.
+struct VmExit {
+  ExitReason reason = ExitReason::Handled;
+  u8 instruction_length = 0;
+  bool during_delivery = false;
+  u8 details = 0;
   PortAccess port{};
+  u8 ended_vector = 0;
   ControlMove control_move{};
   NestedFault fault{};
   u64 code = 0;  ///< the hardware's own reason, for reports
+
+  void set_kind(const ExitKind& kind) { __builtin_memcpy(static_cast<void*>(this), &kind, sizeof(kind)); }
+};
+static_assert(offsetof(VmExit, during_delivery) == offsetof(ExitKind, during_delivery) &&
+              offsetof(VmExit, details) == offsetof(ExitKind, details));
+
+/// Local APIC registers as APIC virtualisation reads and writes them: every fourth word of a page.
+using ApicPage = std::span<u32, 0x100>;
+
+/// Where the guest reaches its local APIC.
+enum class ApicMode : u8 { Elsewhere, Memory, Msrs };
+
+/// What a CPU that delivers interrupts by itself has to know: the highest vectors that are requested and in service, 0 for
+/// none, and a bit for each vector whose end is told.
+struct InterruptState {
+  u8 requested = 0;
+  u8 in_service = 0;
+  std::array<u64, 4> told{};
+  friend constexpr bool operator==(const InterruptState&, const InterruptState&) = default;
 };
 
 /// What a vCPU's control block refers to. All outlive it.
@@ -87,6 +124,8 @@ struct VcpuSettings {
   const NestedPaging& translation;
   Hpa port_permissions;  ///< PortPermissions::address()
   u64 tsc_offset = 0;    ///< guest's time-stamp counter - host's
+  /// A page that the guest finds where its local APIC is. Empty: the local APIC is not virtualised by the CPU.
+  std::optional<Hpa> apic_access{};
 };
 
 /// Where the guest finds its instructions. Of `paging`, `rflags` and the address width are not filled in.
@@ -148,10 +187,17 @@ class VcpuBackend {
 
   virtual void set_tsc_offset(u64 offset) = 0;
 
-  /// Whether the hardware keeps the task priority for CR8. Then TaskPriority exits do not happen, and whoever changes
-  /// the priority in the local APIC's model says so here.
-  bool shadows_task_priority() const { return shadows_task_priority_; }
-  virtual void set_task_priority(u8) {}
+  /// APIC virtualisation (SDM vol. 3 chapter 30). Registers that the CPU reads and writes while the guest runs, the task
+  /// priority for CR8 at least: then TaskPriority exits do not happen. Nothing: it knows none.
+  virtual std::optional<ApicPage> apic_page() { return std::nullopt; }
+  /// Whether it takes interrupts from these registers by itself, as soon as the guest can take them: no
+  /// inject_interrupt() for those. Then set_apic_mode() and show_interrupts() matter.
+  bool delivers_interrupts() const { return delivers_interrupts_; }
+  virtual void set_apic_mode(ApicMode) {}
+  virtual void show_interrupts(const InterruptState&) {}
+  /// Without delivers_interrupts(): a PriorityWindow as soon as the guest's task priority class is below `priority`,
+  /// which it is not now.
+  virtual void leave_below_priority(u8 /*priority*/) {}
 
   /// Bytes of the instruction that caused a NestedFault, when the CPU recorded them.
   virtual std::span<const u8> instruction_bytes() const { return {}; }
@@ -160,7 +206,7 @@ class VcpuBackend {
   VcpuBackend() = default;
 
   VmExit exit_{};
-  bool shadows_task_priority_ = false;
+  bool delivers_interrupts_ = false;
   bool completes_simply_ = false;
 };
 
@@ -171,12 +217,13 @@ class Virtualization {
 
   virtual std::string_view name() const = 0;
   virtual mm::NestedCapabilities nested() const = 0;
+  /// Whether vCPUs want VcpuSettings::apic_access.
+  virtual bool virtualizes_apic() const { return false; }
   /// Turns the extension on. Each CPU, for itself, before it enters a guest; interrupts masked. Errors: NotSupported
   /// (this CPU lacks what the boot CPU has, or its firmware has locked it off; the reason was logged), OutOfMemory.
   virtual Result<void> init_cpu(unsigned cpu) = 0;
   /// Errors: OutOfMemory. `frames` outlives the vCPU.
-  virtual Result<mm::Box<VcpuBackend>> create_vcpu(mm::ObjectAllocator& heap, VmFrames& frames,
-                                                   const VcpuSettings& settings) = 0;
+  virtual Result<mm::Box<VcpuBackend>> create_vcpu(mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings) = 0;
 };
 
 /// What the boot CPU offers. `frames`: the host's own. Errors: NotSupported (neither extension, or without what a guest

@@ -79,18 +79,26 @@ void handle_protected(ArchVcpu& vcpu, const VmExit&) { vcpu.inject(Vector::kGene
 
 // ---- devices ---------------------------------------------------------------------------------------------------------
 
-void handle_port(ArchVcpu& vcpu, const VmExit& exit) {
+[[gnu::noinline]] void handle_any_port(ArchVcpu& vcpu, const VmExit& exit) {
   const PortAccess& access = exit.port;
-  if (access.string) return emulate_instruction(vcpu, exit);
+  if (access.kind != 0 && access.kind != PortAccess::kIn) return emulate_instruction(vcpu, exit);
   u64& rax = vcpu.registers[Gpr::Rax];
   const u32 mask = ~u32{0} >> (sizeof(u32) - access.size) * 8;
-  if (access.in) {
-    const u32 value = vcpu.vm().port_in(vcpu.owner(), access.port, access.size) & mask;
+  if (access.kind == PortAccess::kIn) {
+    const u32 value = vcpu.vm().port_in(access.port, access.size) & mask;
     // A 32-bit result clears the upper half, smaller ones keep what surrounds them.
     rax = access.size == sizeof(u32) ? value : (rax & ~u64{mask}) | value;
   } else {
-    vcpu.vm().port_out(vcpu.owner(), access.port, access.size, low(rax) & mask);
+    vcpu.vm().port_out(access.port, access.size, low(rax) & mask);
   }
+  vcpu.complete(exit.instruction_length);
+}
+
+void handle_port(ArchVcpu& vcpu, const VmExit& exit) {
+  if (!exit.port.reads_low_byte()) return handle_any_port(vcpu, exit);
+  const u32 value = vcpu.vm().board_port_in(exit.port.port);
+  u64& rax = vcpu.registers[Gpr::Rax];
+  rax = (rax & ~u64{0xff}) | (value & 0xff);
   vcpu.complete(exit.instruction_length);
 }
 
@@ -99,8 +107,7 @@ void handle_nested_fault(ArchVcpu& vcpu, const VmExit& exit) {
   if (exit.fault.on_walk) return crash(vcpu, "its page tables are not in its memory");
   // All of its memory is mapped: only the flags of the region can be in the way. The architecture has no fault for
   // this; hypervisors that guard memory of a system raise this one, which no system takes for a page to be brought in.
-  if (vcpu.owner().vm.memory().is_guarded(exit.fault.address))
-    return vcpu.inject(Vector::kGeneralProtection, 0);
+  if (vcpu.owner().vm.memory().is_guarded(exit.fault.address)) return vcpu.inject(Vector::kGeneralProtection, 0);
   emulate_instruction(vcpu, exit);
 }
 
@@ -118,6 +125,11 @@ void handle_task_priority(ArchVcpu& vcpu, const VmExit& exit) {
   }
   vcpu.complete(access->length);
 }
+
+void handle_apic_write(ArchVcpu& vcpu, const VmExit& exit) {
+  vcpu.vm().apic_written(vcpu.owner(), static_cast<u32>(exit.fault.address.value()));
+}
+void handle_end_of_interrupt(ArchVcpu& vcpu, const VmExit& exit) { vcpu.vm().interrupt_ended(vcpu.owner(), exit.ended_vector); }
 
 void handle_cr4_write(ArchVcpu& vcpu, const VmExit& exit) {
   const auto move = control_move(vcpu, exit);
@@ -156,6 +168,9 @@ constexpr auto kTable = [] {
   set(ExitReason::Nmi, &handle_nothing);
   set(ExitReason::InterruptWindow, &handle_window);
   set(ExitReason::NmiWindow, &handle_nothing);
+  set(ExitReason::PriorityWindow, &handle_window);
+  set(ExitReason::ApicWrite, &handle_apic_write);
+  set(ExitReason::EndOfInterrupt, &handle_end_of_interrupt);
   set(ExitReason::LostShadow, &handle_lost_shadow);
   set(ExitReason::Cpuid, &handle_cpuid);
   set(ExitReason::Hlt, &handle_halt);

@@ -40,8 +40,8 @@ class Emulation final : public EmulationHost, private GuestBus {
   Value read(u64 linear, u32 size) override { return access_.read(linear, size); }
   Status write(u64 linear, u32 size, u64 value) override { return access_.write(linear, size, value); }
   Status check_write(u64 linear, u32 size) override { return access_.check_write(linear, size); }
-  u32 port_in(u16 port, u32 size) override { return vcpu_.vm().port_in(vcpu_.owner(), port, size); }
-  void port_out(u16 port, u32 size, u32 value) override { vcpu_.vm().port_out(vcpu_.owner(), port, size, value); }
+  u32 port_in(u16 port, u32 size) override { return vcpu_.vm().port_in(port, size); }
+  void port_out(u16 port, u32 size, u32 value) override { vcpu_.vm().port_out(port, size, value); }
   SegmentState segment(SegmentRegister which) override { return vcpu_.backend().segment(which); }
 
  private:

@@ -31,21 +31,21 @@ constexpr u16 kPausesBeforeExit = 3000;
 
 // ---- what an exit means ----------------------------------------------------------------------------------------------
 
-struct ExitKind {
-  ExitReason reason;
-  u8 length;
-  bool has_details;  // the control block says more that matters
-};
+/// What of the control block an exit is about.
+enum Details : u8 { kNoDetails, kFaultDetails, kPortDetails, kMsrDetails, kOtherDetails };
 
 constexpr usize kExitCodes = 0x90;
 constexpr auto kExitKinds = [] {
   std::array<ExitKind, kExitCodes> table;
-  table.fill({ExitReason::Unexpected, 0, true});
+  table.fill({.reason = ExitReason::Unexpected, .details = kOtherDetails});
   const auto set = [&](u64 code, ExitReason reason, u8 length) {
-    const bool has_details = reason == ExitReason::PortIo || reason == ExitReason::InterruptWindow ||
-                             reason == ExitReason::TaskPriority || reason == ExitReason::Cr4Write ||
-                             reason == ExitReason::NmiWindow;
-    table[code] = {reason, length, has_details};
+    const bool has_others = reason == ExitReason::InterruptWindow || reason == ExitReason::TaskPriority ||
+                            reason == ExitReason::Cr4Write || reason == ExitReason::NmiWindow;
+    const Details details = reason == ExitReason::PortIo    ? kPortDetails
+                            : reason == ExitReason::MsrRead ? kMsrDetails
+                            : has_others                    ? kOtherDetails
+                                                            : kNoDetails;
+    table[code] = {.reason = reason, .instruction_length = length, .details = details};
   };
   set(ExitCode::kCr8Read, ExitReason::TaskPriority, 0);
   set(ExitCode::kCr8Write, ExitReason::TaskPriority, 0);
@@ -74,6 +74,12 @@ constexpr auto kExitKinds = [] {
   }
   return table;
 }();
+
+constexpr ExitKind kind_beyond_table(u64 code) {
+  if (code == ExitCode::kNestedFault) [[likely]]
+    return {.reason = ExitReason::NestedFault, .details = kFaultDetails};
+  return {.reason = static_cast<u32>(code) == ExitCode::kInvalid ? ExitReason::InvalidState : ExitReason::Unexpected};
+}
 
 // ---- where registers are ---------------------------------------------------------------------------------------------
 
@@ -177,12 +183,22 @@ void SvmVcpu::renew_asid() {
 
 [[gnu::always_inline]] inline void SvmVcpu::describe_fault() {
   const ControlArea& c = vmcb_.control;
-  exit_.reason = ExitReason::NestedFault;
-  exit_.instruction_length = 0;
+  exit_.instruction_length = 0;  // the next RIP is not valid here
   exit_.fault = {.address = Gpa(c.exit_info_2),
                  .write = (c.exit_info_1 & FaultInfo::kWrite) != 0,
                  .fetch = (c.exit_info_1 & FaultInfo::kFetch) != 0,
                  .on_walk = (c.exit_info_1 & FaultInfo::kOnWalk) != 0};
+}
+
+// The hardware tells the kind of access in the bits that PortAccess has, and where the next instruction is.
+[[gnu::always_inline]] inline void SvmVcpu::describe_port(const GuestRegisters& registers) {
+  const u64 info = vmcb_.control.exit_info_1;
+  constexpr u64 kKind = PortInfo::kIn | PortInfo::kString | PortInfo::kRepeat;
+  static_assert(kKind == (PortAccess::kIn | PortAccess::kString | PortAccess::kRepeat));
+  exit_.instruction_length = static_cast<u8>(vmcb_.control.exit_info_2 - registers.rip);
+  exit_.port = {.port = static_cast<u16>(info >> PortInfo::kPortShift),
+                .size = static_cast<u8>(info >> PortInfo::kSizeShift & 7),
+                .kind = static_cast<u8>(info & kKind)};
 }
 
 const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
@@ -205,53 +221,49 @@ const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
   registers.rflags = s.rflags;
   c.tlb_control = TlbControl::kNothing;
   c.clean = Clean::kAll;
-  exit_.during_delivery = false;
   c.event_injection = 0;
-  if (const Event interrupted(c.exit_interrupt_info); interrupted.valid()) [[unlikely]] {
-    exit_.during_delivery = true;
-    if (interrupted.must_be_repeated()) c.event_injection = interrupted.encoded();
-  }
-  completes_simply_ = (c.interrupt_shadow & kInShadow) == 0 && shadowed_ == kNothingShadowed;
-  if (!completes_simply_) [[unlikely]]
-    follow_shadow(registers.rip);
-  const u64 code = c.exit_code;
-  exit_.code = code;
-  if (code >= kExitCodes) {
-    code == ExitCode::kNestedFault ? describe_fault() : classify_failure();
-    return exit_;
-  }
-  const ExitKind kind = kExitKinds[code];
-  exit_.reason = kind.reason;
-  exit_.instruction_length = kind.length;
+  completes_simply_ = true;
+  if ((c.interrupt_shadow & kInShadow) != 0 || shadowed_ != kNothingShadowed) [[unlikely]]
+    completes_simply_ = follow_shadow(registers.rip);
+  exit_.code = c.exit_code;
+  exit_.set_kind(exit_.code < kExitCodes ? kExitKinds[exit_.code] : kind_beyond_table(exit_.code));
+  if (Event(c.exit_interrupt_info).valid()) [[unlikely]]
+    repeat_interrupted_event();
   // Where known lengths end the CPU may know; prefixes it knows better.
   if (machine_.features.next_rip && c.next_rip != 0) exit_.instruction_length = static_cast<u8>(c.next_rip - registers.rip);
-  if (kind.reason == ExitReason::MsrRead) {
-    if (c.exit_info_1 != 0) exit_.reason = ExitReason::MsrWrite;
-  } else if (kind.has_details) {
-    describe(registers);
+  switch (exit_.details) {
+    case kNoDetails: break;
+    case kFaultDetails: describe_fault(); break;
+    case kPortDetails: describe_port(registers); break;
+    case kMsrDetails:
+      if (c.exit_info_1 != 0) exit_.reason = ExitReason::MsrWrite;
+      break;
+    default: describe(registers);
   }
   return exit_;
 }
 
-void SvmVcpu::follow_shadow(u64 rip) {
-  if ((vmcb_.control.interrupt_shadow & kInShadow) != 0) {
-    shadowed_ = rip;
-  } else if (shadowed_ != rip) {
-    shadowed_ = kNothingShadowed;
-    completes_simply_ = true;
-  }
+[[gnu::noinline]] void SvmVcpu::repeat_interrupted_event() {
+  const Event interrupted(vmcb_.control.exit_interrupt_info);
+  exit_.during_delivery = true;
+  if (interrupted.must_be_repeated()) vmcb_.control.event_injection = interrupted.encoded();
 }
 
-void SvmVcpu::classify_failure() {
-  const u64 code = exit_.code;
-  exit_.reason = static_cast<u32>(code) == ExitCode::kInvalid ? ExitReason::InvalidState : ExitReason::Unexpected;
+/// Whether the guest stands behind what was shadowed.
+bool SvmVcpu::follow_shadow(u64 rip) {
+  if ((vmcb_.control.interrupt_shadow & kInShadow) != 0) {
+    shadowed_ = rip;
+    return false;
+  }
+  if (shadowed_ == rip) return false;
+  shadowed_ = kNothingShadowed;
+  return true;
 }
 
 void SvmVcpu::describe(GuestRegisters& registers) {
   const ControlArea& c = vmcb_.control;
   const u64 code = exit_.code;
   switch (exit_.reason) {
-    case ExitReason::PortIo: return describe_port(registers);
     case ExitReason::InterruptWindow:
       close_window();
       if (shadowed_ == registers.rip) exit_.reason = ExitReason::LostShadow;
@@ -273,17 +285,6 @@ void SvmVcpu::describe(GuestRegisters& registers) {
     case ExitReason::Unexpected: return classify_exception(registers);
     default: break;
   }
-}
-
-void SvmVcpu::describe_port(const GuestRegisters& registers) {
-  const ControlArea& c = vmcb_.control;
-  const u64 info = c.exit_info_1;
-  exit_.instruction_length = static_cast<u8>(c.exit_info_2 - registers.rip);
-  exit_.port = {.port = static_cast<u16>(info >> PortInfo::kPortShift),
-                .size = static_cast<u8>(info >> PortInfo::kSizeShift & 7),
-                .in = (info & PortInfo::kIn) != 0,
-                .string = (info & PortInfo::kString) != 0,
-                .repeat = (info & PortInfo::kRepeat) != 0};
 }
 
 // The guest takes an intercepted exception all the same: it was only to be seen.

@@ -76,8 +76,8 @@ class SvmVcpu final : public VcpuBackend {
   void renew_asid();
   void close_window();
   void set_intercept(u64 exit_code, bool on);
-  void follow_shadow(u64 rip);
-  void classify_failure();
+  bool follow_shadow(u64 rip);
+  void repeat_interrupted_event();
   void describe(GuestRegisters& registers);
   void classify_exception(GuestRegisters& registers);
   void step_over_return(GuestRegisters& registers);

@@ -27,25 +27,27 @@ constexpr u64 kCr4Owned = ~kCr4Guest;
 constexpr u32 kInterceptedExceptions = 1 << Vector::kDebug | 1 << Vector::kAlignmentCheck | 1 << Vector::kMachineCheck;
 constexpr u64 kPortMapB = 0x1000;            // offset of I/O bitmap B in PortPermissions
 constexpr u64 kVirtualApicPage = kPageSize;  // offset in the vCPU's frames
+constexpr u64 kApicAddress = 0xfee0'0000;    // of the local APIC, where VcpuSettings::apic_access is found
 
 // ---- what an exit means ----------------------------------------------------------------------------------------------
 
-struct ExitKind {
+struct Meaning {
   ExitReason reason;
   bool instruction;  // the VMCS has its length
 };
 
 constexpr usize kReasons = 60;
-constexpr auto kExitKinds = [] {
-  std::array<ExitKind, kReasons> table;
+constexpr auto kMeanings = [] {
+  std::array<Meaning, kReasons> table;
   table.fill({ExitReason::Unexpected, false});
-  const auto set = [&](u32 reason, ExitReason meaning, bool instruction = false) {
-    table[reason] = {meaning, instruction};
-  };
+  const auto set = [&](u32 reason, ExitReason meaning, bool instruction = false) { table[reason] = {meaning, instruction}; };
   set(Reason::kInterrupt, ExitReason::Interrupt);
   set(Reason::kPreemptionTimer, ExitReason::Interrupt);
   set(Reason::kTripleFault, ExitReason::Shutdown);
-  set(Reason::kTprBelowThreshold, ExitReason::Handled);
+  set(Reason::kTprBelowThreshold, ExitReason::PriorityWindow);
+  set(Reason::kApicAccess, ExitReason::NestedFault);
+  set(Reason::kVirtualizedEoi, ExitReason::EndOfInterrupt);
+  set(Reason::kApicWrite, ExitReason::ApicWrite);
   set(Reason::kInit, ExitReason::Handled);
   set(Reason::kStartup, ExitReason::Handled);
   set(Reason::kInterruptWindow, ExitReason::InterruptWindow);
@@ -64,8 +66,8 @@ constexpr auto kExitKinds = [] {
   set(Reason::kEptViolation, ExitReason::NestedFault);
   set(Reason::kInvalidGuestState, ExitReason::InvalidState);
   set(Reason::kMsrLoading, ExitReason::InvalidState);
-  for (const u32 reason : {Reason::kGetsec, Reason::kRsm, Reason::kMwait, Reason::kMonitor, Reason::kInvept,
-                           Reason::kRdtscp, Reason::kInvvpid, Reason::kInvpcid, Reason::kVmfunc}) {
+  for (const u32 reason : {Reason::kGetsec, Reason::kRsm, Reason::kMwait, Reason::kMonitor, Reason::kInvept, Reason::kRdtscp,
+                           Reason::kInvvpid, Reason::kInvpcid, Reason::kVmfunc}) {
     set(reason, ExitReason::UndefinedInstruction);
   }
   for (u32 reason = Reason::kVmclear; reason <= Reason::kVmxon; ++reason) set(reason, ExitReason::UndefinedInstruction);
@@ -110,9 +112,6 @@ constexpr u32 to_access_rights(u16 attributes) {
 constexpr u16 from_access_rights(u64 rights) { return static_cast<u16>((rights & 0xff) | (rights >> 4 & 0xf00)); }
 constexpr unsigned kPrivilegeShift = 5;
 
-constexpr unsigned kPriorityShift = 4;
-constexpr u32 kMaxPriority = 15;
-
 }  // namespace
 
 class VmxVcpu::Current {
@@ -142,16 +141,12 @@ class VmxVcpu::Current {
 // ---- life ------------------------------------------------------------------------------------------------------------
 
 VmxVcpu::VmxVcpu(const VmxMachineState& machine, HpaRange region, VmFrames& frames, const VcpuSettings& settings)
-    : machine_(machine),
-      settings_(settings),
-      region_(region.base),
-      frames_(frames),
-      primary_(machine.controls.primary) {
+    : machine_(machine), settings_(settings), region_(region.base), frames_(frames), primary_(machine.controls.primary) {
   auto* words = reinterpret_cast<u32*>(region.base.value());
   __builtin_memset(words, 0, region.size);
   words[0] = machine.revision;
   Vmx::clear(region_.value());
-  shadows_task_priority_ = (machine.controls.primary & Primary::kTprShadow) != 0;
+  delivers_interrupts_ = settings.apic_access && (machine.controls.secondary & Secondary::kInterruptDelivery) != 0;
   const Current current(*this);
   write_constant_fields();
 }
@@ -167,7 +162,7 @@ void VmxVcpu::write_constant_fields() {
   const Constant kConstants[] = {
       {Field::kPinControls, c.pin},
       {Field::kProcessorControls, c.primary},
-      {Field::kSecondaryControls, c.secondary},
+      {Field::kSecondaryControls, secondary_controls(ApicMode::Elsewhere)},
       {Field::kExitControls, c.exit},
       {Field::kEntryControls, c.entry},
       {Field::kExceptionBitmap, kInterceptedExceptions},
@@ -199,9 +194,14 @@ void VmxVcpu::write_constant_fields() {
       {Field::kGuestRflags, rflags_},
   };
   for (const Constant& constant : kConstants) Vmx::write(constant.field, constant.value);
-  if (shadows_task_priority_) {
+  if (shadows_task_priority()) {
     Vmx::write(Field::kVirtualApic, region_.value() + kVirtualApicPage);
     Vmx::write(Field::kTprThreshold, 0);
+  }
+  if (delivers_interrupts_) {
+    Vmx::write(Field::kApicAccess, settings_.apic_access->value());
+    Vmx::write(Field::kGuestInterruptStatus, 0);
+    for (u32 i = 0; i < told_.size(); ++i) Vmx::write(Field::kEoiExits + kFieldStep * i, 0);
   }
   if (machine_.preemption_ticks != 0) Vmx::write(Field::kPreemptionTimer, machine_.preemption_ticks);
 }
@@ -233,8 +233,7 @@ void VmxVcpu::load(unsigned cpu) {
   }
   load_breakpoints(breakpoints_);
   for (usize i = 0; i < kSwitched; ++i) {
-    if (kSwitchedRegisters[i] != GuestRegister::TscAux || machine_.tsc_aux)
-      write_hardware(kSwitchedRegisters[i], switched_[i]);
+    if (kSwitchedRegisters[i] != GuestRegister::TscAux || machine_.tsc_aux) write_hardware(kSwitchedRegisters[i], switched_[i]);
   }
 }
 
@@ -274,7 +273,6 @@ const VmExit& VmxVcpu::enter(GuestRegisters& registers) {
   }
   launched_ = true;
   read_registers(registers);
-  observe_task_priority();
   repeat_interrupted_event();
   classify(registers, static_cast<u32>(Vmx::read(Field::kExitReason)));
   return exit_;
@@ -293,28 +291,45 @@ void VmxVcpu::read_registers(GuestRegisters& registers) {
   registers.rflags = rflags_ = Vmx::read(Field::kGuestRflags);
 }
 
-// ---- task priority ---------------------------------------------------------------------------------------------------
+// ---- local APIC ------------------------------------------------------------------------------------------------------
 
-u32& VmxVcpu::virtual_task_priority() {
-  constexpr u64 kTaskPriority = 0x80;  // as in an APIC's registers (SDM vol. 3 30.1.1)
-  return *reinterpret_cast<u32*>(region_.value() + kVirtualApicPage + kTaskPriority);
+std::optional<ApicPage> VmxVcpu::apic_page() {
+  if (!shadows_task_priority()) return std::nullopt;
+  return ApicPage(reinterpret_cast<u32*>(region_.value() + kVirtualApicPage), ApicPage::extent);
 }
 
-void VmxVcpu::observe_task_priority() {
-  exit_.new_task_priority.reset();
-  if (!shadows_task_priority_) return;
-  const u8 now = static_cast<u8>(virtual_task_priority() >> kPriorityShift & kMaxPriority);
-  if (now == task_priority_) return;
-  exit_.new_task_priority = now;
-  set_task_priority(now);
+u32 VmxVcpu::secondary_controls(ApicMode mode) const {
+  const u32 offered = machine_.controls.secondary;
+  if (!delivers_interrupts_) return offered & ~(kVirtualApicControls | Secondary::kX2apic);
+  const u32 off = mode == ApicMode::Memory ? Secondary::kX2apic
+                  : mode == ApicMode::Msrs ? Secondary::kApicAccess
+                                           : Secondary::kX2apic | Secondary::kApicAccess;
+  return offered & ~off;
 }
 
-// The guest is left when it goes below the priority that the model knows: something may have waited for that. What it
-// does above does not matter until somebody looks.
-void VmxVcpu::set_task_priority(u8 priority) {
-  if (!shadows_task_priority_ || priority == task_priority_) return;
-  task_priority_ = priority;
-  virtual_task_priority() = u32{priority} << kPriorityShift;
+// With the other permissions an access to an x2APIC register would go to the host's.
+void VmxVcpu::set_apic_mode(ApicMode mode) {
+  if (!delivers_interrupts_) return;
+  const Current current(*this);
+  const u32 secondary = secondary_controls(mode);
+  const bool msrs = (secondary & Secondary::kX2apic) != 0;
+  Vmx::write(Field::kSecondaryControls, secondary);
+  Vmx::write(Field::kMsrBitmap, (msrs ? machine_.x2apic_msr_permissions : machine_.msr_permissions).value());
+  // What was cached for the page is with and without the control another thing (SDM vol. 3 30.4.2).
+  epoch_ = 0;
+}
+
+void VmxVcpu::show_interrupts(const InterruptState& state) {
+  constexpr unsigned kInServiceShift = 8;
+  Vmx::write(Field::kGuestInterruptStatus, state.requested | u64{state.in_service} << kInServiceShift);
+  if (state.told == told_) return;
+  told_ = state.told;
+  for (u32 i = 0; i < told_.size(); ++i) Vmx::write(Field::kEoiExits + kFieldStep * i, state.told[i]);
+}
+
+void VmxVcpu::leave_below_priority(u8 priority) {
+  if (!shadows_task_priority() || delivers_interrupts_ || priority == threshold_) return;
+  threshold_ = priority;
   const Current current(*this);
   Vmx::write(Field::kTprThreshold, priority);
 }
@@ -344,7 +359,7 @@ void VmxVcpu::classify(GuestRegisters& registers, u32 reason) {
     exit_.reason = ExitReason::Unexpected;
     return;
   }
-  const ExitKind kind = kExitKinds[reason];
+  const Meaning kind = kMeanings[reason];
   exit_.reason = kind.reason;
   if (kind.instruction) exit_.instruction_length = static_cast<u8>(Vmx::read(Field::kExitInstructionLength));
   switch (kind.reason) {
@@ -354,7 +369,11 @@ void VmxVcpu::classify(GuestRegisters& registers, u32 reason) {
     case ExitReason::InterruptWindow: return set_primary(Primary::kInterruptWindow, false);
     case ExitReason::NmiWindow: return set_primary(Primary::kNmiWindow, false);
     case ExitReason::PortIo: return describe_port();
-    case ExitReason::NestedFault: return describe_violation();
+    case ExitReason::NestedFault: return reason == Reason::kApicAccess ? describe_apic_access() : describe_violation();
+    case ExitReason::ApicWrite:
+      exit_.fault.address = Gpa(Vmx::read(Field::kExitQualification) & ApicQualification::kOffset);
+      break;
+    case ExitReason::EndOfInterrupt: exit_.ended_vector = static_cast<u8>(Vmx::read(Field::kExitQualification)); break;
     default: break;
   }
 }
@@ -363,9 +382,19 @@ void VmxVcpu::describe_port() {
   const u64 q = Vmx::read(Field::kExitQualification);
   exit_.port = {.port = static_cast<u16>(q >> PortQualification::kPortShift),
                 .size = static_cast<u8>((q & PortQualification::kSizeMask) + 1),
-                .in = (q & PortQualification::kIn) != 0,
-                .string = (q & PortQualification::kString) != 0,
-                .repeat = (q & PortQualification::kRepeat) != 0};
+                .kind = static_cast<u8>(((q & PortQualification::kIn) != 0 ? PortAccess::kIn : 0) |
+                                        ((q & PortQualification::kString) != 0 ? PortAccess::kString : 0) |
+                                        ((q & PortQualification::kRepeat) != 0 ? PortAccess::kRepeat : 0))};
+}
+
+// What the CPU cannot answer from the registers' page is emulated as any other access to a device.
+void VmxVcpu::describe_apic_access() {
+  const u64 q = Vmx::read(Field::kExitQualification);
+  const u64 type = q >> ApicQualification::kTypeShift & ApicQualification::kTypeMask;
+  exit_.fault = {.address = Gpa(kApicAddress + (q & ApicQualification::kOffset)),
+                 .write = type == ApicQualification::kWrite,
+                 .fetch = type == ApicQualification::kFetch,
+                 .on_walk = type >= ApicQualification::kGuestPhysical};
 }
 
 void VmxVcpu::describe_violation() {
@@ -456,10 +485,8 @@ u64 VmxVcpu::read(GuestRegister which) const {
   if (switched_index(which) < kSwitched) return read_switched(which);
   const Current current(*this);
   switch (which) {
-    case GuestRegister::Cr0:
-      return (Vmx::read(Field::kGuestCr0) & ~kCr0Owned) | (Vmx::read(Field::kCr0Shadow) & kCr0Owned);
-    case GuestRegister::Cr4:
-      return (Vmx::read(Field::kGuestCr4) & ~kCr4Owned) | (Vmx::read(Field::kCr4Shadow) & kCr4Owned);
+    case GuestRegister::Cr0: return (Vmx::read(Field::kGuestCr0) & ~kCr0Owned) | (Vmx::read(Field::kCr0Shadow) & kCr0Owned);
+    case GuestRegister::Cr4: return (Vmx::read(Field::kGuestCr4) & ~kCr4Owned) | (Vmx::read(Field::kCr4Shadow) & kCr4Owned);
     default: return Vmx::read(kFields[static_cast<usize>(which)]);
   }
 }
@@ -577,7 +604,7 @@ void VmxVcpu::request_nmi_window() { set_primary(Primary::kNmiWindow, true); }
 void VmxVcpu::reset_events() {
   const Current current(*this);
   event_ = {};
-  set_task_priority(0);
+  leave_below_priority(0);
   set_primary(Primary::kInterruptWindow | Primary::kNmiWindow, false);
   Vmx::write(Field::kGuestInterruptibility, 0);
   Vmx::write(Field::kGuestPendingDebug, 0);

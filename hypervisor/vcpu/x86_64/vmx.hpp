@@ -27,13 +27,16 @@ struct VmxCpu {
 /// Shared by all vCPUs of the machine.
 struct VmxMachineState {
   Controls controls{};
-  u32 revision = 0;  ///< of a VMCS: IA32_VMX_BASIC[30:0]
-  u32 preemption_ticks =
-      0;  ///< longest uninterrupted time in a guest, in ticks of the preemption timer; 0: the CPU has none
+  u32 revision = 0;          ///< of a VMCS: IA32_VMX_BASIC[30:0]
+  u32 preemption_ticks = 0;  ///< longest uninterrupted time in a guest, in ticks of the preemption timer; 0: the CPU has none
   bool tsc_aux = false;
   Hpa msr_permissions{};
+  Hpa x2apic_msr_permissions{};  ///< the same, and registers of a virtual x2APIC
   std::span<VmxCpu> cpus{};
 };
+
+/// Controls that together let guests use their local APIC without exits; with less of it, the task priority alone is.
+inline constexpr u32 kVirtualApicControls = Secondary::kApicAccess | Secondary::kApicRegisters | Secondary::kInterruptDelivery;
 
 class VmxVcpu final : public VcpuBackend {
  public:
@@ -67,7 +70,10 @@ class VmxVcpu final : public VcpuBackend {
   void request_nmi_window() override;
   void reset_events() override;
   void set_tsc_offset(u64 offset) override;
-  void set_task_priority(u8 priority) override;
+  std::optional<ApicPage> apic_page() override;
+  void set_apic_mode(ApicMode mode) override;
+  void show_interrupts(const InterruptState& state) override;
+  void leave_below_priority(u8 priority) override;
 
  private:
   /// Makes this vCPU's VMCS the current one for a moment, unless it is loaded.
@@ -79,31 +85,33 @@ class VmxVcpu final : public VcpuBackend {
   void write_constant_fields();
   void write_host_state();
   void renew_translation();
+  u32 secondary_controls(ApicMode mode) const;
   void set_primary(u32 bits, bool on);
   void block_nmis();
   void write_registers(const GuestRegisters& registers);
   void read_registers(GuestRegisters& registers);
-  void observe_task_priority();
   void repeat_interrupted_event();
   void classify(GuestRegisters& registers, u32 reason);
   void classify_exception(GuestRegisters& registers);
   void classify_control_register(const GuestRegisters& registers);
   void describe_port();
   void describe_violation();
+  void describe_apic_access();
   u64 read_switched(GuestRegister which) const;
-  u32& virtual_task_priority();
+  bool shadows_task_priority() const { return (machine_.controls.primary & Primary::kTprShadow) != 0; }
 
   const VmxMachineState& machine_;
   const VcpuSettings settings_;
   const Hpa region_;
   VmFrames& frames_;
-  VmxCpu* cpu_ = nullptr;  ///< nullptr: not loaded
+  VmxCpu* cpu_ = nullptr;       ///< nullptr: not loaded
   VmxCpu* last_cpu_ = nullptr;  ///< whose state the VMCS has as the host's
   bool launched_ = false;
   u32 primary_;    ///< the primary controls as they are in the VMCS
   u64 epoch_ = 0;  ///< of the translation, at the last entry
   AddressTag vpid_{};
-  u8 task_priority_ = 0;  ///< the class that model, virtual-APIC page and threshold agreed on at the last entry
+  u8 threshold_ = 0;           ///< of the task priority, as it is in the VMCS
+  std::array<u64, 4> told_{};  ///< the vectors whose end is told, as they are in the VMCS
   Event event_{};
   u64 rsp_ = 0, rip_ = 0, rflags_ = 0;  ///< as they are in the VMCS
   BreakpointAddresses breakpoints_{};

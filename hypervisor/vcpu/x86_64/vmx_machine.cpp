@@ -20,7 +20,7 @@ constexpr u32 kVmxFeature = 1 << 5;  // CPUID.1 ECX
 // SDM vol. 4 table 2-2.
 constexpr u32 kFeatureControl = 0x3a, kBasic = 0x480, kMisc = 0x485, kCr0Fixed0 = 0x486, kCr4Fixed0 = 0x488,
               kSecondaryControls = 0x48b, kEptVpid = 0x48c, kTruePin = 0x48d, kTruePrimary = 0x48e, kTrueExit = 0x48f,
-              kTrueEntry = 0x490;
+              kTrueEntry = 0x490, kX2apicFirst = 0x800;
 constexpr u64 kLocked = 1 << 0, kOutsideSmx = 1 << 2;
 constexpr u64 kBasicTrueControls = u64{1} << 55;
 constexpr u64 kBasicRevision = 0x7fff'ffff;
@@ -42,18 +42,16 @@ struct ControlNeed {
   u32 welcome;
 };
 constexpr ControlNeed kNeeds[] = {
-    {"pin-based", kTruePin, &Controls::pin, Pin::kExternalInterrupts | Pin::kNmis | Pin::kVirtualNmis,
-     Pin::kPreemptionTimer},
+    {"pin-based", kTruePin, &Controls::pin, Pin::kExternalInterrupts | Pin::kNmis | Pin::kVirtualNmis, Pin::kPreemptionTimer},
     {"processor-based", kTruePrimary, &Controls::primary,
      Primary::kTscOffset | Primary::kHlt | Primary::kMwait | Primary::kRdpmc | Primary::kCr8Load | Primary::kCr8Store |
          Primary::kIoBitmaps | Primary::kMsrBitmaps | Primary::kMonitor | Primary::kSecondary,
      Primary::kTprShadow},
     {"secondary processor-based", kSecondaryControls, &Controls::secondary,
      Secondary::kEpt | Secondary::kVpid | Secondary::kWbinvd | Secondary::kUnrestricted,
-     Secondary::kRdtscp | Secondary::kInvpcid},
+     Secondary::kRdtscp | Secondary::kInvpcid | kVirtualApicControls | Secondary::kX2apic},
     {"VM-exit", kTrueExit, &Controls::exit,
-     Exit::kSaveDebug | Exit::kHost64 | Exit::kAcknowledge | Exit::kSavePat | Exit::kLoadPat | Exit::kSaveEfer |
-         Exit::kLoadEfer,
+     Exit::kSaveDebug | Exit::kHost64 | Exit::kAcknowledge | Exit::kSavePat | Exit::kLoadPat | Exit::kSaveEfer | Exit::kLoadEfer,
      0},
     {"VM-entry", kTrueEntry, &Controls::entry, Entry::kLoadDebug | Entry::kLoadPat | Entry::kLoadEfer, 0},
 };
@@ -83,6 +81,10 @@ Result<Controls> choose_controls(unsigned cpu) {
   }
   // The shadow is what CR8 then reads and writes.
   if ((controls.primary & Primary::kTprShadow) != 0) controls.primary &= ~(Primary::kCr8Load | Primary::kCr8Store);
+  // All of it or nothing; without, local APICs are emulated, but for that shadow.
+  const bool virtualizes_apic =
+      (controls.primary & Primary::kTprShadow) != 0 && (controls.secondary & kVirtualApicControls) == kVirtualApicControls;
+  if (!virtualizes_apic) controls.secondary &= ~(kVirtualApicControls | Secondary::kX2apic);
   if ((controls.primary & kUnwantedPrimary) != 0) {
     log::error("CPU {} has Intel VMX that cannot leave CR3 to guests", cpu);
     return fail(Error::NotSupported);
@@ -95,13 +97,31 @@ constexpr u32 kDirectMsrs[] = {x86::Msr::kSysenterCs, x86::Msr::kSysenterEsp, x8
                                x86::Msr::kStar,       x86::Msr::kLstar,       x86::Msr::kCstar,       x86::Msr::kSfmask,
                                x86::Msr::kFsBase,     x86::Msr::kGsBase,      x86::Msr::kKernelGsBase};
 
-void allow_msr(u8* map, u32 index) {
-  // A bit for each register: reads of the low range, reads of the high one, then writes.
-  constexpr u32 kHighRange = 0xc000'0000, kHighOffset = 0x400, kWriteOffset = 0x800;
+// A bit for each register: reads of the low range, reads of the high one, then writes.
+void allow_msr_read(u8* map, u32 index) {
+  constexpr u32 kHighRange = 0xc000'0000, kHighOffset = 0x400;
   const u32 byte = (index >= kHighRange ? kHighOffset : 0) + (index & 0x1fff) / 8;
-  const u8 keep = static_cast<u8>(~(1u << index % 8));
-  map[byte] &= keep;
-  map[byte + kWriteOffset] &= keep;
+  map[byte] &= static_cast<u8>(~(1u << index % 8));
+}
+void allow_msr_write(u8* map, u32 index) {
+  constexpr u32 kWriteOffset = 0x800;
+  allow_msr_read(map + kWriteOffset, index);
+}
+void allow_msr(u8* map, u32 index) {
+  allow_msr_read(map, index);
+  allow_msr_write(map, index);
+}
+
+// Registers of a virtual x2APIC that the CPU finds in the page, and those whose writes it carries out (SDM vol. 3 30.5):
+// task priority, end of interrupt, self-IPI. The command register is 64 bits wide there, and the current count is not
+// stored anywhere.
+void allow_x2apic(u8* map) {
+  constexpr std::pair<u8, u8> kRead[] = {{0x02, 0x03}, {0x08, 0x08}, {0x0a, 0x0a}, {0x0d, 0x0d},
+                                         {0x0f, 0x28}, {0x32, 0x38}, {0x3e, 0x3e}};
+  constexpr u8 kWritten[] = {0x08, 0x0b, 0x3f};
+  for (const auto& [first, last] : kRead)
+    for (u32 index = first; index <= last; ++index) allow_msr_read(map, kX2apicFirst + index);
+  for (const u8 index : kWritten) allow_msr_write(map, kX2apicFirst + index);
 }
 
 Result<void> unlock_feature(unsigned cpu) {
@@ -148,8 +168,8 @@ Result<void> VmxMachine::detect() {
              .accessed_dirty = (ept & kAccessedDirty) != 0};
   if ((state_.controls.pin & Pin::kPreemptionTimer) != 0) {
     const u64 frequency = ax::drivers::host_timer::frequency();
-    const u64 ticks = (frequency != 0 ? frequency : kFrequencyIfUnknown) / kPreemptionsPerSecond >>
-                      (read_msr(kMisc) & kMiscTimerShift);
+    const u64 ticks =
+        (frequency != 0 ? frequency : kFrequencyIfUnknown) / kPreemptionsPerSecond >> (read_msr(kMisc) & kMiscTimerShift);
     state_.preemption_ticks = static_cast<u32>(ticks) | 1;
   }
   // Without the control RDTSCP is undefined, and the register is of no use.
@@ -159,12 +179,15 @@ Result<void> VmxMachine::detect() {
 }
 
 Result<void> VmxMachine::allocate_msr_permissions() {
-  const HpaRange map = TRY(frames_.allocate(kPageSize, kPageSize));
-  u8* bits = reinterpret_cast<u8*>(map.base.value());
+  const HpaRange maps = TRY(frames_.allocate(2 * kPageSize, kPageSize));
+  u8* bits = reinterpret_cast<u8*>(maps.base.value());
   __builtin_memset(bits, 0xff, kPageSize);
   for (const u32 index : kDirectMsrs) allow_msr(bits, index);
   if (state_.tsc_aux) allow_msr(bits, x86::Msr::kTscAux);
-  state_.msr_permissions = map.base;
+  state_.msr_permissions = maps.base;
+  state_.x2apic_msr_permissions = maps.base + kPageSize;
+  __builtin_memcpy(bits + kPageSize, bits, kPageSize);
+  allow_x2apic(bits + kPageSize);
   return {};
 }
 
@@ -196,8 +219,7 @@ Result<void> VmxMachine::init_cpu(unsigned cpu) {
   return {};
 }
 
-Result<mm::Box<VcpuBackend>> VmxMachine::create_vcpu(mm::ObjectAllocator& heap, VmFrames& frames,
-                                                     const VcpuSettings& settings) {
+Result<mm::Box<VcpuBackend>> VmxMachine::create_vcpu(mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings) {
   const HpaRange region = TRY(frames.allocate(VmxVcpu::kRegionSize, kPageSize));
   auto vcpu = mm::make_box<VmxVcpu>(heap, state_, region, frames, settings);
   if (!vcpu) {

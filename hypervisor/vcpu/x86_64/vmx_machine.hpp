@@ -17,11 +17,14 @@ class VmxMachine final : public Virtualization {
 
   explicit VmxMachine(VmFrames& frames) : frames_(frames) {}
 
-  std::string_view name() const override { return "Intel VMX with extended page tables"; }
+  std::string_view name() const override {
+    return virtualizes_apic() ? "Intel VMX with extended page tables and virtual local APICs"
+                              : "Intel VMX with extended page tables";
+  }
   mm::NestedCapabilities nested() const override { return nested_; }
+  bool virtualizes_apic() const override { return (state_.controls.secondary & kVirtualApicControls) != 0; }
   Result<void> init_cpu(unsigned cpu) override;
-  Result<mm::Box<VcpuBackend>> create_vcpu(mm::ObjectAllocator& heap, VmFrames& frames,
-                                           const VcpuSettings& settings) override;
+  Result<mm::Box<VcpuBackend>> create_vcpu(mm::ObjectAllocator& heap, VmFrames& frames, const VcpuSettings& settings) override;
 
  private:
   Result<void> detect();

@@ -29,6 +29,9 @@ inline constexpr usize kMaxVcpus = kMaxVgicVcpus;
 
 class ArchVm {
  public:
+  /// Of a kernel, the loader only looks at the first page.
+  static constexpr bool kStreamsKernel = true;
+
   explicit ArchVm(Vm& owner);
 
   // Called by Vm in this order, on the manager's thread; each logs why it fails.

@@ -162,14 +162,14 @@ Result<void> ArchVm::load_images() {
   if (config.bios.present()) return vm_.reject(Error::NotSupported, "has a BIOS image, which this architecture does not use");
   const GuestRam ram = vm_.ram();
   const auto layout = plan_boot(config, ram,
-                                {.kernel_size = config.kernel.bytes().size(),
+                                {.kernel_size = vm_.image_size(config.kernel),
                                  .kernel_header = Arm64Image::parse(config.kernel.bytes()),
-                                 .ramdisk_size = config.ramdisk.present() ? config.ramdisk.bytes().size() : 0});
+                                 .ramdisk_size = vm_.image_size(config.ramdisk)});
   if (!layout) return vm_.reject(layout.error().error, layout.error().what);
   layout_ = *layout;
   if (!layout_.stolen_time.empty()) stolen_time_.place(layout_.stolen_time.base, drivers::host_timer::frequency());
-  TRY(vm_.memory().write(layout_.kernel.base, config.kernel.bytes()));
-  if (!layout_.ramdisk.empty()) TRY(vm_.memory().write(layout_.ramdisk.base, config.ramdisk.bytes()));
+  TRY(vm_.place_image(config.kernel, layout_.kernel.base));
+  if (!layout_.ramdisk.empty()) TRY(vm_.place_image(config.ramdisk, layout_.ramdisk.base));
   return {};
 }
 

@@ -1,6 +1,7 @@
 // The x86 half of a VM at run time.
 #include "hypervisor/vm/x86_64/arch_vm.hpp"
 
+#include <algorithm>
 #include <arch/cpu.hpp>
 #include <arch/msr.hpp>
 #include <arch/timer.hpp>
@@ -18,20 +19,7 @@ namespace hv {
 
 using namespace x86;
 
-namespace {
-
-constexpr u64 kApicEnabled = 1 << 11;  // IA32_APIC_BASE.EN
-
-}  // namespace
-
-template <class Action>
-auto ArchVm::with_machine(Action action) {
-  const auto machine = machine_->lock_masked();
-  const auto result = action(*machine);
-  if (changed_timers_ != 0) [[unlikely]]
-    set_changed_timers(*machine);
-  return result;
-}
+VLocalApic& ArchVm::local_apic(const Vcpu& vcpu) { return (*apics_)[vcpu.index]; }
 
 /// What MSR emulation asks, for the time of one access by `vcpu`, on its CPU.
 class ArchVm::Msrs final : public MsrHost {
@@ -48,21 +36,27 @@ class ArchVm::Msrs final : public MsrHost {
     vm_.update_clock(vcpu_, msr::kKvmSystemTime);
   }
   std::optional<u64> read_apic(u32 index) override {
-    return vm_.with_machine([&](PcMachine& machine) -> std::optional<u64> {
-      if (index == msr::kApicBase) return machine.apic_base(vcpu_.index);
-      if (index != msr::kTscDeadline) return machine.apic_msr_read(vcpu_.index, index);
-      const u64 deadline = machine.tsc_deadline(vcpu_.index);
-      return deadline == 0 ? 0 : deadline + adjust();
-    });
+    VLocalApic& apic = vm_.local_apic(vcpu_);
+    if (index == msr::kApicBase) return apic.base();
+    if (index != msr::kTscDeadline) return apic.read_msr(index);
+    const u64 deadline = apic.tsc_deadline();
+    vm_.set_timers();
+    return deadline == 0 ? 0 : deadline + adjust();
   }
   bool write_apic(u32 index, u64 value) override {
-    if (index == msr::kApicBase) vcpu_.arch.forget_cpuid();
-    return vm_.with_machine([&](PcMachine& machine) {
-      if (index == msr::kApicBase) return machine.set_apic_base(vcpu_.index, value);
-      if (index != msr::kTscDeadline) return machine.apic_msr_write(vcpu_.index, index, value);
-      machine.set_tsc_deadline(vcpu_.index, value == 0 ? 0 : value - adjust());
-      return true;
-    });
+    VLocalApic& apic = vm_.local_apic(vcpu_);
+    bool valid = true;
+    if (index == msr::kApicBase) {
+      vcpu_.arch.forget_cpuid();
+      valid = apic.set_base(value);
+      backend().set_apic_mode(vm_.apic_mode(vcpu_));
+    } else if (index == msr::kTscDeadline) {
+      apic.set_tsc_deadline(value == 0 ? 0 : value - adjust());
+    } else {
+      valid = apic.write_msr(index, value);
+    }
+    vm_.set_timers();
+    return valid;
   }
   u64 host_arch_capabilities() override { return arch::read_msr(msr::kArchCapabilities); }
   void clock_changed(u32 index) override { vm_.update_clock(vcpu_, index); }
@@ -82,7 +76,7 @@ CpuidResult ArchVm::cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) {
   guest.apic_id = vcpu.index;
   guest.cpu_count = vm_.vcpu_count();
   guest.xcr0 = vcpu.arch.xcr0();
-  guest.apic_enabled = (machine_->without_lock().apic_base(vcpu.index) & kApicEnabled) != 0;
+  guest.apic_enabled = local_apic(vcpu).enabled();
   guest.tsc_hz = guest.apic_timer_hz = drivers::host_timer::frequency();
   guest.exits = vcpu.exits();
   return guest_cpuid(host_cpuid(), guest, leaf, subleaf);
@@ -104,56 +98,108 @@ bool ArchVm::is_pci_port(u16 port, u32 size) const {
   return pci_ && port - VPciBus::kPort < VPciBus::kPortCount && port >= VPciBus::kPort && !(port == kResetControl && size == 1);
 }
 
-u32 ArchVm::port_in(Vcpu& vcpu, u16 port, u32 size) {
+u32 ArchVm::port_in(u16 port, u32 size) {
   if (PortWatchdog::owns(port) && vm_.watchdog().present())
     return PortWatchdog::read(vm_.watchdog(), port, vm_.now(), drivers::host_timer::frequency() / 1000);
-  return with_machine([&](PcMachine& machine) {
-    const u32 value =
-        is_pci_port(port, size) ? pci_->bus().port_read(port - VPciBus::kPort, size) : machine.port_read(vcpu.index, port, size);
-    if (!typed_.empty()) feed(machine);
+  return with_board([&](PcMachine& board) {
+    const u32 value = is_pci_port(port, size) ? pci_->bus().port_read(port - VPciBus::kPort, size) : board.port_read(port, size);
+    if (!typed_.empty()) feed(board);
     if (++port_reads_ == kReadsThatMeanWaiting) vm_.output().flush();
     return value;
   });
 }
-void ArchVm::port_out(Vcpu& vcpu, u16 port, u32 size, u32 value) {
+void ArchVm::port_out(u16 port, u32 size, u32 value) {
   if (PortWatchdog::owns(port) && vm_.watchdog().present()) {
     PortWatchdog::write(vm_.watchdog(), port, value, vm_.now(), drivers::host_timer::frequency() / 1000);
     return vm_.watchdog_changed();
   }
-  with_machine([&](PcMachine& machine) {
+  with_board([&](PcMachine& board) {
     port_reads_ = 0;
     if (is_pci_port(port, size))
       pci_->bus().port_write(port - VPciBus::kPort, size, value);
     else
-      machine.port_write(vcpu.index, port, size, value);
+      board.port_write(port, size, value);
     return true;
   });
 }
 
+// Each vCPU finds its own local APIC at the address that it has given it.
 std::optional<u64> ArchVm::mmio_read(Vcpu& vcpu, Gpa address, u32 size) {
-  return with_machine([&](PcMachine& machine) {
-    const std::optional<u64> value = machine.mmio_read(vcpu.index, address, size);
+  VLocalApic& apic = local_apic(vcpu);
+  const u64 offset = address.value() - apic.page();
+  if (offset >= kPageSize) return board_read(address, size);
+  const u64 value = apic.mmio_read(static_cast<u32>(offset), size);
+  set_timers();
+  return value;
+}
+[[gnu::noinline]] std::optional<u64> ArchVm::board_read(Gpa address, u32 size) {
+  return with_board([&](PcMachine& board) {
+    const std::optional<u64> value = board.mmio_read(address, size);
     return !value && pci_ ? pci_->mmio_read(address, size) : value;
   });
 }
+
 bool ArchVm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
-  return with_machine([&](PcMachine& machine) {
-    return machine.mmio_write(vcpu.index, address, size, value) || (pci_ && pci_->mmio_write(address, size, value));
+  VLocalApic& apic = local_apic(vcpu);
+  const u64 offset = address.value() - apic.page();
+  if (offset >= kPageSize) return board_write(address, size, value);
+  apic.mmio_write(static_cast<u32>(offset), size, static_cast<u32>(value));
+  set_timers();
+  return true;
+}
+[[gnu::noinline]] bool ArchVm::board_write(Gpa address, u32 size, u64 value) {
+  return with_board([&](PcMachine& board) {
+    return board.mmio_write(address, value) || (pci_ && pci_->mmio_write(address, size, value));
   });
 }
 
-u8 ArchVm::task_priority(Vcpu& vcpu) { return machine_->lock_masked()->cr8(vcpu.index); }
-void ArchVm::set_task_priority(Vcpu& vcpu, u8 priority) { machine_->lock_masked()->set_cr8(vcpu.index, priority); }
+u8 ArchVm::task_priority(Vcpu& vcpu) { return local_apic(vcpu).cr8(); }
+void ArchVm::set_task_priority(Vcpu& vcpu, u8 priority) { local_apic(vcpu).set_cr8(priority); }
 bool ArchVm::interrupt_pending(Vcpu& vcpu) {
   if (vm_.config().interrupt_mode == InterruptMode::None) return false;
-  return machine_->lock_masked()->pending_vector(vcpu.index).has_value();
+  return local_apic(vcpu).pending() != 0 || takes_8259(vcpu);
+}
+bool ArchVm::must_inject(Vcpu& vcpu) {
+  return vcpu.arch.backend().delivers_interrupts() ? takes_8259(vcpu) : interrupt_pending(vcpu);
+}
+bool ArchVm::takes_8259(Vcpu& vcpu) {
+  return apics_->asserts_8259() && board_->lock_masked()->pending_8259(vcpu.index).has_value();
 }
 std::optional<u8> ArchVm::take_interrupt(Vcpu& vcpu) {
   if (vm_.config().interrupt_mode == InterruptMode::None) return std::nullopt;
-  return with_machine([&](PcMachine& machine) {
-    const std::optional<u8> vector = machine.pending_vector(vcpu.index);
-    if (vector) machine.acknowledge(vcpu.index);
+  VLocalApic& apic = local_apic(vcpu);
+  if (!vcpu.arch.backend().delivers_interrupts()) {
+    if (const u8 vector = apic.pending(); vector != 0) {
+      apic.acknowledge();
+      return vector;
+    }
+  }
+  if (!apics_->asserts_8259()) return std::nullopt;
+  return with_board([&](PcMachine& board) {
+    const std::optional<u8> vector = board.pending_8259(vcpu.index);
+    if (vector) board.acknowledge_8259();
     return vector;
+  });
+}
+u8 ArchVm::priority_in_wait(Vcpu& vcpu) { return local_apic(vcpu).class_in_wait(); }
+
+ApicMode ArchVm::apic_mode(Vcpu& vcpu) {
+  const VLocalApic& apic = local_apic(vcpu);
+  if (apic.in_x2apic_mode()) return ApicMode::Msrs;
+  return apic.page() == VLocalApic::kDefaultBase ? ApicMode::Memory : ApicMode::Elsewhere;
+}
+InterruptState ArchVm::interrupt_state(Vcpu& vcpu) {
+  const VLocalApic::Delivery now = local_apic(vcpu).delivery();
+  return {.requested = now.requested, .in_service = now.in_service, .told = now.level};
+}
+void ArchVm::apic_written(Vcpu& vcpu, u32 offset) {
+  local_apic(vcpu).register_written(offset);
+  set_timers();
+}
+void ArchVm::end_of_interrupt(u8 vector) {
+  with_board([&](PcMachine& board) {
+    board.end_of_interrupt(vector);
+    return true;
   });
 }
 
@@ -166,30 +212,30 @@ void ArchVm::begin_time() {
 void ArchVm::adjust_counter(Vcpu& vcpu) { vcpu.arch.backend().set_tsc_offset(tsc_adjust_[vcpu.index] - vm_.time_offset()); }
 
 void ArchVm::console_input(char c) {
-  with_machine([&](PcMachine& machine) {
+  with_board([&](PcMachine& board) {
     // Input beyond the queue's capacity is lost, as on a real line without flow control.
     static_cast<void>(typed_.push_back(c));
-    feed(machine);
+    feed(board);
     return true;
   });
 }
 
-void ArchVm::feed(PcMachine& machine) {
-  while (!typed_.empty() && machine.can_receive()) {
-    machine.receive(typed_[0]);
+void ArchVm::feed(PcMachine& board) {
+  while (!typed_.empty() && board.can_receive()) {
+    board.receive(typed_[0]);
     typed_.erase(0);
   }
 }
 
 void ArchVm::hardware_interrupt(u32 gsi, bool level) {
-  with_machine([&](PcMachine& machine) {
-    machine.interrupt(gsi, level);
+  with_board([&](PcMachine& board) {
+    board.interrupt(gsi, level);
     return true;
   });
 }
 
 void ArchVm::hardware_message(u32 number) {
-  with_machine([&](PcMachine&) {
+  with_board([&](PcMachine&) {
     pci_->hardware_message(number);
     return true;
   });
@@ -203,11 +249,10 @@ void ArchVm::send(const PciMessage& message) {
   if (message.address >> kApicsShift != kApics) return;
   const bool logical = (message.address & kLogical) != 0;
   const u32 destination = static_cast<u32>(message.address >> kDestinationShift & kPhysicalBroadcast);
-  machine_->without_lock().send(
-      {.destination = !logical && destination == kPhysicalBroadcast ? ApicMessage::kBroadcast : destination,
-       .logical = logical,
-       .delivery = static_cast<ApicDelivery>(message.data >> kDeliveryShift & 7),
-       .vector = static_cast<u8>(message.data)});
+  apics_->deliver({.destination = !logical && destination == kPhysicalBroadcast ? ApicMessage::kBroadcast : destination,
+                   .logical = logical,
+                   .delivery = static_cast<ApicDelivery>(message.data >> kDeliveryShift & 7),
+                   .vector = static_cast<u8>(message.data)});
 }
 
 // ---- what the machine tells -------------------------------------------------------------------------------------------
@@ -273,20 +318,21 @@ void ArchVm::report_wait(Vcpu& vcpu, u64 ticks) {
 }
 
 // A deadline is armed on the CPU of the vCPU that it belongs to.
-void ArchVm::set_changed_timers(PcMachine& machine) {
-  for (u32 left = std::exchange(changed_timers_, 0); left != 0; left &= left - 1) {
+void ArchVm::set_changed_timers() {
+  for (u32 left = changed_timers_.exchange(0, std::memory_order_relaxed); left != 0; left &= left - 1) {
     const auto index = static_cast<unsigned>(std::countr_zero(left));
     Vcpu& vcpu = *vm_.vcpu(index);
     if (vcpu.cpu == Cpu::current().index) {
-      arm(machine, index);
+      arm(index);
     } else {
       vcpu.request(ArchVcpu::kArmTimer);
     }
   }
 }
 
-void ArchVm::arm(PcMachine& machine, unsigned index) {
-  const u64 next = machine.next_deadline(index);
+void ArchVm::arm(unsigned index) {
+  u64 next = (*apics_)[index].deadline();
+  if (index == 0) next = std::min(next, board_deadline_.load(std::memory_order_relaxed));
   if (next == kNoDeadline || vm_.is_paused()) {
     Cpu::current().cancel(timers_[index]);
   } else {
@@ -294,16 +340,17 @@ void ArchVm::arm(PcMachine& machine, unsigned index) {
   }
 }
 
-void ArchVm::arm_timer(Vcpu& vcpu) { arm(*machine_->lock_masked(), vcpu.index); }
+void ArchVm::arm_timer(Vcpu& vcpu) { arm(vcpu.index); }
 void ArchVm::cancel_timer(Vcpu& vcpu) { Cpu::current().cancel(timers_[vcpu.index]); }
 
 void ArchVm::timer_due(Deadline& deadline) {
   const Timer& timer = static_cast<Timer&>(deadline);
   ArchVm& self = *timer.vm;
-  const auto machine = self.machine_->lock_masked();
-  machine->run_timers(timer.vcpu, self.now());
-  self.changed_timers_ |= 1u << timer.vcpu;
-  self.set_changed_timers(*machine);
+  const u64 now = self.now();
+  (*self.apics_)[timer.vcpu].run_timer(now);
+  if (timer.vcpu == 0 && self.board_deadline_.load(std::memory_order_relaxed) <= now) self.board_->lock_masked()->run_timers(now);
+  self.deadline_changed(timer.vcpu);
+  self.set_changed_timers();
 }
 
 }  // namespace hv

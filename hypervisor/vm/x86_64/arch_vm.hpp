@@ -2,7 +2,9 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <optional>
+#include <type_traits>
 
 #include "hypervisor/config/vm_config.hpp"
 #include "hypervisor/device/x86_64/pc_machine.hpp"
@@ -22,8 +24,11 @@ class Vm;
 
 inline constexpr usize kMaxVcpus = kMaxPcVcpus;
 
-class ArchVm final : private PcHost, private PciMessageSink {
+class ArchVm final : private PcHost, private EndOfInterruptListener, private PciMessageSink {
  public:
+  /// Of a kernel, the loader only looks at the first page.
+  static constexpr bool kStreamsKernel = false;
+
   explicit ArchVm(Vm& owner) : vm_(owner) {}
 
   // Called by Vm in this order, on the manager's thread; each logs why it fails.
@@ -69,8 +74,12 @@ class ArchVm final : private PcHost, private PciMessageSink {
   std::optional<u64> msr_read(Vcpu& vcpu, u32 index);
   bool msr_write(Vcpu& vcpu, u32 index, u64 value);
   /// Ports that nobody claims read as all ones and swallow what is written. Sizes 1, 2 and 4.
-  u32 port_in(Vcpu& vcpu, u16 port, u32 size);
-  void port_out(Vcpu& vcpu, u16 port, u32 size, u32 value);
+  u32 port_in(u16 port, u32 size);
+  /// PortAccess::reads_low_byte().
+  u32 board_port_in(u16 port) {
+    return with_board([&](PcMachine& board) { return board.low_port_read(port); });
+  }
+  void port_out(u16 port, u32 size, u32 value);
   /// Nothing, false: nobody answers there. Sizes 1, 2, 4 and 8.
   std::optional<u64> mmio_read(Vcpu& vcpu, Gpa address, u32 size);
   bool mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value);
@@ -79,8 +88,17 @@ class ArchVm final : private PcHost, private PciMessageSink {
   void set_task_priority(Vcpu& vcpu, u8 priority);
   /// Whether an interrupt waits that the vCPU's interrupt controller lets through.
   bool interrupt_pending(Vcpu& vcpu);
-  /// Acknowledges it; it is in service from now on.
+  /// Whether it is one that the CPU does not deliver by itself.
+  bool must_inject(Vcpu& vcpu);
+  /// Acknowledges such a one; it is in service from now on.
   std::optional<u8> take_interrupt(Vcpu& vcpu);
+  /// The task priority class below which an interrupt that is held back now can be taken. 0: there is none.
+  u8 priority_in_wait(Vcpu& vcpu);
+  // APIC virtualisation: see VcpuBackend.
+  ApicMode apic_mode(Vcpu& vcpu);
+  InterruptState interrupt_state(Vcpu& vcpu);
+  void apic_written(Vcpu& vcpu, u32 offset);
+  void interrupt_ended(Vcpu& vcpu, u8 vector) { local_apic(vcpu).ended(vector); }
   /// The vCPU could not run for so many ticks although it wanted to.
   void report_wait(Vcpu& vcpu, u64 ticks);
   /// Sets the timer for what the vCPU's devices have due next, or for nothing.
@@ -101,7 +119,7 @@ class ArchVm final : private PcHost, private PciMessageSink {
   };
   class Msrs;
 
-  // PcHost: called under the machine's lock.
+  // PcHost: called under the board's lock or by local APICs.
   u64 now() override;
   void kick(unsigned vcpu) override;
   void nmi(unsigned vcpu) override;
@@ -111,22 +129,45 @@ class ArchVm final : private PcHost, private PciMessageSink {
   void power_off() override;
   void reset() override;
   void debug_exit(u32 code) override;
-  void deadline_changed(unsigned vcpu) override { changed_timers_ |= 1u << vcpu; }
+  void deadline_changed(unsigned vcpu) override { changed_timers_.fetch_or(1u << vcpu, std::memory_order_relaxed); }
+  void board_deadline_changed(u64 deadline) override {
+    board_deadline_.store(deadline, std::memory_order_relaxed);
+    deadline_changed(0);
+  }
   void line_ended(u32 gsi) override;
+  // EndOfInterruptListener: a local APIC's, without a lock.
+  void end_of_interrupt(u8 vector) override;
 
+  Result<void> virtualize_apic();
   Result<void> give_line(const PassthroughDevice& device);
-  // PciMessageSink: called under the machine's lock.
+  // PciMessageSink: called under the board's lock.
   void send(const PciMessage& message) override;
 
   Result<void> give_ports();
   static void timer_due(Deadline& deadline);
-  /// Locks the machine for `action(machine)`, then sets the timers that it has changed.
+  /// Locks the board for `action(board)`, then sets the timers that it has changed.
   template <class Action>
-  auto with_machine(Action action);
+  [[gnu::always_inline]] std::invoke_result_t<Action, PcMachine&> with_board(Action action) {
+    const auto locked = [&] {
+      const auto board = board_->lock_masked();
+      return action(*board);
+    };
+    const auto result = locked();
+    set_timers();
+    return result;
+  }
+  VLocalApic& local_apic(const Vcpu& vcpu);
+  bool takes_8259(Vcpu& vcpu);
   bool is_pci_port(u16 port, u32 size) const;
-  void feed(PcMachine& machine);
-  void set_changed_timers(PcMachine& machine);
-  void arm(PcMachine& machine, unsigned vcpu);
+  std::optional<u64> board_read(Gpa address, u32 size);
+  bool board_write(Gpa address, u32 size, u64 value);
+  void feed(PcMachine& board);
+  void set_timers() {
+    if (changed_timers_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      set_changed_timers();
+  }
+  void set_changed_timers();
+  void arm(unsigned vcpu);
   /// Writes the record of the paravirtual clock that the MSR `index` of `vcpu` points to, on its CPU.
   void update_clock(Vcpu& vcpu, u32 index);
   /// Returns the address of their root pointer.
@@ -135,11 +176,14 @@ class ArchVm final : private PcHost, private PciMessageSink {
   Vm& vm_;
   std::optional<NestedPaging> translation_;
   std::optional<PortPermissions> ports_;
-  std::optional<Locked<PcMachine, LockRank::VirtualDevice>> machine_;
-  mm::Box<PciPassthrough> pci_;       ///< empty: the VM has no PCI functions. Under the machine's lock
-  StaticVector<char, 1024> typed_{};  ///< input that does not fit into the serial port yet; under the machine's lock
-  unsigned port_reads_ = 0;           ///< since the last write; under the machine's lock
-  u32 changed_timers_ = 0;            ///< vCPUs, by bit; under the machine's lock
+  std::optional<Hpa> apic_access_;     ///< a page behind the local APICs' address, for CPUs that virtualise them
+  std::optional<LocalApicBus> apics_;  ///< without a lock: see VLocalApic
+  std::optional<Locked<PcMachine, LockRank::VirtualDevice>> board_;
+  mm::Box<PciPassthrough> pci_;       ///< empty: the VM has no PCI functions. Under the board's lock
+  StaticVector<char, 1024> typed_{};  ///< input that does not fit into the serial port yet; under the board's lock
+  unsigned port_reads_ = 0;           ///< since the last write; under the board's lock
+  std::atomic<u64> board_deadline_{kNoDeadline};
+  std::atomic<u32> changed_timers_{0};  ///< vCPUs, by bit, whose timers are to be set anew
   std::array<Timer, kMaxVcpus> timers_{};
   std::array<MsrState, kMaxVcpus> msrs_{};
   std::array<u64, kMaxVcpus> tsc_adjust_{};  ///< guest's counter - VM's time, after it was written

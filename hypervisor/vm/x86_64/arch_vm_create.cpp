@@ -27,7 +27,16 @@ Result<void> ArchVm::create_translation() {
   if (!translation) return vm_.reject(translation.error(), "has memory beyond what this CPU can translate");
   translation_.emplace(std::move(*translation));
   ports_.emplace(TRY(PortPermissions::create(vm_.frames())));
-  return {};
+  return virtualize_apic();
+}
+
+// The page only marks the address: the CPU itself never writes to it. A VM without interrupts has no use for it.
+Result<void> ArchVm::virtualize_apic() {
+  if (!vm_.hypervisor().guest_execution().virtualization().virtualizes_apic()) return {};
+  if (vm_.config().interrupt_mode == InterruptMode::None) return {};
+  apic_access_ = TRY(vm_.frames().allocate(kPageSize, kPageSize)).base;
+  memory::fill(reinterpret_cast<std::byte*>(apic_access_->value()), 0, kPageSize);
+  return translation_->map({Gpa(VLocalApic::kDefaultBase), kPageSize}, *apic_access_, mm::kReadWrite);
 }
 
 Result<void> ArchVm::prepare(Vcpu& vcpu) {
@@ -35,11 +44,13 @@ Result<void> ArchVm::prepare(Vcpu& vcpu) {
   timers_[vcpu.index].vm = this;
   timers_[vcpu.index].vcpu = vcpu.index;
   return vcpu.arch.create(execution.virtualization(), vm_.hypervisor().heap(), vm_.frames(),
-                          {.translation = *translation_, .port_permissions = ports_->address()}, execution.xcr0(),
-                          execution.facts().cr4);
+                          {.translation = *translation_, .port_permissions = ports_->address(), .apic_access = apic_access_},
+                          execution.xcr0(), execution.facts().cr4);
 }
 
 void ArchVm::destroy_translation() {
+  if (apic_access_) vm_.frames().free({*apic_access_, kPageSize});
+  apic_access_.reset();
   ports_.reset();
   translation_.reset();
 }
@@ -59,8 +70,13 @@ Result<void> ArchVm::create_devices() {
   config.wall_clock = start_of_day_ = drivers::time_of_day();
   for (const GpaRange& range : vm_.ram()) config.ram += range.size;
   if (const auto valid = config.check(); !valid) return vm_.reject(valid.error(), "cannot have such a PC");
-  machine_.emplace(config, static_cast<PcHost&>(*this));
-  machine_->without_lock().power_on();
+  apics_.emplace(static_cast<PcHost&>(*this), static_cast<EndOfInterruptListener&>(*this), config.vcpus, config.tsc_hz);
+  board_.emplace(config, static_cast<PcHost&>(*this), *apics_);
+  for (unsigned i = 0; i < config.vcpus; ++i) {
+    if (const auto page = vm_.vcpu(i)->arch.backend().apic_page()) (*apics_)[i].share_registers(*page);
+  }
+  apics_->power_on();
+  board_->without_lock().power_on();
   if (!vm_.config().passthrough_pci.empty()) pci_ = TRY(PciPassthrough::create(vm_, static_cast<PciMessageSink&>(*this)));
   return {};
 }
@@ -81,25 +97,26 @@ Result<void> ArchVm::load_images() {
   sort_ranges(std::span<GpaRange>(ram.begin(), ram.size()));
   const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), boot_area::kScratchSize));
   memory::fill(scratch.bytes().data(), 0, boot_area::kScratchSize);
-  const auto bytes_of = [](const Image& image) {
-    return image.present() ? image.bytes() : std::span<const std::byte>();
-  };
+  const auto bytes_of = [](const Image& image) { return image.present() ? image.bytes() : std::span<const std::byte>(); };
   const auto plan = plan_x86_boot({.config = config,
                                    .ram = ram,
                                    .kernel = config.kernel.bytes(),
-                                   .ramdisk = bytes_of(config.ramdisk),
+                                   .ramdisk = {static_cast<const std::byte*>(nullptr), vm_.image_size(config.ramdisk)},
                                    .bios = bytes_of(config.bios),
                                    .rsdp = TRY(load_firmware_tables()),
                                    .scratch = scratch.bytes()});
   if (!plan) return vm_.reject(plan.error().error, plan.error().what);
-  for (const BootPiece& piece : plan->pieces) TRY(vm_.memory().write(piece.to, piece.bytes));
+  // The RAM disk is only counted, so that it can be streamed.
+  for (const BootPiece& piece : plan->pieces)
+    TRY(piece.bytes.data() == nullptr ? vm_.place_image(config.ramdisk, piece.to) : vm_.memory().write(piece.to, piece.bytes));
   start_ = plan->start;
   return {};
 }
 
 Result<void> ArchVm::give_devices() {
   if (vm_.config().interrupt_mode == InterruptMode::Passthrough)
-    log::info("VM {}: interrupts are injected: an interrupt that goes to a guest directly would need posted interrupts", vm_.name());
+    log::info("VM {}: interrupts are injected: an interrupt that goes to a guest directly would need posted interrupts",
+              vm_.name());
   const VmConfig& config = vm_.config();
   for (const PassthroughDevice& device : config.passthrough_devices) {
     if (device.by_path)
@@ -144,8 +161,8 @@ Result<void> ArchVm::give_ports() {
               {machine.pc.power.pm1a_control_port, 2}};
   for (const PassthroughRange& range : vm_.config().passthrough_ports) {
     const u64 first = range.gpa.value();
-    const bool taken = std::ranges::any_of(
-        kept, [&](const auto& k) { return first < k.first + k.count && k.first < first + range.size; });
+    const bool taken =
+        std::ranges::any_of(kept, [&](const auto& k) { return first < k.first + k.count && k.first < first + range.size; });
     if (taken) {
       log::error("VM {}: ports {:#x} to {:#x} belong to the host", vm_.name(), first, first + range.size - 1);
       return fail(Error::PermissionDenied);

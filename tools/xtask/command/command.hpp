@@ -28,7 +28,8 @@ struct Command {
   std::string_view summary;      ///< one line, for the list of commands
   std::string_view description;  ///< more, for its own --help; may be empty
   std::span<const Example> examples;
-  /// Declares the options on `app` and returns what uses them. Null for a group of subcommands that does nothing by itself.
+  /// Declares the options on `app` and returns what uses them. Null, or returning null, for a group of subcommands that does
+  /// nothing by itself.
   Handler (*declare)(CLI::App& app) = nullptr;
   std::span<const Command> children{};
   bool takes_rest = false;  ///< arguments after -- are for a program that it runs

@@ -81,8 +81,8 @@ class CommandLine {
       CLI::App* sub = parent.add_subcommand(std::string(command.name), std::string(command.summary));
       sub->fallthrough();
       sub->footer(footer(command));
-      if (command.declare != nullptr) {
-        handlers_[sub] = command.declare(*sub);
+      if (Handler handler = command.declare != nullptr ? command.declare(*sub) : nullptr) {
+        handlers_[sub] = std::move(handler);
       }
       if (command.takes_rest) {
         takes_rest_.insert(sub);

@@ -57,7 +57,41 @@ constexpr std::array kRunExamples{
     Example{"run --config boot.toml --elf axvisor --bin axvisor.bin", "run a boot test's configuration"},
     Example{"run --config boot.toml --elf axvisor --set gic_version=2", "the same with one key changed"},
 };
-constexpr std::array kImageListExamples{Example{"image ls", "the images, their locked versions, and what is cached"}};
+constexpr std::array kImageExamples{
+    Example{"image ls", "everything that can be had, and what is here already"},
+    Example{"image -R https://example.org/registry.toml sync", "another registry"},
+};
+constexpr std::array kImageListExamples{
+    Example{"image ls", "recipes of this tree, the registry's images, imported ones"},
+    Example{"image ls 'qemu_.*linux' -v", "those whose names match, every version"},
+    Example{"image ls --json", "for programs"},
+};
+constexpr std::array kImageDownloadExamples{
+    Example{"image download qemu_aarch64_linux", "the newest version, into the local storage"},
+    Example{"image download a:v0.0.22 b -o images", "two images into the folder images"},
+    Example{"image download a --no-extract --offline", "only the archive, only if it is here"},
+};
+constexpr std::array kImageRemoveExamples{
+    Example{"image rm qemu_aarch64_linux", "its archive and its folder"},
+    Example{"image rm qemu_aarch64_linux --all", "of every version"},
+};
+constexpr std::array kImageSyncExamples{Example{"image sync", "fetch the registry and what it includes"}};
+constexpr std::array kImageDefconfigExamples{Example{"image defconfig", "write .image.toml with the defaults"}};
+constexpr std::array kImageCheckExamples{
+    Example{"image check", "every archive of the local storage"},
+    Example{"image check disk.img", "the partition table and the file systems of a disk"},
+};
+constexpr std::array kImageBuildExamples{
+    Example{"image build --config configs/vms/linux-aarch64-qemu-smp1.toml", "everything that this VM file names as image:NAME"},
+    Example{"image build guests -o disk.img", "the disk of configs/disks/guests.toml"},
+    Example{"image build --config my-vm.toml --kernel image:debian-arm64 --ramdisk initrd", "a disk for a VM with image_location = \"fs\""},
+};
+constexpr std::array kImageResizeExamples{Example{"image resize disk.img 512M", "the last partition gets what is more"}};
+constexpr std::array kImageImportExamples{
+    Example{"image import guest.tar.xz my_guest:v1 --arch aarch64", "an archive"},
+    Example{"image import build/out my_guest", "a folder"},
+    Example{"image import layout my_guest --tag latest", "an image of an OCI layout"},
+};
 constexpr std::array kImageFetchExamples{
     Example{"image fetch debian-arm64", "put Debian's kernel into the cache, print its path"},
     Example{"image fetch debian-arm64-initramfs --output initrd", "write it to a file"},
@@ -166,7 +200,30 @@ constexpr std::array kDevspaceCommands{
 };
 
 constexpr std::array kImageCommands{
-    Command{"ls", "List the guest images", "", kImageListExamples, &declare_image_list},
+    Command{"ls", "List recipes, the registry's images and imported ones",
+            "PATTERN is a regular expression, or a part of the name. With -v each version has a line of its own.", kImageListExamples,
+            &declare_image_list},
+    Command{"download", "Download images of the registry and unpack them",
+            "Without a version the one released last. Into NAME[-VERSION]/ of the local storage, or of --output; an archive that is there\n"
+            "and whole is not fetched again, one that broke off is continued.",
+            kImageDownloadExamples, &declare_image_download},
+    Command{"pull", "The same as download", "", kImageDownloadExamples, &declare_image_download},
+    Command{"rm", "Remove downloaded or imported images", "", kImageRemoveExamples, &declare_image_remove},
+    Command{"sync", "Fetch the registry anew", "", kImageSyncExamples, &declare_image_sync},
+    Command{"defconfig", "Write .image.toml with the defaults",
+            "An existing .image.toml is kept as .image.toml.backup_YYYYmmdd_HHMMSS (UTC).", kImageDefconfigExamples,
+            &declare_image_defconfig},
+    Command{"build", "Make the images of a VM file, or a disk from a recipe",
+            "A recipe (a file, or a name in configs/disks) makes a disk: GPT or MBR, ext4 and FAT32, from folders, without root, the same\n"
+            "bytes every time. A VM file (--config): its kernel, ramdisk, ... in a folder; with image_location = \"fs\" a disk that has them\n"
+            "where the file says.",
+            kImageBuildExamples, &declare_image_build},
+    Command{"resize", "Give a disk with ext4 another size", "", kImageResizeExamples, &declare_image_resize},
+    Command{"check", "Compare what is here with its checksums, or check disks", "", kImageCheckExamples, &declare_image_check},
+    Command{"import", "Add an image of your own to the local storage",
+            "SOURCE is an archive, a Debian package, an OCI image layout (a folder, or a tar file), another folder, a file, or the\n"
+            "address of one. The image is then listed, downloaded and removed like one of the registry.",
+            kImageImportExamples, &declare_image_import},
     Command{"fetch", "Fetch or build one image",
             "Versions come from configs/images/lock.toml. Packages are taken from this machine's configured Debian mirror\n"
             "through its signed index, without touching the system's package state, and kept in $AXVISOR_CACHE\n"
@@ -252,7 +309,8 @@ constexpr std::array kCommands{
             "${bin}, ${env:VAR:-default}, ${nonce},\n"
             "${nonce*N}, and those of --define.",
             kRunExamples, &declare_run},
-    Command{"image", "Fetch, build and pin guest images", "", {}, nullptr, kImageCommands},
+    Command{"image", "Fetch, build and pin guest images", "Settings are in .image.toml: docs/images.md.", kImageExamples, &declare_image,
+            kImageCommands},
     Command{"app", "Build and run C and C++ applications described in TOML",
             "An application is a folder with a config_linux.toml or app.toml: docs/apps.md teaches them, docs/app-reference.md\n"
             "has every key. Ruxgo's flags may be joined: -cbr cleans, builds, runs.",

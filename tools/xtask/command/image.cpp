@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 
 #include <chrono>
-#include <cstdlib>
 #include <memory>
 
 #include "tools/xtask/command/commands.hpp"
@@ -34,26 +33,13 @@ void declare_cache(CLI::App& app, ImageOptions& options) {
 }
 
 ImageStore open_store(const Context& context, const ImageOptions& options) {
-  const char* environment = std::getenv("AXVISOR_OFFLINE");
-  const bool offline = options.offline || (environment != nullptr && std::string_view(environment) == "1");
-  return {context.console, options.cache.empty() ? default_cache() : context.resolve(options.cache), offline};
+  return {context.console, options.cache.empty() ? default_cache() : context.resolve(options.cache),
+          options.offline || offline_by_environment()};
 }
 
 std::optional<LockEntry> locked_entry(const Lock& lock, const std::string& name) {
   const auto found = lock.find(name);
   return found == lock.end() ? std::nullopt : std::optional(found->second);
-}
-
-ExitCode list(const Context& context, const ImageOptions& options) {
-  const ImageStore store = open_store(context, options);
-  const Lock lock = load_lock(lock_path(context.root));
-  print_out(fmt::format("{:<24} {:<24} {:<7} {}\n", "NAME", "VERSION", "CACHED", "SUMMARY"));
-  for (const std::string& name : recipe_names(context.root)) {
-    const std::optional<LockEntry> entry = locked_entry(lock, name);
-    print_out(fmt::format("{:<24} {:<24} {:<7} {}\n", name, entry ? entry->version : "(not locked)",
-                          entry && store.has(*entry) ? "yes" : "no", load_recipe(context.root, name).summary));
-  }
-  return ExitCode::Success;
 }
 
 /// What the output was made of, for Ninja. A stand-in also depends on a file that does not exist: the next build tries again,
@@ -97,10 +83,7 @@ void write_stand_in(const Context& context, const ImageOptions& options, const I
 /// The image, when it and all that it is of no use without can be had.
 std::string fetch_together(const Context& context, ImageStore& store, const Lock& lock, const ImageOptions& options,
                            const ImageRecipe& recipe) {
-  std::string content = store.image(recipe, locked_entry(lock, options.name));
-  if (!recipe.drivers.empty()) {  // the kernel unpacks one archive after the other
-    content += store.image(load_recipe(context.root, recipe.drivers), locked_entry(lock, recipe.drivers));
-  }
+  std::string content = complete_image(context.root, store, lock, recipe.name);
   for (const std::string& name : options.together) {
     if (name != options.name) {
       store.image(load_recipe(context.root, name), locked_entry(lock, name));
@@ -198,12 +181,6 @@ void skip_without_images(const std::vector<fs::path>& images) {
                                                    read_file(stand_in_mark(image))));
     }
   }
-}
-
-Handler declare_image_list(CLI::App& app) {
-  const auto options = std::make_shared<ImageOptions>();
-  declare_cache(app, *options);
-  return [options](Context& context) { return list(context, *options); };
 }
 
 Handler declare_image_fetch(CLI::App& app) {

@@ -47,6 +47,35 @@ mode_t default_file_mode() {
   return 0666 & ~mask;
 }
 
+class Sha256 {
+ public:
+  Sha256() { check(context_ != nullptr && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1); }
+
+  void add(std::string_view part) { check(EVP_DigestUpdate(context_.get(), part.data(), part.size()) == 1); }
+
+  std::string hex() {
+    static constexpr std::string_view kDigits = "0123456789abcdef";
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned size = 0;
+    check(EVP_DigestFinal_ex(context_.get(), digest.data(), &size) == 1);
+    std::string text;
+    for (unsigned i = 0; i < size; ++i) {
+      text += kDigits[digest[i] >> 4];
+      text += kDigits[digest[i] & 15];
+    }
+    return text;
+  }
+
+ private:
+  static void check(bool done) {
+    if (!done) {
+      throw Failure(ExitCode::Environment, "OpenSSL cannot compute SHA-256");
+    }
+  }
+
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_{EVP_MD_CTX_new(), &EVP_MD_CTX_free};
+};
+
 }  // namespace
 
 std::string missing_path(const fs::path& path) {
@@ -107,18 +136,24 @@ bool write_file_if_changed(const fs::path& path, std::string_view content) {
 }
 
 std::string sha256_hex(std::string_view content) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  if (EVP_Digest(content.data(), content.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1) {
-    throw Failure(ExitCode::Environment, "OpenSSL cannot compute SHA-256");
+  Sha256 hash;
+  hash.add(content);
+  return hash.hex();
+}
+
+std::string sha256_of_file(const fs::path& path) {
+  constexpr size_t kBlock = 1 << 20;
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream || fs::is_directory(path)) {
+    throw Failure(ExitCode::Usage, "cannot read " + path.string() + ": " +
+                                       (fs::exists(path) ? "not a readable file" : "no such file"));
   }
-  static constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (unsigned i = 0; i < size; ++i) {
-    text += kDigits[digest[i] >> 4];
-    text += kDigits[digest[i] & 15];
+  Sha256 hash;
+  std::string block(kBlock, '\0');
+  while (stream.read(block.data(), kBlock), stream.gcount() > 0) {
+    hash.add(std::string_view(block).substr(0, static_cast<size_t>(stream.gcount())));
   }
-  return text;
+  return hash.hex();
 }
 
 FileLock::FileLock(const fs::path& path, const std::function<void()>& on_wait) {

@@ -27,6 +27,8 @@ bool write_file_if_changed(const std::filesystem::path& path, std::string_view c
 
 /// Lower-case hexadecimal SHA-256.
 std::string sha256_hex(std::string_view content);
+/// The same of a file, in pieces. Throws Failure(Usage) where it cannot be read.
+std::string sha256_of_file(const std::filesystem::path& path);
 
 /// An exclusive lock between processes, held as long as the object lives. Waits for other holders; a holder that dies
 /// releases it. The file itself stays.

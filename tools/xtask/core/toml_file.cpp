@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <sstream>
 #include <toml++/toml.h>
 
 #include "tools/xtask/core/failure.hpp"
@@ -12,40 +13,54 @@
 namespace ax::xtask {
 namespace {
 
-TomlTable convert(const toml::table& table, const std::string& name);
+TomlTable convert(const toml::table& table, const std::string& name, TomlDates dates);
 
-TomlValue convert(const toml::node& node, const std::string& name) {
+std::string date_text(const toml::node& node) {
+  std::ostringstream text;
+  node.visit([&](const auto& value) {
+    if constexpr (toml::is_date<decltype(value)> || toml::is_time<decltype(value)> || toml::is_date_time<decltype(value)>) {
+      text << value.get();
+    }
+  });
+  return text.str();
+}
+
+TomlValue convert(const toml::node& node, const std::string& name, TomlDates dates) {
   const unsigned line = node.source().begin.line;
   switch (node.type()) {
     case toml::node_type::string: return {node.as_string()->get(), line};
     case toml::node_type::integer: return {node.as_integer()->get(), line};
     case toml::node_type::floating_point: return {node.as_floating_point()->get(), line};
     case toml::node_type::boolean: return {node.as_boolean()->get(), line};
-    case toml::node_type::table: return {convert(*node.as_table(), name), line};
+    case toml::node_type::table: return {convert(*node.as_table(), name, dates), line};
     case toml::node_type::array: {
       TomlArray array;
       for (const toml::node& item : *node.as_array()) {
-        array.push_back(convert(item, name));
+        array.push_back(convert(item, name, dates));
       }
       return {std::move(array), line};
     }
-    default: throw Failure(ExitCode::Usage, fmt::format("{}:{}: dates and times are not used here", name, line));
+    default:
+      if (dates == TomlDates::AsText) {
+        return {date_text(node), line};
+      }
+      throw Failure(ExitCode::Usage, fmt::format("{}:{}: dates and times are not used here", name, line));
   }
 }
 
-TomlTable convert(const toml::table& table, const std::string& name) {
+TomlTable convert(const toml::table& table, const std::string& name, TomlDates dates) {
   TomlTable result;
   for (const auto& [key, node] : table) {
-    result.emplace(std::string(key.str()), convert(node, name));
+    result.emplace(std::string(key.str()), convert(node, name, dates));
   }
   return result;
 }
 
 }  // namespace
 
-TomlTable parse_toml(std::string_view text, const std::string& name) {
+TomlTable parse_toml(std::string_view text, const std::string& name, TomlDates dates) {
   try {
-    return convert(toml::parse(text, name), name);
+    return convert(toml::parse(text, name), name, dates);
   } catch (const toml::parse_error& error) {
     const toml::source_position where = error.source().begin;
     throw Failure(ExitCode::Usage, fmt::format("{}:{}:{}: {}", name, where.line, where.column, error.description()));

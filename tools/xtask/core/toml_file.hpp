@@ -22,8 +22,13 @@ struct TomlValue {
   unsigned line = 0;  ///< 1-based, in the file it came from
 };
 
+enum class TomlDates {
+  Refuse,
+  AsText,  ///< a date or time becomes a string, spelt as in the file
+};
+
 /// Parses `text`; `name` appears in messages. Throws Failure(Usage) `name:line:column: reason`.
-TomlTable parse_toml(std::string_view text, const std::string& name);
+TomlTable parse_toml(std::string_view text, const std::string& name, TomlDates dates = TomlDates::Refuse);
 TomlTable load_toml(const std::filesystem::path& path);
 
 /// A single value as after `key =`; text that is no TOML value is taken as a string.

@@ -90,6 +90,8 @@ fs::path default_cache() {
   return fs::path(home) / ".cache/axvisor";
 }
 
+bool offline_by_environment() { return environment("AXVISOR_OFFLINE") == "1"; }
+
 FileLock ImageStore::lock() const {
   return FileLock(cache_ / "lock", [this] { console_.step("waiting for another fetch into " + cache_.string()); });
 }
@@ -231,6 +233,19 @@ std::string ImageStore::current_version(const ImageRecipe& recipe) {
     throw Failure(ExitCode::Environment, "the mirror cannot be reached", "-v shows what apt-get said");
   }
   return resolve(recipe, apt).version;
+}
+
+std::string complete_image(const fs::path& root, ImageStore& store, const Lock& lock, const std::string& name) {
+  const auto locked = [&](const std::string& image) {
+    const auto found = lock.find(image);
+    return found == lock.end() ? std::nullopt : std::optional(found->second);
+  };
+  const ImageRecipe recipe = load_recipe(root, name);
+  std::string content = store.image(recipe, locked(name));
+  if (!recipe.drivers.empty()) {  // the kernel unpacks one archive after the other
+    content += store.image(load_recipe(root, recipe.drivers), locked(recipe.drivers));
+  }
+  return content;
 }
 
 }  // namespace ax::xtask

@@ -13,6 +13,8 @@ namespace ax::xtask {
 
 /// $AXVISOR_CACHE, else $XDG_CACHE_HOME/axvisor, else ~/.cache/axvisor.
 std::filesystem::path default_cache();
+/// AXVISOR_OFFLINE=1.
+bool offline_by_environment();
 
 class AptRoot;
 
@@ -55,5 +57,8 @@ class ImageStore {
   std::filesystem::path cache_;
   bool offline_;
 };
+
+/// The image of a recipe with everything that belongs into it: an initramfs with its drivers behind it.
+std::string complete_image(const std::filesystem::path& root, ImageStore& store, const Lock& lock, const std::string& name);
 
 }  // namespace ax::xtask

@@ -5,8 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "hypervisor/device/x86_64/pc_machine.hpp"
-#include "tests/unit/device/x86_64/recording_host.hpp"
+#include "tests/unit/device/x86_64/whole_pc.hpp"
 
 namespace hv {
 namespace {
@@ -44,7 +43,7 @@ class Shootdown {
     write(cpu, 0xb, 0);
     if (!pc_.pending_vector(cpu)) awake_ &= ~(1u << cpu);
   }
-  bool idle() const {
+  bool idle() {
     for (unsigned cpu = 0; cpu < kVcpus; ++cpu) {
       if (pc_.pending_vector(cpu)) return false;
     }
@@ -74,7 +73,7 @@ class Shootdown {
   }
 
   RecordingHost host_;
-  PcMachine pc_{{.vcpus = kVcpus, .tsc_hz = 1'000'000'000}, host_};
+  WholePc pc_{{.vcpus = kVcpus, .tsc_hz = 1'000'000'000}, host_};
   bool x2apic_;
   u32 awake_ = 0;
   std::array<bool, kVcpus> sent_{};

@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <random>
 
-#include "hypervisor/device/x86_64/pc_machine.hpp"
-#include "tests/unit/device/x86_64/recording_host.hpp"
+#include "tests/unit/device/x86_64/whole_pc.hpp"
 
 namespace hv {
 namespace {
@@ -48,9 +47,9 @@ class PcMachineFuzzTest : public testing::TestWithParam<u64> {
       case 0: (void)pc.mmio_read(cpu, some_address(), some_size()); break;
       case 1:
       case 2: (void)pc.mmio_write(cpu, some_address(), some_size(), some_value()); break;
-      case 3: (void)pc.port_read(cpu, some_port(), port_size); break;
+      case 3: (void)pc.port_read(some_port(), port_size); break;
       case 4:
-      case 5: pc.port_write(cpu, some_port(), port_size, static_cast<u32>(some_value())); break;
+      case 5: pc.port_write(some_port(), port_size, static_cast<u32>(some_value())); break;
       case 6: (void)pc.apic_msr_read(cpu, static_cast<u32>(0x800 + below(0x100))); break;
       case 7: (void)pc.apic_msr_write(cpu, static_cast<u32>(0x800 + below(0x40)), some_value()); break;
       case 8: change_mode(cpu); break;
@@ -77,7 +76,7 @@ class PcMachineFuzzTest : public testing::TestWithParam<u64> {
       (void)pc.mmio_write(cpu, Gpa{0xfec0'0010}, 4, value);
     }
     for (const u16 port : {0x20, 0xa0}) {
-      for (const u8 value : {0x11, 0x30, 4, 1, 0}) pc.port_write(cpu, value == 0x11 ? port : port + 1, 1, value);
+      for (const u8 value : {0x11, 0x30, 4, 1, 0}) pc.port_write(value == 0x11 ? port : port + 1, 1, value);
     }
   }
   void change_mode(unsigned cpu) {
@@ -103,7 +102,7 @@ class PcMachineFuzzTest : public testing::TestWithParam<u64> {
 
   std::mt19937_64 random;
   RecordingHost host;
-  PcMachine pc{{.vcpus = kVcpus, .tsc_hz = 1'000'000'000, .wall_clock = 1'700'000'000, .ram = 1_GiB}, host};
+  WholePc pc{{.vcpus = kVcpus, .tsc_hz = 1'000'000'000, .wall_clock = 1'700'000'000, .ram = 1_GiB}, host};
 };
 
 TEST_P(PcMachineFuzzTest, TimersAlwaysProgress) {
@@ -182,7 +181,7 @@ TEST_P(PcMachineFuzzTest, NothingBecomesPendingWithoutAKick) {
     }
     const unsigned taker = some_vcpu();
     for (unsigned i = 0; i < 4; ++i) enter(taker);
-    pc.port_write(taker, 0x20, 1, 0x20);
+    pc.port_write(0x20, 1, 0x20);
     host.events.clear();
     host.output.clear();
   }

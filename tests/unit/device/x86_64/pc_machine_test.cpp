@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/device/x86_64/recording_host.hpp"
+#include "tests/unit/device/x86_64/whole_pc.hpp"
 
 namespace hv {
 namespace {
@@ -13,8 +13,8 @@ constexpr u32 kMasked = 1u << 16;
 
 class PcMachineTest : public testing::Test {
  protected:
-  u32 in(u16 port, u32 size = 1) { return pc.port_read(0, port, size); }
-  void out(u16 port, u32 value, u32 size = 1) { pc.port_write(0, port, size, value); }
+  u32 in(u16 port, u32 size = 1) { return pc.port_read(port, size); }
+  void out(u16 port, u32 value, u32 size = 1) { pc.port_write(port, size, value); }
   u32 apic(unsigned cpu, u32 offset) {
     return static_cast<u32>(pc.mmio_read(cpu, kApic + offset, 4).value_or(~u64{0}));
   }
@@ -57,7 +57,7 @@ class PcMachineTest : public testing::Test {
   }
   RecordingHost host;
   PcConfig config{.vcpus = 2, .tsc_hz = kTscHz, .wall_clock = 1'600'000'000, .ram = 512_MiB};
-  PcMachine pc{config, host};
+  WholePc pc{config, host};
 };
 
 TEST_F(PcMachineTest, ConfigurationIsChecked) {

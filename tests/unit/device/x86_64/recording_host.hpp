@@ -13,6 +13,10 @@ class RecordingHost final : public PcHost {
  public:
   u64 now() override { return time; }
   void deadline_changed(unsigned vcpu) override { deadline_changes |= 1u << vcpu; }
+  void board_deadline_changed(u64 deadline) override {
+    board_deadline = deadline;
+    deadline_changed(0);
+  }
   void kick(unsigned vcpu) override { kicked |= 1u << vcpu; }
   void nmi(unsigned vcpu) override { ++nmis.at(vcpu); }
   void init(unsigned vcpu) override { events += "init" + std::to_string(vcpu) + " "; }
@@ -31,6 +35,7 @@ class RecordingHost final : public PcHost {
   u64 time = 0;
   u32 kicked = 0;
   u32 deadline_changes = 0;
+  u64 board_deadline = kNoDeadline;
   std::array<unsigned, kMaxPcVcpus> nmis{};
   std::string events;
   std::string output;

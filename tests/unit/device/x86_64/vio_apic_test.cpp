@@ -102,6 +102,7 @@ TEST_F(VIoApicTest, LevelOnAMaskedPinWaits) {
 TEST_F(VIoApicTest, RemoteIrrHoldsBackASecondMessage) {
   redirect(9, 0x39 | kLevel);
   io.set_line(9, true);
+  EXPECT_EQ(bus[0].pending(), 0x39);
   bus[0].acknowledge();
   io.set_line(9, false);
   io.set_line(9, true);

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
+#include <thread>
 #include <vector>
 
 #include "tests/unit/device/x86_64/recording_host.hpp"
@@ -84,6 +87,7 @@ TEST_F(VLocalApicTest, HigherVectorIsDeliveredFirst) {
 
 TEST_F(VLocalApicTest, InterruptInServiceHoldsBackItsClass) {
   send(1, 0, 0x42);
+  EXPECT_EQ(bus[0].pending(), 0x42);
   bus[0].acknowledge();
   EXPECT_EQ(read(0, kIsr + 0x20), 1u << 2);
   EXPECT_EQ(read(0, kPpr), 0x40u);
@@ -104,7 +108,7 @@ TEST_F(VLocalApicTest, TaskPriorityMasksItsClassAndBelow) {
   EXPECT_EQ(read(0, kPpr), 0x45u);
   send(1, 0, 0x4f);
   EXPECT_EQ(bus[0].pending(), 0);
-  EXPECT_EQ(host.take_kicks(), 0u);
+  EXPECT_EQ(host.take_kicks(), 1u) << "only the vCPU itself knows what its priority lets through";
   bus[0].set_cr8(3);
   EXPECT_EQ(read(0, kTpr), 0x30u);
   EXPECT_EQ(bus[0].cr8(), 3);
@@ -113,6 +117,7 @@ TEST_F(VLocalApicTest, TaskPriorityMasksItsClassAndBelow) {
 
 TEST_F(VLocalApicTest, KicksWhenTheVcpuItselfLetsAnInterruptThrough) {
   send(1, 0, 0x50);
+  EXPECT_EQ(bus[0].pending(), 0x50);
   bus[0].acknowledge();
   send(1, 0, 0x40);
   host.take_kicks();
@@ -462,6 +467,164 @@ TEST_F(VLocalApicTest, Lint0TakesThe8259) {
   EXPECT_EQ(host.nmis[0], 1u);
   EXPECT_TRUE(bus[0].set_base(0xfee0'0000));
   EXPECT_TRUE(bus[0].takes_8259()) << "without an APIC, INTR is the 8259's";
+}
+
+// ---- what others send while the owner runs ----
+
+/// Does nothing, so that several threads may call it.
+class SilentHost final : public PcHost, public EndOfInterruptListener {
+ public:
+  u64 now() override { return 0; }
+  void deadline_changed(unsigned) override {}
+  void board_deadline_changed(u64) override {}
+  void kick(unsigned) override {}
+  void nmi(unsigned) override {}
+  void init(unsigned) override {}
+  void start(unsigned, u8) override {}
+  void console_output(char) override {}
+  void power_off() override {}
+  void reset() override {}
+  void debug_exit(u32) override {}
+  void line_ended(u32) override {}
+  void end_of_interrupt(u8) override {}
+};
+
+TEST(VLocalApicInboxTest, EveryVectorOfSeveralSendersArrives) {
+  constexpr unsigned kSenders = 3, kRounds = 2000;
+  SilentHost host;
+  LocalApicBus bus{host, host, kSenders + 1, kTscHz};
+  for (unsigned i = 0; i < bus.size(); ++i) bus[i].mmio_write(kSvr, 4, 0x1ff);
+  std::array<std::atomic<unsigned>, kSenders> taken{};
+  std::vector<std::thread> senders;
+  for (unsigned sender = 0; sender < kSenders; ++sender) {
+    senders.emplace_back([&, sender] {
+      for (unsigned round = 0; round < kRounds; ++round) {
+        // Neighbours share a word; every other one is level-triggered.
+        bus.deliver({.destination = 0, .vector = static_cast<u8>(0x41 + sender), .level = round % 2 != 0});
+        while (taken[sender].load() == round) std::this_thread::yield();
+      }
+    });
+  }
+  for (unsigned left = kSenders * kRounds; left != 0;) {
+    const u8 vector = bus[0].pending();
+    if (vector == 0) {
+      std::this_thread::yield();
+      continue;
+    }
+    const unsigned sender = vector - 0x41u;
+    EXPECT_LT(sender, kSenders);
+    const bool level = (bus[0].mmio_read(kTmr + 0x20, 4) >> (vector & 31) & 1) != 0;
+    EXPECT_EQ(level, taken[sender].load() % 2 != 0);
+    bus[0].acknowledge();
+    bus[0].mmio_write(kEoi, 4, 0);
+    ++taken[sender];
+    --left;
+  }
+  for (std::thread& sender : senders) sender.join();
+}
+
+TEST_F(VLocalApicTest, NothingCountsThatCameBeforeAnInit) {
+  send(0, 1, 0x4050);
+  send(0, 1, kInit | 0xc000);
+  send(0, 1, 0x4051);
+  EXPECT_EQ(bus[1].pending(), 0);
+  EXPECT_EQ(read(1, kIrr + 0x20), 0u);
+  EXPECT_EQ(read(1, kSvr), 0xffu);
+  write(1, kSvr, 0x1ff);
+  send(0, 1, 0x4052);
+  EXPECT_EQ(drain(1), Vectors{0x52});
+}
+
+TEST_F(VLocalApicTest, RequestsOfOthersShowInTheRegistersAtOnce) {
+  send(0, 1, 0x4050);
+  EXPECT_EQ(read(1, kIrr + 0x20), 1u << 16);
+  enter_x2apic(2);
+  bus.deliver({.destination = 2, .vector = 0x51, .level = true});
+  EXPECT_EQ(bus[2].read_msr(msr(kTmr + 0x20)), 1u << 17);
+}
+
+// ---- registers that the processor reads and writes ----
+
+class SharedRegistersTest : public VLocalApicTest {
+ protected:
+  SharedRegistersTest() {
+    bus[0].share_registers(page);
+    bus.power_on();
+    for (unsigned i = 0; i < bus.size(); ++i) write(i, kSvr, 0x1ff);
+    host.take_kicks();
+  }
+  u32& word(u32 offset) { return page[offset / 4]; }
+  /// As a guest's store to the page, which the processor reports afterwards.
+  void store(u32 offset, u32 value) {
+    word(offset) = value;
+    bus[0].register_written(offset);
+  }
+  std::array<u32, VLocalApic::kRegisterWords> page{};
+};
+
+TEST_F(SharedRegistersTest, LieAsInAVirtualApicPage) {
+  EXPECT_EQ(word(kVersion), 0x0005'0014u);
+  EXPECT_EQ(word(kSvr), 0x1ffu);
+  write(0, kTpr, 0x20);
+  EXPECT_EQ(word(kTpr), 0x20u);
+  EXPECT_EQ(word(kPpr), 0x20u);
+}
+
+TEST_F(SharedRegistersTest, DeliveryIsTheProcessors) {
+  bus.deliver({.destination = 0, .vector = 0x61, .level = true});
+  send(1, 0, 0x4052);
+  VLocalApic::Delivery delivery = bus[0].delivery();
+  EXPECT_EQ(delivery.requested, 0x61);
+  EXPECT_EQ(delivery.in_service, 0);
+  EXPECT_EQ(delivery.level[1], u64{1} << 0x21);
+  // It delivers the first, and changes the registers.
+  word(kIrr + 0x30) = 0;
+  word(kIsr + 0x30) = 1u << 1;
+  word(kPpr) = 0x60;
+  EXPECT_EQ(bus[0].pending(), 0) << "0x52 waits for the end of 0x61";
+  delivery = bus[0].delivery();
+  EXPECT_EQ(delivery.requested, 0x52);
+  EXPECT_EQ(delivery.in_service, 0x61);
+  // The guest ends it without an exit but the one that tells of its level.
+  word(kIsr + 0x30) = 0;
+  bus[0].ended(0x61);
+  EXPECT_EQ(ended, Vectors{0x61});
+  EXPECT_EQ(bus[0].pending(), 0x52);
+  bus[0].ended(0x52);
+  EXPECT_EQ(ended, Vectors{0x61}) << "edge-triggered";
+}
+
+TEST_F(SharedRegistersTest, EveryChangeIsToldToTheProcessor) {
+  store(kSelfIpi, 0);  // x2APIC only
+  host.take_kicks();
+  write(0, kEoi, 0);
+  EXPECT_EQ(host.take_kicks(), 0u) << "nothing was in service";
+  word(kIsr + 0x20) = 1;
+  write(0, kEoi, 0);
+  EXPECT_EQ(host.take_kicks(), 1u);
+  EXPECT_EQ(bus[0].delivery().in_service, 0);
+}
+
+TEST_F(SharedRegistersTest, StoresTakeEffectAfterwards) {
+  store(kId, 0x5500'0000);
+  EXPECT_EQ(word(kId), 0u) << "read-only";
+  store(kLdr, ~0u);
+  EXPECT_EQ(word(kLdr), 0xff00'0000u) << "reserved bits";
+  store(kDivide, 0xb);
+  store(kLvtTimer, 0x40 | kPeriodic);
+  store(kInitial, 1'000'000);
+  EXPECT_EQ(bus[0].deadline(), 1'000'000u);
+  advance(500'000);
+  store(kDivide, 0x0);
+  EXPECT_EQ(bus[0].deadline(), 500'000u + 2 * 500'000u) << "what was left, at half the speed";
+  store(kLvtTimer, 0x40 | kDeadlineMode);
+  EXPECT_EQ(bus[0].deadline(), kNoDeadline) << "the mode was another one before";
+  EXPECT_EQ(word(kInitial), 0u);
+  store(kInitial, 5);
+  EXPECT_EQ(word(kInitial), 0u) << "ignored in TSC-deadline mode";
+  store(kIcrHigh, 2u << 24);
+  store(kIcr, 0x4070);
+  EXPECT_EQ(drain(2), Vectors{0x70});
 }
 
 }  // namespace

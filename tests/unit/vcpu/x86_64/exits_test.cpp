@@ -69,8 +69,10 @@ class FakeBackend final : public VcpuBackend {
   void request_nmi_window() override { nmi_window = true; }
   void reset_events() override { event = {}; }
   void set_tsc_offset(u64) override {}
-  void set_task_priority(u8 priority) override { task_priority = priority; }
-  void shadow_task_priority() { shadows_task_priority_ = true; }
+  void leave_below_priority(u8 priority) override { left_below = priority; }
+  void deliver_interrupts() { delivers_interrupts_ = true; }
+  void show_interrupts(const InterruptState& state) override { shown = state; }
+  void set_apic_mode(ApicMode value) override { mode = value; }
 
   std::deque<VmExit> exits;
   std::map<GuestRegister, u64> values;
@@ -80,7 +82,9 @@ class FakeBackend final : public VcpuBackend {
   Event injected{};  ///< at the last entry
   bool window = false, nmi_window = false, nmi_masked = false;
   unsigned entries = 0;
-  u8 task_priority = 0;
+  u8 left_below = 0;
+  InterruptState shown{};
+  ApicMode mode = ApicMode::Elsewhere;
 };
 
 class FakeMachine final : public Virtualization {
@@ -119,11 +123,12 @@ class FakeVm final : public ArchVm {
     msr = value;
     return index == kMsr;
   }
-  u32 port_in(Vcpu&, u16 port, u32 size) override {
+  u32 port_in(u16 port, u32 size) override {
     calls.push_back("in " + std::to_string(port) + "/" + std::to_string(size));
     return 0xa1b2'c3d4;
   }
-  void port_out(Vcpu&, u16 port, u32 size, u32 value) override {
+  u32 board_port_in(u16 port) override { return port_in(port, 1); }
+  void port_out(u16 port, u32 size, u32 value) override {
     calls.push_back("out " + std::to_string(port) + "/" + std::to_string(size) + " " + std::to_string(value));
   }
   std::optional<u64> mmio_read(Vcpu&, Gpa address, u32) override {
@@ -137,6 +142,11 @@ class FakeVm final : public ArchVm {
   u8 task_priority(Vcpu&) override { return priority; }
   void set_task_priority(Vcpu&, u8 value) override { priority = value; }
   bool interrupt_pending(Vcpu&) override { return !pending.empty(); }
+  bool must_inject(Vcpu&) override { return !pending.empty(); }
+  u8 priority_in_wait(Vcpu&) override { return in_wait; }
+  InterruptState interrupt_state(Vcpu&) override { return state; }
+  void apic_written(Vcpu&, u32 offset) override { calls.push_back("written " + std::to_string(offset)); }
+  void interrupt_ended(Vcpu&, u8 vector) override { calls.push_back("ended " + std::to_string(vector)); }
   std::optional<u8> take_interrupt(Vcpu&) override {
     if (pending.empty()) return std::nullopt;
     const u8 vector = pending.front();
@@ -150,7 +160,8 @@ class FakeVm final : public ArchVm {
   std::deque<u8> pending;
   u64 msr = 0;
   unsigned cpuids = 0;
-  u8 priority = 0;
+  u8 priority = 0, in_wait = 0;
+  InterruptState state{};
 };
 
 struct ExitsTest : test::GuestTables {
@@ -308,7 +319,7 @@ TEST_F(ExitsTest, CachesAreNeverInvalidated) {
 TEST_F(ExitsTest, PortsChangeOnlyWhatTheirSizeCovers) {
   const auto in = [&](u8 size) {
     r()[Gpr::Rax] = 0x1111'1111'1111'1111;
-    run({.reason = ExitReason::PortIo, .instruction_length = 1, .port = {.port = 0x60, .size = size, .in = true}});
+    run({.reason = ExitReason::PortIo, .instruction_length = 1, .port = {.port = 0x60, .size = size, .kind = PortAccess::kIn}});
     return r()[Gpr::Rax];
   };
   EXPECT_EQ(in(1), 0x1111'1111'1111'11d4u);
@@ -345,7 +356,7 @@ TEST_F(ExitsTest, StringPortAccessesMoveMemory) {
   put<u8>(0x9000, 0x41);
   r()[Gpr::Rsi] = 0x9000;
   r()[Gpr::Rdx] = 0x3f8;
-  run({.reason = ExitReason::PortIo, .instruction_length = 1, .port = {.port = 0x3f8, .size = 1, .string = true}});
+  run({.reason = ExitReason::PortIo, .instruction_length = 1, .port = {.port = 0x3f8, .size = 1, .kind = PortAccess::kString}});
   EXPECT_THAT(vm.calls, ElementsAre("out 1016/1 65"));
   EXPECT_EQ(r()[Gpr::Rsi], 0x9001u);
   EXPECT_EQ(r().rip, kCode + 1);
@@ -354,7 +365,7 @@ TEST_F(ExitsTest, StringPortAccessesMoveMemory) {
 TEST_F(ExitsTest, AnOperandThatIsNotMappedIsTheGuestsPageFault) {
   code({0x6e});  // outsb, from a page that the guest has just unmapped
   r()[Gpr::Rsi] = 0x9000;
-  run({.reason = ExitReason::PortIo, .instruction_length = 1, .port = {.port = 0x3f8, .size = 1, .string = true}});
+  run({.reason = ExitReason::PortIo, .instruction_length = 1, .port = {.port = 0x3f8, .size = 1, .kind = PortAccess::kString}});
   expect_exception(Vector::kPageFault, 0);
   EXPECT_EQ(cpu().read(GuestRegister::Cr2), 0x9000u);
   EXPECT_THAT(vm.calls, IsEmpty());
@@ -411,23 +422,34 @@ TEST_F(ExitsTest, AddressSpaceTagsBeginInLongModeWithTagZero) {
   EXPECT_FALSE(cpu().event.valid()) << "they are on already";
 }
 
-TEST_F(ExitsTest, TheModelLearnsThePriorityThatTheHardwareLetTheGuestSet) {
-  cpu().shadow_task_priority();
+// ---- APIC virtualisation ----
+
+TEST_F(ExitsTest, AnInterruptThatThePriorityHoldsBackIsWaitedFor) {
   r().rflags |= Rflags::kIf;
+  vm.in_wait = 4;
   run(ExitReason::Handled);
+  EXPECT_EQ(cpu().left_below, 4);
   vm.pending = {0x31};
-  run({.reason = ExitReason::Handled, .new_task_priority = 4});
-  EXPECT_EQ(vm.priority, 4);
+  run(ExitReason::PriorityWindow);
   run(ExitReason::Handled);
   EXPECT_EQ(cpu().injected.vector(), 0x31) << "the model is asked again";
 }
 
-TEST_F(ExitsTest, TheHardwareLearnsThePriorityThatTheModelWasGiven) {
-  vm.priority = 6;  // what an access to the local APIC does
-  cpu().shadow_task_priority();
-  r()[Gpr::Rcx] = FakeVm::kMsr;
-  run(ExitReason::MsrWrite, 2);
-  EXPECT_EQ(cpu().task_priority, 6);
+TEST_F(ExitsTest, ACpuThatDeliversInterruptsIsShownThem) {
+  cpu().deliver_interrupts();
+  vm.state = {.requested = 0x51, .in_service = 0x31, .told = {1, 2, 3, 4}};
+  vcpu.interrupts_changed();
+  run(ExitReason::Handled);
+  EXPECT_EQ(cpu().shown, vm.state);
+  EXPECT_FALSE(cpu().injected.valid());
+  EXPECT_FALSE(cpu().window) << "although it cannot take one now";
+}
+
+TEST_F(ExitsTest, WhatTheGuestDoesToItsApicWithoutAnAccessReachesTheModel) {
+  run({.reason = ExitReason::ApicWrite, .fault = {.address = Gpa(0x380)}});
+  run({.reason = ExitReason::EndOfInterrupt, .ended_vector = 0x61});
+  EXPECT_THAT(vm.calls, ElementsAre("written 896", "ended 97"));
+  EXPECT_EQ(r().rip, kCode) << "the instruction is done";
 }
 
 // ---- the end of a guest ----

@@ -119,11 +119,9 @@ TEST_F(SvmVcpuTest, ReadsAPortAccess) {
   EXPECT_EQ(exit.reason, ExitReason::PortIo);
   EXPECT_EQ(exit.port.port, 0x1f0);
   EXPECT_EQ(exit.port.size, 2);
-  EXPECT_FALSE(exit.port.in);
-  EXPECT_TRUE(exit.port.string);
-  EXPECT_TRUE(exit.port.repeat);
+  EXPECT_EQ(exit.port.kind, PortAccess::kString | PortAccess::kRepeat);
   EXPECT_EQ(exit.instruction_length, 3);
-  EXPECT_TRUE(exit_with(0x7b, 0x0060'0011, 0x1001).port.in);
+  EXPECT_EQ(exit_with(0x7b, 0x0060'0011, 0x1001).port.kind, PortAccess::kIn);
 }
 
 TEST_F(SvmVcpuTest, ReadsANestedFault) {

@@ -24,25 +24,29 @@ std::function<bool()> guest_runs;
 std::vector<bool> launched_before;
 
 constexpr u64 kValid = 0x8000'0000;
-constexpr u64 kExternal = kValid, kHardException = kValid | 3 << 8, kSoftInterrupt = kValid | 4 << 8,
-              kErrorCode = 1 << 11;
+constexpr u64 kExternal = kValid, kHardException = kValid | 3 << 8, kSoftInterrupt = kValid | 4 << 8, kErrorCode = 1 << 11;
 
 struct VmxVcpuTest : ::testing::Test {
   static constexpr u32 kPrimary = 0x0400'6172, kEntry = 0x11ff;
 
-  explicit VmxVcpuTest(u32 primary = kPrimary) {
+  static constexpr u32 kSecondary = Secondary::kEpt | Secondary::kVpid;
+
+  explicit VmxVcpuTest(u32 primary = kPrimary, u32 secondary = kSecondary) {
     arch::fake::vmcs.clear();
     arch::fake::current_vmcs = arch::fake::kNoVmcs;
     vcpu_test::hardware = {};
     launched_before.clear();
-    machine.controls = {.pin = 1, .primary = primary, .secondary = 3, .exit = 4, .entry = kEntry};
+    machine.controls = {.pin = 1, .primary = primary, .secondary = secondary, .exit = 4, .entry = kEntry};
     machine.revision = 0x2b;
     machine.preemption_ticks = 5000;
     machine.tsc_aux = true;
     machine.cpus = cpus;
     cpus[0].vpids = AddressTags(3);
     region = *frames.allocate(VmxVcpu::kRegionSize, kPageSize);
-    vcpu.emplace(machine, region, frames, VcpuSettings{.translation = translation, .port_permissions = Hpa(0x3000)});
+    machine.msr_permissions = Hpa(0x5000);
+    machine.x2apic_msr_permissions = Hpa(0x6000);
+    vcpu.emplace(machine, region, frames,
+                 VcpuSettings{.translation = translation, .port_permissions = Hpa(0x3000), .apic_access = Hpa(0x7000)});
     start(*vcpu, registers, {.mode = StartState::Mode::Long64, .rip = 0x1000, .cr3 = 0x2000});
     vcpu->load(0);
   }
@@ -62,8 +66,8 @@ struct VmxVcpuTest : ::testing::Test {
   }
 
   vcpu_test::HostFrames frames;
-  NestedPaging translation = *NestedPaging::create(
-      Gpa(0xffff'ffff), {.kind = mm::NestedKind::Ept, .physical_bits = 40, .accessed_dirty = true}, frames);
+  NestedPaging translation =
+      *NestedPaging::create(Gpa(0xffff'ffff), {.kind = mm::NestedKind::Ept, .physical_bits = 40, .accessed_dirty = true}, frames);
   std::array<VmxCpu, 2> cpus{};
   VmxMachineState machine;
   HpaRange region{};
@@ -222,20 +226,17 @@ TEST_F(VmxVcpuTest, AnEntryThatTheCpuRefusesIsAnInvalidState) {
 }
 
 TEST_F(VmxVcpuTest, ReadsAPortAccess) {
-  const VmExit& exit =
-      exit_with(Reason::kPort, {{Field::kExitQualification, 0x01f0'0031}, {Field::kExitInstructionLength, 3}});
+  const VmExit& exit = exit_with(Reason::kPort, {{Field::kExitQualification, 0x01f0'0031}, {Field::kExitInstructionLength, 3}});
   EXPECT_EQ(exit.port.port, 0x1f0);
   EXPECT_EQ(exit.port.size, 2);
-  EXPECT_FALSE(exit.port.in);
-  EXPECT_TRUE(exit.port.string);
-  EXPECT_TRUE(exit.port.repeat);
+  EXPECT_EQ(exit.port.kind, PortAccess::kString | PortAccess::kRepeat);
   EXPECT_EQ(exit.instruction_length, 3);
-  EXPECT_TRUE(exit_with(Reason::kPort, {{Field::kExitQualification, 0x0060'0008}}).port.in);
+  EXPECT_EQ(exit_with(Reason::kPort, {{Field::kExitQualification, 0x0060'0008}}).port.kind, PortAccess::kIn);
 }
 
 TEST_F(VmxVcpuTest, ReadsAnEptViolation) {
-  const VmExit& exit = exit_with(Reason::kEptViolation,
-                                 {{Field::kExitQualification, 0x182}, {Field::kGuestPhysicalAddress, 0xfee0'00b0}});
+  const VmExit& exit =
+      exit_with(Reason::kEptViolation, {{Field::kExitQualification, 0x182}, {Field::kGuestPhysicalAddress, 0xfee0'00b0}});
   EXPECT_EQ(exit.fault.address, Gpa(0xfee0'00b0));
   EXPECT_TRUE(exit.fault.write);
   EXPECT_FALSE(exit.fault.on_walk);
@@ -244,8 +245,7 @@ TEST_F(VmxVcpuTest, ReadsAnEptViolation) {
 }
 
 TEST_F(VmxVcpuTest, HandsTheAcknowledgedInterruptAndTheNmiToTheHost) {
-  EXPECT_EQ(exit_with(Reason::kInterrupt, {{Field::kExitInterruption, kExternal | 0xf1}}).reason,
-            ExitReason::Interrupt);
+  EXPECT_EQ(exit_with(Reason::kInterrupt, {{Field::kExitInterruption, kExternal | 0xf1}}).reason, ExitReason::Interrupt);
   EXPECT_THAT(vcpu_test::hardware.interrupts, ElementsAre(0xf1));
   EXPECT_EQ(exit_with(Reason::kPreemptionTimer).reason, ExitReason::Interrupt);
   EXPECT_EQ(vcpu_test::hardware.interrupts.size(), 1u);
@@ -262,40 +262,90 @@ TEST_F(VmxVcpuTest, NamesTheRegisterOfAnAccessToCr8) {
   EXPECT_EQ(exit.instruction_length, 4);
 }
 
-// ---- task priority ----
+// ---- local APIC ----
 
 struct VmxWithTprShadow : VmxVcpuTest {
-  VmxWithTprShadow() : VmxVcpuTest(kPrimary | Primary::kTprShadow) {}
-  u32& virtual_tpr() { return *reinterpret_cast<u32*>(region.base.value() + 0x1080); }
+  explicit VmxWithTprShadow(u32 secondary = kSecondary) : VmxVcpuTest(kPrimary | Primary::kTprShadow, secondary) {}
+};
+struct VmxWithVirtualApic : VmxWithTprShadow {
+  static constexpr u32 kAll = kSecondary | kVirtualApicControls | Secondary::kX2apic;
+  VmxWithVirtualApic() : VmxWithTprShadow(kAll) {}
 };
 
 TEST_F(VmxVcpuTest, LeavesCr8ToExitsWithoutAShadow) {
-  EXPECT_FALSE(vcpu->shadows_task_priority());
-  vcpu->set_task_priority(3);
+  EXPECT_FALSE(vcpu->apic_page().has_value());
+  EXPECT_FALSE(vcpu->delivers_interrupts());
+  vcpu->leave_below_priority(3);
   EXPECT_EQ(field(Field::kTprThreshold), 0u);
 }
 
-TEST_F(VmxWithTprShadow, TellsWhatTheGuestHasSetAndWatchesForLess) {
+TEST_F(VmxWithTprShadow, SharesTheRegistersThatHaveThePriority) {
   EXPECT_EQ(field(Field::kVirtualApic), region.base.value() + 0x1000);
-  virtual_tpr() = 0x50;
-  EXPECT_EQ(exit_with(Reason::kHlt).new_task_priority, 5);
-  EXPECT_EQ(field(Field::kTprThreshold), 5u);
-  EXPECT_EQ(exit_with(Reason::kHlt).new_task_priority, std::nullopt) << "once";
-  virtual_tpr() = 0x20;
-  const VmExit& lowered = exit_with(Reason::kTprBelowThreshold);
-  EXPECT_EQ(lowered.reason, ExitReason::Handled);
-  EXPECT_EQ(lowered.new_task_priority, 2);
-  EXPECT_EQ(field(Field::kTprThreshold), 2u) << "never above the priority: the CPU would refuse the entry";
+  EXPECT_EQ(reinterpret_cast<u64>(vcpu->apic_page()->data()), region.base.value() + 0x1000);
+  EXPECT_FALSE(vcpu->delivers_interrupts());
+  vcpu->set_apic_mode(ApicMode::Msrs);
+  EXPECT_EQ(field(Field::kSecondaryControls), kSecondary);
+  EXPECT_EQ(field(Field::kMsrBitmap), 0x5000u) << "the other one would give the guest the host's local APIC";
 }
 
-TEST_F(VmxWithTprShadow, FollowsTheModel) {
-  vcpu->set_task_priority(7);
-  EXPECT_EQ(virtual_tpr(), 0x70u);
-  EXPECT_EQ(field(Field::kTprThreshold), 7u);
-  EXPECT_EQ(exit_with(Reason::kHlt).new_task_priority, std::nullopt);
+TEST_F(VmxWithTprShadow, LeavesTheGuestWhenThePriorityFalls) {
+  vcpu->leave_below_priority(5);
+  EXPECT_EQ(field(Field::kTprThreshold), 5u);
+  EXPECT_EQ(exit_with(Reason::kTprBelowThreshold).reason, ExitReason::PriorityWindow);
   vcpu->reset_events();
-  EXPECT_EQ(virtual_tpr(), 0u);
   EXPECT_EQ(field(Field::kTprThreshold), 0u);
+}
+
+TEST_F(VmxWithVirtualApic, VirtualizesTheApicWhereTheGuestHasIt) {
+  EXPECT_TRUE(vcpu->delivers_interrupts());
+  EXPECT_EQ(field(Field::kApicAccess), 0x7000u);
+  EXPECT_EQ(field(Field::kSecondaryControls), kAll & ~(Secondary::kApicAccess | Secondary::kX2apic));
+  vcpu->set_apic_mode(ApicMode::Memory);
+  EXPECT_EQ(field(Field::kSecondaryControls), kAll & ~Secondary::kX2apic);
+  EXPECT_EQ(field(Field::kMsrBitmap), 0x5000u);
+  vcpu->set_apic_mode(ApicMode::Msrs);
+  EXPECT_EQ(field(Field::kSecondaryControls), kAll & ~Secondary::kApicAccess) << "both at once are invalid";
+  EXPECT_EQ(field(Field::kMsrBitmap), 0x6000u);
+  vcpu->set_apic_mode(ApicMode::Elsewhere);
+  EXPECT_EQ(field(Field::kMsrBitmap), 0x5000u);
+}
+
+TEST_F(VmxWithVirtualApic, ForgetsTranslationsOfThePageWithItsMode) {
+  exit_with(Reason::kHlt);
+  arch::fake::Recording recording;
+  exit_with(Reason::kHlt);
+  EXPECT_THAT(recording.events(), IsEmpty());
+  vcpu->set_apic_mode(ApicMode::Memory);
+  exit_with(Reason::kHlt);
+  EXPECT_THAT(recording.events(), ElementsAre(event("invept", u64{1}, translation.ept_pointer())));
+}
+
+TEST_F(VmxWithVirtualApic, ShowsInterruptsToTheCpu) {
+  vcpu->show_interrupts({.requested = 0x51, .in_service = 0x31, .told = {1, 2, 3, 4}});
+  EXPECT_EQ(field(Field::kGuestInterruptStatus), 0x3151u);
+  for (u32 i = 0; i < 4; ++i) EXPECT_EQ(field(Field::kEoiExits + 2 * i), i + 1);
+  vcpu->leave_below_priority(5);
+  EXPECT_EQ(field(Field::kTprThreshold), 0u) << "it looks itself";
+}
+
+TEST_F(VmxWithVirtualApic, TellsWhatTheGuestDidToItsApic) {
+  const VmExit& written = exit_with(Reason::kApicWrite, {{Field::kExitQualification, 0x380}});
+  EXPECT_EQ(written.reason, ExitReason::ApicWrite);
+  EXPECT_EQ(written.fault.address, Gpa(0x380));
+  EXPECT_EQ(written.instruction_length, 0);
+  const VmExit& ended = exit_with(Reason::kVirtualizedEoi, {{Field::kExitQualification, 0x61}});
+  EXPECT_EQ(ended.reason, ExitReason::EndOfInterrupt);
+  EXPECT_EQ(ended.ended_vector, 0x61);
+}
+
+TEST_F(VmxWithVirtualApic, AccessesThatItCannotAnswerAreThoseOfADevice) {
+  const VmExit& read = exit_with(Reason::kApicAccess, {{Field::kExitQualification, 0x0390}});
+  EXPECT_EQ(read.reason, ExitReason::NestedFault);
+  EXPECT_EQ(read.fault.address, Gpa(0xfee0'0390));
+  EXPECT_FALSE(read.fault.write || read.fault.fetch || read.fault.on_walk);
+  EXPECT_TRUE(exit_with(Reason::kApicAccess, {{Field::kExitQualification, 0x1390}}).fault.write);
+  EXPECT_TRUE(exit_with(Reason::kApicAccess, {{Field::kExitQualification, 0x2000}}).fault.fetch);
+  EXPECT_TRUE(exit_with(Reason::kApicAccess, {{Field::kExitQualification, 0xf000}}).fault.on_walk);
 }
 
 // ---- registers ----
@@ -313,8 +363,7 @@ TEST_F(VmxVcpuTest, AGuestThatWantsAnotherViewOfCr0RunsItsInstructionAgain) {
   registers[Gpr::Rcx] = 0x8000'0033;
   registers.rip = 0x1000;
   guest_runs = nullptr;
-  const VmExit& exit =
-      exit_with(Reason::kControlRegister, {{Field::kExitQualification, 0x100}, {Field::kGuestRip, 0x1000}});
+  const VmExit& exit = exit_with(Reason::kControlRegister, {{Field::kExitQualification, 0x100}, {Field::kGuestRip, 0x1000}});
   EXPECT_EQ(exit.reason, ExitReason::Handled);
   EXPECT_EQ(field(Field::kCr0Shadow), 0x8000'0033u);
   EXPECT_EQ(registers.rip, 0x1000u);
@@ -398,18 +447,16 @@ TEST_F(VmxVcpuTest, AnIretThatFaultsStillBlocksNmis) {
 
 TEST_F(VmxVcpuTest, ReflectsDebugExceptionsWithTheirCause) {
   vcpu->write(GuestRegister::Dr6, 0xffff'0ff0);
-  EXPECT_EQ(exit_with(Reason::kException,
-                      {{Field::kExitInterruption, kHardException | 1}, {Field::kExitQualification, 0x4001}})
-                .reason,
-            ExitReason::Handled);
+  EXPECT_EQ(
+      exit_with(Reason::kException, {{Field::kExitInterruption, kHardException | 1}, {Field::kExitQualification, 0x4001}}).reason,
+      ExitReason::Handled);
   EXPECT_EQ(vcpu->read(GuestRegister::Dr6), 0xffff'4ff1u);
   EXPECT_FALSE(vcpu->can_take_nmi(registers)) << "it is taken first";
 }
 
 TEST_F(VmxVcpuTest, Int1IsBehindItsInstruction) {
-  exit_with(Reason::kException, {{Field::kExitInterruption, kValid | 5 << 8 | 1},
-                                 {Field::kExitInstructionLength, 1},
-                                 {Field::kGuestRip, 0x1000}});
+  exit_with(Reason::kException,
+            {{Field::kExitInterruption, kValid | 5 << 8 | 1}, {Field::kExitInstructionLength, 1}, {Field::kGuestRip, 0x1000}});
   EXPECT_EQ(registers.rip, 0x1001u);
 }
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "hypervisor/vcpu/x86_64/backend.hpp"
 #include "hypervisor/vcpu/x86_64/cpuid_policy.hpp"
 #include "hypervisor/vm/guest_memory.hpp"
 #include "kernel/base/result.hpp"
@@ -52,14 +53,21 @@ class ArchVm {
   virtual CpuidResult cpuid(Vcpu& vcpu, u32 leaf, u32 subleaf) = 0;
   virtual std::optional<u64> msr_read(Vcpu& vcpu, u32 index) = 0;
   virtual bool msr_write(Vcpu& vcpu, u32 index, u64 value) = 0;
-  virtual u32 port_in(Vcpu& vcpu, u16 port, u32 size) = 0;
-  virtual void port_out(Vcpu& vcpu, u16 port, u32 size, u32 value) = 0;
+  virtual u32 port_in(u16 port, u32 size) = 0;
+  virtual u32 board_port_in(u16 port) = 0;
+  virtual void port_out(u16 port, u32 size, u32 value) = 0;
   virtual std::optional<u64> mmio_read(Vcpu& vcpu, Gpa address, u32 size) = 0;
   virtual bool mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) = 0;
   virtual u8 task_priority(Vcpu& vcpu) = 0;
   virtual void set_task_priority(Vcpu& vcpu, u8 priority) = 0;
   virtual bool interrupt_pending(Vcpu& vcpu) = 0;
+  virtual bool must_inject(Vcpu& vcpu) = 0;
   virtual std::optional<u8> take_interrupt(Vcpu& vcpu) = 0;
+  virtual u8 priority_in_wait(Vcpu& vcpu) = 0;
+  virtual InterruptState interrupt_state(Vcpu& vcpu) = 0;
+  virtual void apic_written(Vcpu& vcpu, u32 offset) = 0;
+  virtual void interrupt_ended(Vcpu& vcpu, u8 vector) = 0;
+  ApicMode apic_mode(Vcpu&) { return ApicMode::Memory; }
   void adjust_counter(Vcpu&) {}
   void report_wait(Vcpu&, u64) {}
   void arm_timer(Vcpu&) {}
