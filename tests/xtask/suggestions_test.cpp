@@ -55,7 +55,9 @@ constexpr std::array kOutputs{"--output",  "--log",       "--record",  "--junit"
 /// Any text is right: names that are given here, words for people, addresses.
 constexpr std::array kTexts{"--define", "--bin-args", "--cmdline", "--name", "--label-regex", "--registry", "--description",
                             "--tag", "app init NAME", "image fetch --together", "image ls PATTERN", "image rm NAME",
-                            "image import SOURCE", "image import NAME", "image import --arch",
+                            "image import SOURCE", "image import NAME", "image import --arch", "image build RECIPE",
+                            "image build --config", "image build --kernel", "image build --ramdisk", "image build --dtb",
+                            "image build --bios", "image resize DISK", "image resize SIZE", "image check DISK",
                             // What is absent is what it asks for.
                             "run --needs",
                             // Files that may be made after the VM's own, or that an image brings.
@@ -104,9 +106,14 @@ const std::map<std::string, Wrong>& wrong_values() {
 /// What must be there so that the option is looked at; "@" is where its value goes, if not at the end.
 const std::map<std::string, Words>& companions() {
   static const std::map<std::string, Words> words{
-      {"run --set", {"--config", "near.toml"}},  {"image verify NAME", {"@", "near.toml"}},
-      {"vmconfig check --board", {"near.toml"}}, {"vmconfig diff FILES", {"near.toml"}},
-      {"image verify FILE", {"image-one"}},      {"uboot --set", {"--uboot-config", "near-board.toml"}},
+      {"image download NAME", {"--local-storage", "storage", "--offline"}},
+      {"image pull NAME", {"--local-storage", "storage", "--offline"}},
+      {"run --set", {"--config", "near.toml"}},
+      {"image verify NAME", {"@", "near.toml"}},
+      {"vmconfig check --board", {"near.toml"}},
+      {"vmconfig diff FILES", {"near.toml"}},
+      {"image verify FILE", {"image-one"}},
+      {"uboot --set", {"--uboot-config", "near-board.toml"}},
   };
   return words;
 }
