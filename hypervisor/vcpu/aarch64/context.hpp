@@ -46,16 +46,18 @@ static_assert(offsetof(GuestFpRegisters, fpcr) == 512, "entry.S knows this offse
 
 /// Why ax_enter_guest() returned: the vector that was taken, or Answered: the exit needs nothing more, but its CPU has something
 /// to do before the guest goes on. Resume never returns.
-enum class ExitVector : u64 { Synchronous = 0, Interrupt = 1, FastInterrupt = 2, SystemError = 3, Answered = 4, Resume = 5 };
+enum class ExitVector : u64 { Synchronous = 0, SystemError = 3, Answered = 4, Resume = 5 };
 
 class Vcpu;
 
-/// Enters the guest of `vcpu` with `registers` and returns at the next exit that is not answered at once. Interrupts masked; on the CPU's own stack; the vCPU's
-/// system registers, stage 2 and virtual interrupt interface must be loaded.
+/// Enters the guest of `vcpu` with `registers` and returns at the next exit that is not answered at once. Interrupts masked; on the
+/// CPU's own stack; the vCPU's system registers, stage 2 and virtual interrupt interface must be loaded.
 extern "C" ExitVector ax_enter_guest(GuestRegisters* registers, Vcpu* vcpu);
-/// Called at every exit before the registers from x19 on, ELR_EL2 and SPSR_EL2 are saved. Resume: the guest goes on with them.
-/// Anything else is what ax_enter_guest() returns after it has saved the rest.
-extern "C" ExitVector ax_answer_at_once(Vcpu& vcpu, ExitVector vector);
+/// Called at every exit, one for each vector, before the registers from x19 on, ELR_EL2 and SPSR_EL2 are saved. Resume: the guest
+/// goes on with them. Anything else is what ax_enter_guest() returns after it has saved the rest.
+extern "C" ExitVector ax_answer_synchronous(Vcpu& vcpu);
+extern "C" ExitVector ax_answer_interrupt(Vcpu& vcpu);
+extern "C" ExitVector ax_answer_system_error(Vcpu& vcpu);
 inline constexpr unsigned kFirstUnsavedRegister = 19;
 extern "C" void ax_save_fp(GuestFpRegisters* registers);
 extern "C" void ax_restore_fp(const GuestFpRegisters* registers);

@@ -52,22 +52,22 @@ resume_guest:
     isb
     .size ax_enter_guest, . - ax_enter_guest
 
-.macro EXIT name, vector
+.macro EXIT name, answer
     .global \name
     .type \name, %function
 \name:
     stp     x0, x1, [sp, #-16]!
-    mov     x1, #\vector
+    adr     x1, \answer
     b       exit_common
     .size \name, . - \name
 .endm
 
-    EXIT    ax_lower_el_sync, 0
-    EXIT    ax_lower_el_irq, 1
-    EXIT    ax_lower_el_fiq, 2
-    EXIT    ax_lower_el_serror, 3
+    EXIT    ax_lower_el_sync, ax_answer_synchronous
+    EXIT    ax_lower_el_irq, ax_answer_interrupt
+    EXIT    ax_lower_el_fiq, ax_answer_interrupt
+    EXIT    ax_lower_el_serror, ax_answer_system_error
 
-    // On the stack: guest x0, x1; then ax_enter_guest's frame. x1 = vector.
+    // On the stack: guest x0, x1; then ax_enter_guest's frame. x1 = who answers.
 exit_common:
     ldr     x0, [sp, #16 + 96]
     stp     x2, x3, [x0, #16]
@@ -83,7 +83,7 @@ exit_common:
     str     x18, [x0, #144]
     str     x30, [x0, #240]
     ldr     x0, [sp, #104]
-    bl      ax_answer_at_once
+    blr     x1
     mov     x1, x0
     ldr     x0, [sp, #96]
     cmp     x1, #RESUME

@@ -181,23 +181,27 @@ ExitVector answer_access(Vcpu& vcpu, ExitSyndrome syndrome) {
   return ExitVector::Resume;
 }
 
-[[gnu::noinline]] ExitVector answer_interrupt(Vcpu& vcpu) {
+}  // namespace
+
+// One function each, so that none saves registers for another.
+extern "C" ExitVector ax_answer_interrupt(Vcpu& vcpu) {
+  vcpu.count_exit();
   Cpu& cpu = Cpu::current();
   cpu.handle_interrupts();
   return resume_or_leave(cpu, vcpu);
 }
 
-}  // namespace
-
-// One function each, so that none saves registers for another.
-extern "C" ExitVector ax_answer_at_once(Vcpu& vcpu, ExitVector vector) {
+extern "C" ExitVector ax_answer_system_error(Vcpu& vcpu) {
   vcpu.count_exit();
-  if (vector == ExitVector::SystemError) return vector;
-  if (vector != ExitVector::Synchronous) return answer_interrupt(vcpu);
+  return ExitVector::SystemError;
+}
+
+extern "C" ExitVector ax_answer_synchronous(Vcpu& vcpu) {
+  vcpu.count_exit();
   const ExitSyndrome syndrome(ESR_EL2::read());
   if (syndrome.exception_class() == ExceptionClass::Hvc64) return answer_call(vcpu);
   if (syndrome.exception_class() == ExceptionClass::DataAbortLowerEl) return answer_access(vcpu, syndrome);
-  return vector;
+  return ExitVector::Synchronous;
 }
 
 void handle_exit(Vcpu& vcpu, ExitVector vector) {

@@ -13,7 +13,7 @@ namespace ax::xtask {
 struct BenchRow {
   std::uint64_t n = 0;
   std::uint64_t exits = 0;         ///< by the hypervisor's own count
-  std::uint64_t instructions = 0;  ///< of all of them, beyond the loop around the operation
+  std::uint64_t instructions = 0;  ///< of all of them, with the loop around the operation
 
   /// Instructions of one operation, rounded down as the guests' manuals do.
   std::uint64_t each() const { return n == 0 ? 0 : instructions / n; }
