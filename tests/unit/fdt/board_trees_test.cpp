@@ -34,7 +34,7 @@ struct Board {
 };
 
 constexpr Board kBoards[] = {
-    {"hardkernel,rk3568-odroid-m1", 3, 0xfd40'0000, ConsoleInfo::Kind::Uart16550, 0xfe66'0000, 150, 4, 0x20'0000, true, 0},
+    {"rockchip,rk3568-odroid-m1", 3, 0xfd40'0000, ConsoleInfo::Kind::Uart16550, 0xfe66'0000, 150, 4, 0x20'0000, true, 0},
     {"radxa,rock3a", 3, 0xfd40'0000, ConsoleInfo::Kind::Uart16550, 0xfe66'0000, 150, 4, 0x20'0000, true, 0},
     {"rockchip,rk3568-evb1-v10", 3, 0xfd40'0000, ConsoleInfo::Kind::Uart16550, 0xfe66'0000, 150, 4, 0x20'0000, true, 0},
     {"firefly,rk3566-roc-pc", 3, 0xfd40'0000, ConsoleInfo::Kind::Uart16550, 0xfe66'0000, 150, 4, 0x20'0000, true, 0},
