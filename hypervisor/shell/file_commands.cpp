@@ -178,7 +178,7 @@ Result<void> finish(Work& work, const Path& path, Location& file, bool is_new, R
   if (written) return file.system->sync();
   file.system->abandon(file.node);
   if (is_new) static_cast<void>(work.session.tree.remove(path));
-  return written;
+  return fail(written.error());
 }
 
 Result<void> copy_contents(Work& work, Location& from, Location& to) {
@@ -243,7 +243,7 @@ Result<void> move(Work& work, const Path& from, const Path& to) {
     const Location parent = TRY(work.session.tree.find_parent(from));
     const auto renamed = parent.system->rename(parent.node, from.name(), to.name());
     if (renamed) return parent.system->sync();
-    if (renamed.error() != Error::NotSupported && renamed.error() != Error::AlreadyExists) return renamed;
+    if (renamed.error() != Error::NotSupported && renamed.error() != Error::AlreadyExists) return fail(renamed.error());
   }
   TRY(copy(work, from, to, true));
   return remove_all(work, from);

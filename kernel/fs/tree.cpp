@@ -140,7 +140,7 @@ Result<void> Tree::write_file(const Path& path, std::span<const std::byte> bytes
   if (done) return system.sync();
   system.abandon(*file);
   if (is_new) static_cast<void>(system.remove(parent.node, path.name()));
-  return done;
+  return fail(done.error());
 }
 
 Result<void> Tree::make_directory(const Path& path) {

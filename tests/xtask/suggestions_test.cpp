@@ -58,6 +58,7 @@ constexpr std::array kTexts{"--define", "--bin-args", "--cmdline", "--name", "--
                             "image import SOURCE", "image import NAME", "image import --arch", "image build RECIPE",
                             "image build --config", "image build --kernel", "image build --ramdisk", "image build --dtb",
                             "image build --bios", "image resize DISK", "image resize SIZE", "image check DISK",
+                            "app source PACKAGE", "app source VERSION",
                             // What is absent is what it asks for.
                             "run --needs",
                             // Files that may be made after the VM's own, or that an image brings.
@@ -93,6 +94,7 @@ const std::map<std::string, Wrong>& wrong_values() {
       {"--since", {"no-such-revision", "--since no-such-revision: "}},
       {"report --build-dir", {"foldre", "did you mean 'folder'?"}},
       {"uboot --board", {"lba", "did you mean 'lab'?"}},
+      {"app source SHA256", {"12ab", "'12ab' is no SHA-256"}},
       {"image fetch NAME", {"image-noe", "did you mean 'image-one'?"}},
       {"image verify NAME", {"image-noe", "did you mean 'image-one'?"}},
       {"image download NAME", {"image-noe", "did you mean 'image-one'?"}},
@@ -113,6 +115,7 @@ const std::map<std::string, Words>& companions() {
       {"vmconfig check --board", {"near.toml"}},
       {"vmconfig diff FILES", {"near.toml"}},
       {"image verify FILE", {"image-one"}},
+      {"app source SHA256", {"musl", "1.2.3"}},
       {"uboot --set", {"--uboot-config", "near-board.toml"}},
   };
   return words;

@@ -295,7 +295,10 @@ Handler declare_app_source(CLI::App& app) {
   const auto source = std::make_shared<Source>();
   app.add_option("PACKAGE", source->package, "Name of the source package")->required()->type_name("");
   app.add_option("VERSION", source->version, "The upstream version")->required()->type_name("");
-  app.add_option("SHA256", source->sha256, "Of the original archive")->required()->type_name("");
+  app.add_option("SHA256", source->sha256, "Of the original archive")->required()->type_name("")->check([](const std::string& text) {
+    const bool good = text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+    return good ? std::string() : fmt::format("'{}' is no SHA-256: 64 lower-case hexadecimal digits are expected", text);
+  });
   return [&app, source](Context& context) {
     refuse_flags(app);
     const char* offline = std::getenv("AXVISOR_OFFLINE");
