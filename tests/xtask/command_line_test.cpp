@@ -179,6 +179,31 @@ case $preset in host*) exit ;; esac
   EXPECT_THAT(both.output, ::testing::EndsWith("4 passed, 1 failed\n"));
 }
 
+/// One test fails always, the other only the first time.
+TEST_F(CommandLineTest, TriesAgainWhatFailedAndNamesIt) {
+  test::write_script(tree_.programs() / "cmake", "exit 0\n");
+  test::write_script(tree_.programs() / "ctest", R"(
+status=fail
+case "$*" in *--rerun-failed*) status=run ;; esac
+while [ "$1" != --output-junit ]; do shift; done
+mkdir -p "${2%/*}"
+{
+  [ $status = run ] || echo '<testcase name="good" status="run"></testcase>'
+  echo "<testcase name=\"shaky\" status=\"$status\"></testcase>"
+  echo '<testcase name="bad" status="fail"></testcase>'
+} >"$2"
+exit 8
+)");
+  const EnvironmentChanges environment{{"PATH", tree_.programs().string() + ":/usr/bin:/bin"}};
+  const ProgramResult once = tree_.xtask({"test", "-q", "--preset", "host"}, environment);
+  EXPECT_EQ(once.status, 1);
+  EXPECT_THAT(once.output, ::testing::EndsWith("failed: shaky (host)\nfailed: bad (host)\n1 passed, 2 failed\n"));
+  const ProgramResult twice = tree_.xtask({"test", "-q", "--preset", "host", "--retry"}, environment);
+  EXPECT_EQ(twice.status, 1);
+  EXPECT_THAT(twice.output,
+              ::testing::EndsWith("unsteady, passed when tried again: shaky (host)\nfailed: bad (host)\n2 passed, 1 failed\n"));
+}
+
 TEST_F(CommandLineTest, TestsEveryPresetThatIsNoVariant) {
   const std::string output = tree_.xtask({"test", "--dry-run"}).output;
   for (const std::string preset : {"host", "host-asan", "qemu-aarch64", "qemu-x86_64", "orangepi-5-plus", "phytiumpi", "roc-rk3568-pc"}) {

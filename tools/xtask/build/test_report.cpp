@@ -86,6 +86,16 @@ std::vector<FailedTest> failed_tests(std::string_view junit) {
   return failed;
 }
 
+std::vector<std::string> passed_tests(std::string_view junit) {
+  std::vector<std::string> names;
+  for (const TestCase& test : test_cases(junit)) {
+    if (test.outcome == Outcome::Passed) {
+      names.push_back(unescape(test.name));
+    }
+  }
+  return names;
+}
+
 std::string last_lines(std::string_view text, unsigned count) {
   while (text.ends_with('\n')) {
     text.remove_suffix(1);

@@ -27,6 +27,9 @@ struct FailedTest {
 /// Those that count as failed, in the order of the report.
 std::vector<FailedTest> failed_tests(std::string_view junit);
 
+/// The names of those that passed.
+std::vector<std::string> passed_tests(std::string_view junit);
+
 /// The last lines of a text, each behind an indent.
 std::string last_lines(std::string_view text, unsigned count);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "tools/xtask/build/cmake_build.hpp"
 #include "tools/xtask/build/test_report.hpp"
@@ -31,6 +32,7 @@ struct TestOptions {
   std::string label_exclude_regex;
   int jobs = 0;
   bool no_skip = false;
+  bool retry = false;
   std::string shard;
   fs::path junit;
 };
@@ -108,12 +110,30 @@ Argv ctest_command(const std::string& preset, const fs::path& report, const Test
 struct Failed {
   std::string preset;
   FailedTest test;
+  bool unsteady = false;  ///< it passed when it was tried again
 };
 
 void print_failures(const std::vector<Failed>& failures) {
   constexpr unsigned kLines = 12;
   for (const Failed& failed : failures) {
-    print_out(fmt::format("failed: {} ({})\n{}", failed.test.name, failed.preset, last_lines(failed.test.output, kLines)));
+    print_out(fmt::format("{}: {} ({})\n{}", failed.unsteady ? "unsteady, passed when tried again" : "failed", failed.test.name,
+                          failed.preset, last_lines(failed.test.output, kLines)));
+  }
+}
+
+/// Runs what has failed once more, alone. What passes then is counted as passed, and stays among the failures as unsteady.
+void try_again(const Context& context, const std::string& preset, const fs::path& report, TestCounts& counts, std::span<Failed> failures) {
+  context.console.step(fmt::format("testing {} again: {} failed", preset, counts.failed));
+  fs::remove(report);
+  run_command({.argv = {"ctest", "--preset", preset, "--output-junit", report.string(), "--rerun-failed", "-j", "1"}, .folder = context.root});
+  const std::string results = read_if_there(report);
+  const std::vector<std::string> passed = passed_tests(results);
+  for (Failed& failed : failures) {
+    if (std::find(passed.begin(), passed.end(), failed.test.name) != passed.end()) {
+      failed.unsteady = true;
+      --counts.failed;
+      ++counts.passed;
+    }
   }
 }
 
@@ -134,11 +154,15 @@ TestCounts test_preset(const Context& context, const std::string& preset, const 
     const int status = run_command({.argv = ctest_command(preset, report, options), .folder = context.root});
     const std::string results = read_if_there(report);
     counts = count_tests(results);
+    const size_t before = failures.size();
     for (FailedTest& test : failed_tests(results)) {
       failures.push_back({preset, std::move(test)});
     }
     if (status != 0 && counts.failed == 0) {
       throw Failure(ExitCode::Failure, fmt::format("ctest of {} failed (status {})", preset, status));
+    }
+    if (options.retry && counts.failed != 0) {
+      try_again(context, preset, build.folder / "Testing/junit-again.xml", counts, std::span(failures).subspan(before));
     }
   } catch (const Failure& failure) {
     if (failure.code() == ExitCode::Interrupted) {
@@ -227,6 +251,7 @@ Handler declare_test(CLI::App& app) {
   app.add_option("--shard", options->shard, "Only every Nth test, beginning with the Ith: one of N machines that share the work")
       ->type_name("I/N");
   app.add_option("--junit", options->junit, "Write the results of all presets here too")->type_name("FILE");
+  app.add_flag("--retry", options->retry, "Try what fails once more, by itself; what passes then is named as unsteady, and counts as passed");
   app.add_flag("--no-skip", options->no_skip, "Fail when a test was skipped");
   app.add_option("-j,--jobs", options->jobs, "Tests at a time (default: as the preset says)")->check(CLI::Range(1, kMostJobs));
   return [options](Context& context) { return run_tests(context, *options); };
