@@ -26,7 +26,8 @@ ImageFiles::File* ImageFiles::find(const Image& image) {
 }
 
 Result<void> ImageFiles::open(Image& image, bool streamed, u64 limit) {
-  File& file = *TRY(files_.push_back({.image = &image, .location = TRY(hypervisor_.disks().open(image.path))}));
+  const auto location = TRY(hypervisor_.disks().open(image.path));
+  File& file = *TRY(files_.push_back({.image = &image, .location = location}));
   const u64 size = file.location.node.size;
   if (size == 0) return fail(Error::Truncated);
   if (size > limit) return fail(Error::OutOfRange);

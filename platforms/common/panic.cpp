@@ -13,8 +13,10 @@ namespace {
 
 constinit std::atomic<bool> panicking{false};
 constinit std::atomic<StopHook> stop_hook{nullptr};
-constinit void (*crash_end)() = nullptr;
-constinit bool (*guard_test)(u64) = nullptr;
+using CrashEnd = void (*)();
+using GuardTest = bool (*)(u64);
+constinit CrashEnd crash_end = nullptr;
+constinit GuardTest guard_test = nullptr;
 
 /// Time for the other CPUs to reach their halt, so that they do not print into the report: a millisecond or more on
 /// anything that runs this.

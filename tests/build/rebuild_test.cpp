@@ -342,7 +342,7 @@ TEST_F(Rebuild, BoardEditRunsCMakeAndRebuildsTheUsersOfBoardConfig) {
   tree().replace(kBoardFile, "Info", "Debug");
   const Steps regenerated = folder().regenerate();
   EXPECT_TRUE(regenerated.cmake_ran()) << regenerated.output;
-  ASSERT_EQ(folder().build({"axvisor-config", "boot_tiny-config"}).status, 0);
+  ASSERT_EQ(folder().build({"axvisor-config", "axvisor-images", "boot_tiny-config", "boot_tiny-images"}).status, 0);
   const Texts users = objects_using(folder().path(), folder().path() / "generated/include/board_config.hpp");
   EXPECT_LT(users.size(), all_objects(folder().path()).size()) << "the test needs a file that does not depend on the board";
   EXPECT_EQ(folder().plan().compiled(), users);
