@@ -511,11 +511,12 @@ TEST(VLocalApicInboxTest, EveryVectorOfSeveralSendersArrives) {
       std::this_thread::yield();
       continue;
     }
+    // Before anything else: a read of a register looks at what has come since, and a higher vector would take its place.
+    bus[0].acknowledge();
     const unsigned sender = vector - 0x41u;
-    EXPECT_LT(sender, kSenders);
+    ASSERT_LT(sender, kSenders);
     const bool level = (bus[0].mmio_read(kTmr + 0x20, 4) >> (vector & 31) & 1) != 0;
     EXPECT_EQ(level, taken[sender].load() % 2 != 0);
-    bus[0].acknowledge();
     bus[0].mmio_write(kEoi, 4, 0);
     ++taken[sender];
     --left;
