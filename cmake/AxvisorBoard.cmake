@@ -27,7 +27,7 @@ axvisor_absolute_path_list(AXVISOR_CONFIG_PATH)
 
 # The board's arguments to every run of axconfig, without the choice of VMs. Guests that this build makes itself are
 # announced with --image; tests/guests has those of the board's architecture.
-set(AXVISOR_BUILT_GUESTS tiny bench bench-ipi bench-switch crash heartbeat hostile lines masked memory anywhere rtos work tiny-multiboot tiny-flat tiny-bios)
+set(AXVISOR_BUILT_GUESTS tiny bench bench-ipi bench-switch crash heartbeat hostile hostile-smp large lines masked memory anywhere quiet rtos work tiny-multiboot tiny-flat tiny-bios)
 set(AXVISOR_GUEST_DIR ${CMAKE_BINARY_DIR}/tests/guests)
 set(AXVISOR_CONFIG_ARGUMENTS --root ${CMAKE_SOURCE_DIR} --board ${AXVISOR_BOARD} --image-dir ${AXVISOR_IMAGE_DIR})
 foreach(guest IN LISTS AXVISOR_BUILT_GUESTS)

@@ -32,6 +32,10 @@ target_compile_options(axvisor_options INTERFACE -Wall -Wextra -Wshadow -Wnon-vi
 if(AXVISOR_BOARD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(axvisor_options INTERFACE -Wno-shadow -Wshadow=local)  # as clang understands it: names of members are free
 endif()
+if(NOT AXVISOR_BOARD AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(axvisor_options INTERFACE -Wno-deprecated-declarations)  # std::stable_sort of libstdc++ 12, as clang sees it
+  target_link_options(axvisor_options INTERFACE -fuse-ld=lld)
+endif()
 target_include_directories(axvisor_options INTERFACE ${PROJECT_SOURCE_DIR})
 if(AXVISOR_SANITIZE)
   target_compile_options(axvisor_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
@@ -118,5 +122,5 @@ function(axvisor_unit_test name)
   target_link_libraries(${name} PRIVATE axvisor_options ${arg_DEPENDS} GTest::gmock_main)
   target_compile_options(${name} PRIVATE -O0)
   target_compile_definitions(${name} PRIVATE AXVISOR_SOURCE_DIR="${PROJECT_SOURCE_DIR}" AXVISOR_BINARY_DIR="${PROJECT_BINARY_DIR}")
-  gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 120)
+  gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
 endfunction()

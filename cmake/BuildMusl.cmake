@@ -1,5 +1,6 @@
 # A script: makes musl's libc.a and headers in SYSROOT, or takes them out of the cache (CACHED).
 #   cmake -DARCH= -DSOURCE= -DOVERLAY= -DCOMPILER= -DAR= -DRANLIB= -DFLAGS= -DCACHED= -DSYSROOT= -P BuildMusl.cmake
+# Without an OVERLAY it is musl as it is, for Linux.
 cmake_minimum_required(VERSION 3.25)
 
 function(run what)
@@ -29,12 +30,13 @@ cmake_path(GET CACHED PARENT_PATH parent)
 file(MAKE_DIRECTORY ${parent})
 file(LOCK ${parent}/.lock GUARD PROCESS TIMEOUT 1800)
 if(NOT EXISTS ${CACHED}/lib/libc.a)
-  overlay()
+  if(OVERLAY)
+    overlay()
+  endif()
   set(common "-Os -ffunction-sections -fdata-sections -fno-stack-protector -fno-omit-frame-pointer -momit-leaf-frame-pointer")
-  list(JOIN COMPILER " " compiler)
   cmake_path(GET SOURCE PARENT_PATH work)
   file(REMOVE_RECURSE ${SOURCE}/obj ${SOURCE}/lib ${work}/install)
-  run("configuration" env "CC=${compiler} --target=${ARCH}-linux-musl" AR=${AR} RANLIB=${RANLIB} "CFLAGS=${common} ${FLAGS} -ffile-prefix-map=${SOURCE}=musl"
+  run("configuration" env "CC=${COMPILER} --target=${ARCH}-linux-musl" AR=${AR} RANLIB=${RANLIB} "CFLAGS=${common} ${FLAGS} -ffile-prefix-map=${SOURCE}=musl"
     ./configure --target=${ARCH}-linux-musl --prefix=${work}/install --disable-shared --disable-wrapper --disable-warnings)
   cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
   run("compilation" make -j${cores} install-headers install-libs)

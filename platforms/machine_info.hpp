@@ -18,18 +18,19 @@ inline constexpr usize kMaxReservedRanges = 64;
 inline constexpr usize kMaxModules = 16;
 
 struct CpuInfo {
-  u64 hardware_id = 0;  ///< MPIDR_EL1 affinity fields (bits 39:32, 23:0), or APIC id
+  u64 hardware_id = 0;  ///< MPIDR_EL1 affinity fields (bits 39:32, 23:0), APIC id, or hart number
   bool online = false;  ///< set by the CPU itself when it has entered its idle loop
+  u32 plic_context = 0;  ///< riscv64: the PLIC's context of its supervisor mode
 };
 
 struct ConsoleInfo {
-  enum class Kind : u8 { None, Pl011, Uart16550, Cadence, Imx };
+  enum class Kind : u8 { None, Pl011, Uart16550, Cadence, Imx, Sbi };
   Kind kind = Kind::None;
   HpaRange registers{};
   bool is_port = false;   ///< `registers` are I/O ports
   u8 register_shift = 0;  ///< 16550: log2 of the distance of two registers
   u8 register_width = 1;  ///< 16550: bytes per access
-  u32 interrupt = 0;      ///< INTID or ISA interrupt; 0 = none
+  u32 interrupt = 0;      ///< INTID, ISA interrupt or PLIC source; 0 = none
   std::string_view fdt_path{};
 };
 
@@ -43,6 +44,14 @@ struct GicInfo {
   u64 redistributor_stride = 0;                ///< v3: 0 = as GICR_TYPER says
   u32 maintenance_interrupt = 25;     ///< INTID
   std::string_view fdt_path{};
+
+  /// v2: each of the two 4 KiB pages of a CPU interface fills 64 KiB, over and over again, so that pages of 64 KiB can map it.
+  static constexpr u64 kSpreadInterface = 128_KiB;
+  /// Where the two pages of `interface` stand behind one another.
+  static constexpr u64 registers_of(const HpaRange& interface) {
+    constexpr u64 kLastOfFirst = 60_KiB;
+    return interface.base.value() + (interface.size == kSpreadInterface ? kLastOfFirst : 0);
+  }
 };
 
 struct TimerInfo {
@@ -51,6 +60,13 @@ struct TimerInfo {
   u32 virtual_interrupt = 27;
   u32 hypervisor_interrupt = 26;
   u64 frequency_hz = 0;
+};
+
+/// riscv64: the controller of device interrupts.
+struct PlicInfo {
+  HpaRange registers{};
+  u32 sources = 0;  ///< numbered from 1; 0: there is no PLIC
+  std::string_view fdt_path{};
 };
 
 /// x86: what ACPI says besides CPUs.
@@ -89,6 +105,7 @@ struct MachineInfo {
   HpaRange image{};                                    ///< this hypervisor, bss included
   ConsoleInfo console{};
   GicInfo gic{};
+  PlicInfo plic{};
   TimerInfo timer{};
   PsciConduit psci = PsciConduit::None;
   PcInfo pc{};

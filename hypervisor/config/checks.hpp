@@ -17,7 +17,7 @@
 namespace hv {
 
 /// Most vCPUs of one VM: what one GICv3 affinity-0 level addresses, and more than enough for a PC.
-inline constexpr u32 kMaxVcpus = 16;
+inline constexpr u32 kMaxConfiguredVcpus = 16;
 /// Guest-physical and host-physical addresses end here: 48 bits, the most that a four-level table translates.
 inline constexpr u64 kAddressLimit = u64{1} << 48;
 /// x86 I/O ports end here.
@@ -70,6 +70,7 @@ enum class Rule : u8 {
   NameTaken,
   IdTaken,
   StartAfterUnknown,
+  StartAfterItself,
   StartAfterCycle,
   CpuCountOutOfRange,
   CpuIdsCount,
@@ -119,6 +120,8 @@ enum class Rule : u8 {
   PortsTaken,
   PciRepeated,
   PciTaken,
+  PciSegments,
+  PciTooMany,
   UnprotectedDma,
   DmaNeedsHostAddresses,
   ExcludedNotPath,
@@ -263,7 +266,8 @@ class Checker {
       if (other == vms_.size()) {
         fail(Rule::StartAfterUnknown, here);
       } else if (leads_to(other, v) && first_of_cycle(v)) {
-        clash(Rule::StartAfterCycle, here, {other, other == v ? ConfigKey::Name : ConfigKey::StartAfter});
+        const bool itself = other == v;
+        clash(itself ? Rule::StartAfterItself : Rule::StartAfterCycle, here, {other, itself ? ConfigKey::Name : ConfigKey::StartAfter});
       }
     }
   }
@@ -299,8 +303,8 @@ class Checker {
 
   constexpr void cpus(u32 v) {
     const VmConfig& vm = vms_[v];
-    if (vm.cpu_count == 0 || vm.cpu_count > kMaxVcpus) {
-      fail(Rule::CpuCountOutOfRange, {v, ConfigKey::CpuNum}, vm.cpu_count, kMaxVcpus);
+    if (vm.cpu_count == 0 || vm.cpu_count > kMaxConfiguredVcpus) {
+      fail(Rule::CpuCountOutOfRange, {v, ConfigKey::CpuNum}, vm.cpu_count, kMaxConfiguredVcpus);
     }
     const Place count{v, ConfigKey::CpuNum};
     if (!vm.phys_cpu_ids.empty() && vm.phys_cpu_ids.size() != vm.cpu_count) {
@@ -592,6 +596,8 @@ class Checker {
       for (u32 j = 0; j < i; ++j) {
         if (vm.passthrough_pci[i] == vm.passthrough_pci[j]) clash(Rule::PciRepeated, here, {v, ConfigKey::PassthroughPci, j});
       }
+      if (vm.passthrough_pci[i].segment != vm.passthrough_pci[0].segment) clash(Rule::PciSegments, here, {v, ConfigKey::PassthroughPci, 0});
+      if (i == kMaxPciFunctions) fail(Rule::PciTooMany, here, kMaxPciFunctions);
       bus_master(here);
     }
     for (u32 i = 0; vm.allow_unprotected_dma && i < vm.memory.size(); ++i) {

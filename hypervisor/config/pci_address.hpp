@@ -10,6 +10,9 @@ namespace hv {
 
 using namespace ax;
 
+/// As many as one VM can have.
+inline constexpr unsigned kMaxPciFunctions = 8;
+
 /// Segment (domain), bus, device, function.
 struct PciAddress {
   u16 segment = 0;

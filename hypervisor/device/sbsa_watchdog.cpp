@@ -17,7 +17,7 @@ constexpr u64 kOffsetMax = 0xffff'ffff;
 
 u64 read(const Watchdog& watchdog, const MmioAccess& access, u64 now) {
   const u64 half = watchdog.span() / 2;
-  const u64 first = watchdog.due() - half;  // end of the first stage
+  const u64 first = watchdog.half();  // end of the first stage
   const u64 compare = now < first ? first : watchdog.due();
   switch (access.offset) {
     case kStatus: return kEnabled | (now < first ? 0 : kFirstStage);

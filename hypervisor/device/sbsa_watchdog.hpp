@@ -7,7 +7,7 @@
 namespace hv {
 
 /// Two pages, the refresh frame and the control frame. The offset register counts half of the time, as in hardware: its first end
-/// would be an interrupt, which this one does not have, its second end is the guest's.
+/// is an interrupt, which the owner raises and every meal lowers, its second end is the guest's.
 /// Any vCPU, without a lock. `now`: the VM's time.
 namespace sbsa_watchdog {
 inline constexpr u64 kSize = 2 * kPageSize;

@@ -51,6 +51,8 @@ struct VgicConfig {
   u8 priority_bits = 5;              ///< 4..8, as the host's virtual CPU interface implements
   bool forwards = true;              ///< false: the groups can be enabled, and still nothing goes to a vCPU
   bool can_trap_deactivate = false;  ///< GICv3: ICH_VTR_EL2.TDS
+  /// HW = 1 in a list register lets the guest end hardware-backed interrupts; else each end is a maintenance interrupt.
+  bool can_end_by_hardware = true;
   /// GICv3: vCPUs whose redistributor is the last of a contiguous region (GICR_TYPER.Last); the last vCPU always is.
   u16 last_of_region = 0;
   /// GICv3: affinity of each vCPU as Aff3[31:24] Aff2[23:16] Aff1[15:8] Aff0[7:0].

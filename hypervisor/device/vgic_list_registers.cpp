@@ -130,7 +130,7 @@ void Vgic::place(unsigned vcpu, ListRegisterSet& set, const Candidate& candidate
   const bool moves = both && !bank.is_private && bank.spis().target[index] != vcpu;
   const bool pending = candidate.pending && !moves;
   // HW = 1 cannot be pending and active at once; such an interrupt is deactivated by us when the guest has ended it.
-  const bool hardware = (block.owed & bit) != 0 && !both;
+  const bool hardware = (block.owed & bit) != 0 && !both && config_.can_end_by_hardware;
   // A level that stays high makes the interrupt pending again at its end, which only we can see.
   const bool maintenance = !hardware && (moves || ((block.owed | (block.line & ~block.edge)) & bit) != 0);
   const u32 slot = set.count++;

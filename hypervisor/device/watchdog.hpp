@@ -26,6 +26,9 @@ class Watchdog {
   /// When the guest's time is up.
   u64 due() const { return due_.load(std::memory_order_relaxed); }
 
+  /// When the first half of that is over: the device may warn the guest from then on.
+  u64 half() const { return due() - span() / 2; }
+
   void feed(u64 now) {
     if (present()) due_.store(now + span(), std::memory_order_relaxed);
   }

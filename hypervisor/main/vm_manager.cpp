@@ -46,7 +46,10 @@ void VmManager::thread_entry(void* self) { static_cast<VmManager*>(self)->run();
 
 void VmManager::run() {
   adopt_configured();
-  if constexpr (board::kFeatureFs) hypervisor_.disks().start();
+  if constexpr (board::kFeatureFs) {
+    hypervisor_.disks().start();
+    adopt_files();
+  }
   start_waiting();
   for (;;) {
     attend();
@@ -56,17 +59,49 @@ void VmManager::run() {
 }
 
 void VmManager::adopt_configured() {
-  for (const VmConfig& config : kStaticVmConfigs) {
-    if (slot_count_ == kMaxVms) {
-      log::error("more than {} virtual machines: {} is left out", kMaxVms, config.name);
-      continue;
-    }
-    VmSlot& slot = slots_[slot_count_++];
-    slot.config = &config;
-    slot.waits = config.start == StartPolicy::Auto;
-    // Without it there is nothing to scroll back to, and nothing else is lost.
-    if (auto history = mm::make_box<OutputHistory>(hypervisor_.heap())) slot.history = std::move(*history);
+  for (const VmConfig& config : kStaticVmConfigs)
+    if (VmSlot* slot = adopt(config)) slot->waits = config.start == StartPolicy::Auto;
+}
+
+/// Nothing if there are too many, which was logged.
+VmSlot* VmManager::adopt(const VmConfig& config) {
+  VmSlot* const slot = std::ranges::find(slots_, nullptr, &VmSlot::config);
+  if (slot == slots_.end()) {
+    log::error("more than {} virtual machines: {} is left out", kMaxVms, config.name);
+    ++left_out_;
+    return nullptr;
   }
+  const auto number = static_cast<usize>(slot - slots_.begin());
+  slot_count_ = std::max(slot_count_, number + 1);
+  configs_[number] = config;
+  slot->config = &configs_[number];
+  // Without it there is nothing to scroll back to, and nothing else is lost.
+  if (auto history = mm::make_box<OutputHistory>(hypervisor_.heap())) slot->history = std::move(*history);
+  return slot;
+}
+
+/// Its guest is gone.
+void VmManager::forget(VmSlot& slot) {
+  VmSlot* shown = &slot;
+  replay_.compare_exchange_strong(shown, nullptr);
+  // Memory that others share goes on under their name for it.
+  for (const MemoryRegion& mine : slot.config->memory)
+    for (const VmSlot& other : slots())
+      for (const MemoryRegion& region : other.config->memory)
+        if (&other != &slot && !mine.shared.empty() && region.shared == mine.shared)
+          hypervisor_.shared_regions().rename(region.shared);
+  slot.config = nullptr;
+  configs_[static_cast<usize>(&slot - slots_.data())] = {};
+  slot.description.reset();
+  slot.history.reset();
+  slot.life = {};
+  slot.backoff = {};
+  slot.checked = true;
+  slot.waits = slot.again = false;
+  slot.outcome = VmSlot::Outcome::None;
+  slot.reason = StopReason::None;
+  slot.starts = 0;
+  slot.restart_at = 0;
 }
 
 // ---- what comes up ----------------------------------------------------------------------------------------------------
@@ -95,8 +130,9 @@ void VmManager::collect(VmSlot& slot) {
   static_cast<void>(slot.life.apply(VmEvent::AtRest));
   slot.reason = vm->stop_reason();
   slot.rest_ticks = drivers::host_timer::now() - vm->stop_asked_at();
-  if (!quiet_) log::print_line("axvisor: VM {} has stopped: {}", vm->name(), describe(slot.reason));
+  // Whoever reads the line may type at once: that is for the next one.
   slot.vm.store(nullptr, std::memory_order_release);
+  if (!quiet_) log::print_line("axvisor: VM {} has stopped: {}", vm->name(), describe(slot.reason));
   if (slot.reason == StopReason::Watchdog) report_position(*vm);
   const bool keep = is_failure(slot.reason) && slot.config->on_crash == CrashPolicy::Halt && !slot.again;
   if (!keep) hypervisor_.retire(std::move(slot.owned));
@@ -133,7 +169,12 @@ void VmManager::restart_due() {
 // A guest that has fed it in time has moved the end meanwhile: then the alarm is set again.
 void VmManager::watch() {
   for (VmSlot& slot : slots()) {
-    if (slot.life.state() != VmState::Running || slot.owned->now() < slot.owned->watchdog().due()) continue;
+    if (slot.life.state() != VmState::Running || slot.owned->now() < slot.owned->watchdog().half()) continue;
+    if (slot.owned->now() < slot.owned->watchdog().due()) {
+      const MaskedInterrupts masked;
+      slot.owned->arch.watchdog_warns();
+      continue;
+    }
     slot.owned->request_stop(StopReason::Watchdog);
     static_cast<void>(slot.life.apply(VmEvent::Stop));
   }
@@ -151,8 +192,9 @@ void VmManager::set_alarm() {
   u64 next = DeadlineQueue::kNever;
   for (const VmSlot& slot : slots()) {
     if (slot.restart_at != 0) next = std::min(next, slot.restart_at);
-    if (slot.life.state() == VmState::Running && slot.owned->watchdog().present())
-      next = std::min(next, slot.owned->watchdog().due() + slot.owned->time_offset());
+    if (slot.life.state() != VmState::Running || !slot.owned->watchdog().present()) continue;
+    const Watchdog& watchdog = slot.owned->watchdog();
+    next = std::min(next, (slot.owned->now() < watchdog.half() ? watchdog.half() : watchdog.due()) + slot.owned->time_offset());
   }
   const MaskedInterrupts masked;
   next == DeadlineQueue::kNever ? Cpu::current().cancel(alarm_) : Cpu::current().arm(alarm_, next);
@@ -164,7 +206,7 @@ void VmManager::set_alarm() {
 bool VmManager::may_start(const VmSlot& slot) const {
   for (const std::string_view name : slot.config->start_after)
     for (usize i = 0; i < slot_count_; ++i)
-      if (slots_[i].config->name == name && slots_[i].starts == 0 && slots_[i].outcome == VmSlot::Outcome::None) return false;
+      if (configs_[i].name == name && slots_[i].starts == 0 && slots_[i].outcome == VmSlot::Outcome::None) return false;
   return true;
 }
 
@@ -185,6 +227,7 @@ Result<void> VmManager::load(VmSlot& slot) {
   slot.restart_at = 0;
   if (slot.owned) hypervisor_.retire(std::move(slot.owned));
   auto vm = Vm::create(hypervisor_, *slot.config, static_cast<u16>(&slot - slots_.data()));
+  if (vm && !cpus_are_free(slot, **vm)) vm = fail(Error::Busy);
   if (!vm) {
     static_cast<void>(slot.life.apply(VmEvent::Failed));
     slot.outcome = VmSlot::Outcome::Failed;
@@ -193,6 +236,23 @@ Result<void> VmManager::load(VmSlot& slot) {
   }
   slot.owned = std::move(*vm);
   return {};
+}
+
+/// Guests that were placed before this VM was known may be where it wants to be alone.
+bool VmManager::cpus_are_free(const VmSlot& slot, Vm& vm) {
+  if (!slot.config->exclusive_cpus) return true;
+  const auto cpus_of = [](Vm& some) {
+    u64 cpus = 0;
+    for (unsigned i = 0; i < some.vcpu_count(); ++i) cpus |= some.vcpu(i)->scheduling.cpus;
+    return cpus;
+  };
+  for (const VmSlot& other : slots()) {
+    if (&other == &slot || !other.life.is_active() || !other.owned || (cpus_of(*other.owned) & cpus_of(vm)) == 0) continue;
+    log::error("VM {} wants CPUs for itself on which VM {} runs: restart that one, and start this one then", slot.config->name,
+               other.config->name);
+    return false;
+  }
+  return true;
 }
 
 void VmManager::begin(VmSlot& slot) {
@@ -246,6 +306,17 @@ Result<void> VmManager::restart(VmSlot& slot) {
   if (slot.life.state() != VmState::Running) return fail(Error::BadState);
   log::print_line("axvisor: VM {} was at rest after {} us and runs again after {} us", slot.config->name,
                   slot.rest_ticks * kMicroseconds / drivers::host_timer::frequency(), microseconds_since(asked));
+  return {};
+}
+
+// A VM that crashes while it is stopped may run again at once.
+Result<void> VmManager::remove(VmSlot& slot, bool stop_it) {
+  while (stop_it && slot.life.is_active()) TRY(stop(slot));
+  if (slot.life.is_active()) return fail(Error::BadState);
+  if (slot.owned) hypervisor_.retire(std::move(slot.owned));
+  log::print_line("axvisor: VM {} is deleted", slot.config->name);
+  forget(slot);
+  start_waiting();
   return {};
 }
 
@@ -336,12 +407,11 @@ bool VmManager::is_idle() const {
 }
 
 void VmManager::print_verdict() const {
-  unsigned stopped = 0, failed = 0;
+  unsigned stopped = 0, failed = left_out_;
   for (usize i = 0; i < slot_count_; ++i) {
     stopped += slots_[i].outcome == VmSlot::Outcome::Stopped;
     failed += slots_[i].outcome == VmSlot::Outcome::Failed;
   }
-  failed += static_cast<unsigned>(kStaticVmConfigs.size() - slot_count_);
   log::print_line("axvisor: done: {} stopped, {} failed", stopped, failed);
 }
 
@@ -349,7 +419,7 @@ void VmManager::print_verdict() const {
 void VmManager::settle() {
   if (settled_) return;
   settled_ = true;
-  bool ended = slot_count_ == 0;
+  bool ended = slots().begin() == slots().end();
   for (const VmSlot& slot : slots()) ended |= slot.outcome != VmSlot::Outcome::None;
   if (shell_focused_ || !ended) {
     log::print_line("axvisor: no virtual machine runs; 'poweroff' in the shell ends the machine");

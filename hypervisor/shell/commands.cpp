@@ -29,7 +29,7 @@ Result<u32> number(std::string_view text, u32 most) {
 
 /// By name, or by id. What is not there is said.
 VmSlot* find(ShellEnvironment& environment, std::string_view name) {
-  const auto slots = manager_of(environment).slots();
+  const KnownVms slots = manager_of(environment).slots();
   for (VmSlot& slot : slots)
     if (slot.config->name == name) return &slot;
   if (const auto id = number(name, 0xffff))
@@ -127,6 +127,28 @@ Result<void> vm_log(ShellEnvironment& environment, Arguments arguments) {
   return {};
 }
 
+Result<void> vm_create(ShellEnvironment& environment, Arguments files) {
+  if constexpr (board::kFeatureFs) {
+    manager_of(environment).create(static_cast<Shell&>(environment).files().directory, files);
+  } else {
+    print(environment.out(), "this hypervisor was built without the feature fs\n");
+  }
+  return {};
+}
+
+Result<void> vm_delete(ShellEnvironment& environment, Arguments names) {
+  const bool force = names[0] == "-f" || names[0] == "--force";
+  if (force) names = names.subspan(1);
+  if (names.empty()) return fail(Error::InvalidArgument);
+  for (const std::string_view name : names) {
+    VmSlot* slot = find(environment, name);
+    if (slot != nullptr && !manager_of(environment).remove(*slot, force))
+      print(environment.out(), "VM {} is {}: stop it first, or use 'vm delete -f'\n", slot->config->name,
+            describe(slot->life.state()));
+  }
+  return {};
+}
+
 constexpr u8 kMany = ShellCommand::kAnyNumber;
 constexpr ShellCommand kVmCommands[] = {
     {.name = "list", .help = "Lists the virtual machines.", .run = vm_list},
@@ -151,6 +173,18 @@ constexpr ShellCommand kVmCommands[] = {
      .run = vm_restart,
      .fewest = 1,
      .most = 2},
+    {.name = "create",
+     .usage = "FILE...",
+     .help = "Makes virtual machines of descriptions on a disk ('./xtask vmconfig compile'); 'vm start' starts them.",
+     .run = vm_create,
+     .fewest = 1,
+     .most = kMany},
+    {.name = "delete",
+     .usage = "[-f] VM...",
+     .help = "Forgets stopped ones; -f stops them first.",
+     .run = vm_delete,
+     .fewest = 1,
+     .most = kMany},
     {.name = "log", .usage = "VM [LINES]", .help = "Shows what it has printed.", .run = vm_log, .fewest = 1, .most = 2},
 };
 

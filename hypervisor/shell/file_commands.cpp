@@ -46,7 +46,10 @@ class Work {
   Work(ShellEnvironment& environment, std::string_view command)
       : session(static_cast<FileShellEnvironment&>(environment).files()), out(environment.out()), command_(command) {}
 
-  void complain(std::string_view what, Error error) { print(out, "{}: {}: {}\n", command_, what, error); }
+  void complain(std::string_view what, Error error) {
+    const std::string_view why = error == Error::Overlap ? "cannot go onto or into itself" : describe(error);
+    print(out, "{}: {}: {}\n", command_, what, why);
+  }
   /// Says what went wrong, if something did.
   bool good(std::string_view what, const Result<void>& result) {
     if (!result) complain(what, result.error());

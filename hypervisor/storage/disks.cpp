@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <arch/cpu.hpp>
 #include <arch/timer.hpp>
+#include <board_config.hpp>
 
 #include "hypervisor/main/hypervisor.hpp"
 #include "kernel/log/log.hpp"
@@ -20,6 +21,30 @@ bool is_ram(const void* data, usize size) {
   return std::ranges::any_of(platform::machine().ram, [&](const HpaRange& ram) { return ram.contains(range); });
 }
 
+/// The same, for a controller of SD cards.
+bool is_low_ram(const void* data, usize size) {
+  const u64 address = reinterpret_cast<u64>(data);
+  return address % drivers::Sdhci::kAlignment == 0 && address + size <= drivers::Sdhci::kReach && is_ram(data, size);
+}
+constexpr usize kCardBounce = 64_KiB;
+
+std::span<std::byte> bytes_of(HpaRange memory) { return {mm::direct_map_pointer(memory.base), memory.size}; }
+
+/// What the boot loader passed for a VM is none: not even a damaged one.
+bool is_disk(HpaRange module, mm::ObjectAllocator& heap) {
+  block::RamDisk disk(bytes_of(module), false);
+  const auto table = block::read_partitions(disk);
+  if (!table || !table->empty()) return true;
+  const auto mounted = fs::AnyFileSystem::mount(disk, heap);
+  return mounted || mounted.error() != Error::NotSupported;
+}
+
+/// Frames for a device and its driver. What the device might still write to is never given back.
+Result<std::byte*> allocate(u64 size) {
+  const HpaRange frames = TRY(platform::frames().lock()->allocate(size, mm::Owner::host()));
+  return mm::direct_map_pointer(frames.base);
+}
+
 }  // namespace
 
 u64 HostClock::microseconds() { return VmManager::microseconds_since(0); }
@@ -29,6 +54,8 @@ void HostClock::relax() { arch::cpu_relax(); }
 
 void Disks::start() {
   find_disks(hypervisor_, *this);
+  for (const ModuleInfo& module : platform::machine().modules)
+    if (is_disk(module.data, hypervisor_.heap())) add_memory(module.data, false, module.name);
   build_tree();
 }
 
@@ -52,37 +79,69 @@ bool Disks::claim(std::span<const HpaRange> registers) {
   });
 }
 
-void Disks::add(const DiskTransport& transport, std::string_view name) {
-  if (const auto added = try_add(transport, name); !added) log::warn("disk {} is not used: {}", name, added.error());
+void Disks::add(const drivers::VirtioMmio& transport, std::string_view name) { add_virtio(&Disk::mmio, transport, name); }
+void Disks::add(const drivers::VirtioPci& transport, std::string_view name) { add_virtio(&Disk::pci, transport, name); }
+
+template <class Transport>
+void Disks::add_virtio(std::optional<Transport> Disk::*place, const Transport& transport, std::string_view name) {
+  auto disk = mm::make_box<Disk>(hypervisor_.heap());
+  if (!disk) return add_made(std::move(disk), "vd", name);
+  drivers::VirtioTransport& its = ((**disk).*place).emplace(transport);
+  add_made(start_virtio(std::move(*disk), its), "vd", name);
 }
 
-Result<void> Disks::try_add(const DiskTransport& transport, std::string_view name) {
-  mm::Box<Disk>& disk = *TRY(disks_.push_back({}));
-  disk = TRY(mm::make_box<Disk>(hypervisor_.heap(), transport, name));
-  const HpaRange memory = TRY(platform::frames().lock()->allocate(drivers::VirtioBlk::kMemory + kPageSize, mm::Owner::host()));
-  std::byte* bytes = mm::direct_map_pointer(memory.base);
-  auto driver = drivers::VirtioBlk::create(disk->transport, {bytes, drivers::VirtioBlk::kMemory});
-  if (!driver) {
-    // Nothing that the device might still write to is given back.
-    disks_.pop_back();
-    return fail(driver.error());
+void Disks::add_card(Hpa registers, std::string_view name) {
+  if constexpr (board::kFeatureSdmmc) {
+    auto card = make_card(registers);
+    if (!card && card.error() == Error::NotFound) return log::info("{}: no SD card", name);
+    add_made(std::move(card), "sd", name);
   }
-  disk->driver.emplace(*driver);
-  disk->device.emplace(*disk->driver, disk->clock, std::span(bytes + drivers::VirtioBlk::kMemory, kPageSize), &is_ram);
-  mount_all(*disk);
-  return {};
+}
+
+void Disks::add_memory(HpaRange memory, bool writable, std::string_view name) {
+  auto disk = mm::make_box<Disk>(hypervisor_.heap());
+  if (disk) (*disk)->device = &(*disk)->memory.emplace(bytes_of(memory), writable);
+  add_made(std::move(disk), "rd", name);
+}
+
+Result<mm::Box<Disks::Disk>> Disks::start_virtio(mm::Box<Disk> disk, drivers::VirtioTransport& transport) {
+  using drivers::VirtioBlk;
+  std::byte* const memory = TRY(allocate(VirtioBlk::kMemory + kPageSize));
+  disk->virtio.emplace(TRY(VirtioBlk::create(transport, {memory, VirtioBlk::kMemory})));
+  disk->device = &disk->queued.emplace(*disk->virtio, disk->clock, std::span(memory + VirtioBlk::kMemory, kPageSize), &is_ram);
+  return disk;
+}
+
+Result<mm::Box<Disks::Disk>> Disks::make_card(Hpa registers) {
+  using drivers::Sdhci;
+  mm::Box<Disk> disk = TRY(mm::make_box<Disk>(hypervisor_.heap()));
+  std::byte* const memory = TRY(allocate(Sdhci::kMemory + kCardBounce));
+  disk->card.emplace(TRY(Sdhci::create(registers, {memory, Sdhci::kMemory}, disk->clock)));
+  disk->device = &disk->queued.emplace(*disk->card, disk->clock, std::span(memory + Sdhci::kMemory, kCardBounce), &is_low_ram);
+  return disk;
+}
+
+/// Counts per kind: vda, vdb, sda.
+void Disks::add_made(Result<mm::Box<Disk>> made, std::string_view kind, std::string_view machine_name) {
+  const auto added = made ? disks_.push_back(std::move(*made)) : Result<mm::Box<Disk>*>(fail(made.error()));
+  if (!added) return log::warn("disk {} is not used: {}", machine_name, added.error());
+  Disk& disk = ***added;
+  const auto before = std::ranges::count_if(disks_, [&](const mm::Box<Disk>& other) { return fs::text(other->name).starts_with(kind); });
+  for (const char c : kind) static_cast<void>(disk.name.push_back(c));
+  static_cast<void>(disk.name.push_back(static_cast<char>('a' + before)));
+  mount_all(disk, machine_name);
 }
 
 // ---- mounting ---------------------------------------------------------------------------------------------------------
 
-void Disks::mount_all(Disk& disk) {
-  std::array<char, 4> letters{'v', 'd', static_cast<char>('a' + disks_.size() - 1), '\0'};
-  const std::string_view name(letters.data(), 3);
-  log::info("disk {}: {}, {} MiB{}", name, std::string_view(disk.name.begin(), disk.name.size()), disk.device->sectors() >> 11, disk.device->writable() ? "" : ", read-only");
-  const auto table = block::read_partitions(*disk.device);
+void Disks::mount_all(Disk& disk, std::string_view machine_name) {
+  const std::string_view name = fs::text(disk.name);
+  block::Device& device = *disk.device;
+  log::info("disk {}: {}, {} MiB{}", name, machine_name, device.sectors() >> 11, device.writable() ? "" : ", read-only");
+  const auto table = block::read_partitions(device);
   if (!table) return log::warn("disk {}: its partition table cannot be used: {}", name, table.error());
-  if (table->empty()) return mount(*disk.device, name, {});
-  for (const block::PartitionRange& range : *table) mount(*disk.device, name, range);
+  if (table->empty()) return mount(device, name, {});
+  for (const block::PartitionRange& range : *table) mount(device, name, range);
 }
 
 void Disks::mount(block::Device& disk, std::string_view name, const block::PartitionRange& range) {

@@ -3,11 +3,13 @@
 
 #include <optional>
 
-#include "hypervisor/storage/disk_transport.hpp"
 #include "kernel/base/static_vector.hpp"
 #include "kernel/block/partitions.hpp"
 #include "kernel/block/request_queue.hpp"
+#include "kernel/drivers/sdhci.hpp"
 #include "kernel/drivers/virtio_blk.hpp"
+#include "kernel/drivers/virtio_mmio.hpp"
+#include "kernel/drivers/virtio_pci.hpp"
 #include "kernel/fs/mount.hpp"
 #include "kernel/fs/tree.hpp"
 #include "kernel/mm/heap.hpp"
@@ -50,20 +52,25 @@ class Disks {
   /// Makes them the host's. False: a VM names something on their pages, or has it.
   bool claim(std::span<const HpaRange> registers);
   /// A disk behind registers that are claimed; `name` is for people, from the machine. Makes it known and mounts what is on it.
-  void add(const DiskTransport& transport, std::string_view name);
+  void add(const drivers::VirtioMmio& transport, std::string_view name);
+  void add(const drivers::VirtioPci& transport, std::string_view name);
+  /// The card in a slot, if there is one.
+  void add_card(Hpa registers, std::string_view name);
+  /// Memory that stays, mapped at VA = PA.
+  void add_memory(HpaRange memory, bool writable, std::string_view name);
 
  private:
   /// One device. Stays where it was made: its parts refer to each other.
   struct Disk {
-    Disk(const DiskTransport& t, std::string_view machine_name) : transport(t) {
-      for (const char c : machine_name) static_cast<void>(name.push_back(c));
-    }
-
-    DiskTransport transport;
-    StaticVector<char, 32> name{};
+    fs::Name name{};
     HostClock clock;
-    std::optional<drivers::VirtioBlk> driver;
-    std::optional<block::QueuedDevice> device;
+    std::optional<drivers::VirtioMmio> mmio;
+    std::optional<drivers::VirtioPci> pci;
+    std::optional<drivers::VirtioBlk> virtio;
+    std::optional<drivers::Sdhci> card;
+    std::optional<block::QueuedDevice> queued;
+    std::optional<block::RamDisk> memory;
+    block::Device* device = nullptr;  ///< one of the two before
   };
   /// A file system on a disk or a partition of it.
   struct Volume {
@@ -72,8 +79,14 @@ class Disks {
     fs::Name name{};
   };
 
-  Result<void> try_add(const DiskTransport& transport, std::string_view name);
-  void mount_all(Disk& disk);
+  /// `place`: where the disk keeps such a transport.
+  template <class Transport>
+  void add_virtio(std::optional<Transport> Disk::*place, const Transport& transport, std::string_view name);
+  /// `transport` is the disk's.
+  static Result<mm::Box<Disk>> start_virtio(mm::Box<Disk> disk, drivers::VirtioTransport& transport);
+  Result<mm::Box<Disk>> make_card(Hpa registers);
+  void add_made(Result<mm::Box<Disk>> made, std::string_view kind, std::string_view machine_name);
+  void mount_all(Disk& disk, std::string_view machine_name);
   void mount(block::Device& disk, std::string_view name, const block::PartitionRange& range);
   void build_tree();
 

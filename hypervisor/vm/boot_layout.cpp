@@ -13,6 +13,7 @@ constexpr u64 kFdtReach = 512_MiB;
 constexpr usize kHeaderSize = 64;
 constexpr usize kTextOffsetAt = 8;
 constexpr usize kImageSizeAt = 16;
+constexpr usize kFlagsAt = 24;  // bits 1 and 2: the granule
 constexpr usize kMagicAt = 56;
 constexpr u32 kMagic = 0x644d'5241;  // "ARM\x64"
 
@@ -55,7 +56,23 @@ u64 little_endian(std::span<const std::byte> bytes, usize at, usize size) {
 
 std::optional<Arm64Image> Arm64Image::parse(std::span<const std::byte> bytes) {
   if (bytes.size() < kHeaderSize || little_endian(bytes, kMagicAt, 4) != kMagic) return std::nullopt;
-  return Arm64Image{little_endian(bytes, kTextOffsetAt, 8), little_endian(bytes, kImageSizeAt, 8)};
+  return Arm64Image{.text_offset = little_endian(bytes, kTextOffsetAt, 8),
+                    .image_size = little_endian(bytes, kImageSizeAt, 8),
+                    .granule = static_cast<unsigned>(little_endian(bytes, kFlagsAt, 1) >> 1 & 3)};
+}
+
+std::string_view Arm64Image::why_not_on(u64 mmfr0) const {
+  // Arm ARM D19.2.64: TGran4, TGran16 and TGran64 say each in its way that a granule is absent.
+  constexpr struct {
+    unsigned field;
+    u64 absent;
+    std::string_view text;
+  } kGranules[] = {{28, 15, "has a kernel with 4 KiB pages, which this CPU lacks"},
+                   {20, 0, "has a kernel with 16 KiB pages, which this CPU lacks"},
+                   {24, 15, "has a kernel with 64 KiB pages, which this CPU lacks"}};
+  if (granule == 0) return {};
+  const auto& pages = kGranules[granule - 1];
+  return (mmfr0 >> pages.field & 15) == pages.absent ? pages.text : std::string_view();
 }
 
 std::expected<BootLayout, LayoutError> plan_boot(const VmConfig& config, std::span<const GpaRange> ram,

@@ -14,6 +14,10 @@ namespace hv {
 struct Arm64Image {
   u64 text_offset = 0;
   u64 image_size = 0;  ///< bytes the kernel needs from its load address on, zero-initialised data included
+  unsigned granule = 0;  ///< of its pages: 1 is 4 KiB, 2 is 16 KiB, 3 is 64 KiB; 0: it does not say
+
+  /// Why a CPU with this ID_AA64MMFR0_EL1 cannot run it, such that "VM ... " may stand before it; empty: it can.
+  std::string_view why_not_on(u64 mmfr0) const;
 
   /// Empty for anything that is not such an image. Reads only `bytes`.
   static std::optional<Arm64Image> parse(std::span<const std::byte> bytes);

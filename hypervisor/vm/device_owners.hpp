@@ -1,4 +1,4 @@
-// Who has which device registers: every page belongs to one VM at most.
+// Who has which device registers, PCI functions and I/O ports: each belongs to one VM at most.
 #pragma once
 
 #include "kernel/base/result.hpp"
@@ -15,6 +15,9 @@ class DeviceOwners {
   static constexpr usize kMaxRanges = 512;
   using Ranges = StaticVector<HpaRange, kMaxRanges>;
   static constexpr u16 kHost = 0xffff;  ///< in the place of a VM's number: devices that the host uses itself
+
+  /// I/O ports stand at addresses where nothing else can be.
+  static HpaRange ports(u16 first, u64 count) { return {Hpa(u64{1} << 63 | first), count}; }
 
   static HpaRange pages_around(HpaRange range) {
     const Hpa base = range.base.align_down(kPageSize);

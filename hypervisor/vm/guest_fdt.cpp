@@ -43,7 +43,7 @@ class GuestTree {
 
   void memory();
   void chosen_properties(bool with_stdout);
-  void cpu(const GuestCpu& cpu, u32 address_cells, std::string_view compatible, std::optional<u32> capacity);
+  void cpu(const GuestCpu& cpu, u32 address_cells, std::string_view compatible, std::optional<u32> capacity, std::optional<u32> phandle);
   void reg(std::initializer_list<GpaRange> ranges);
   void interrupt(u32 intid, u32 flags);
   void append(Cells& cells, GpaRange range);
@@ -90,7 +90,8 @@ void GuestTree::chosen_properties(bool with_stdout) {
   }
 }
 
-void GuestTree::cpu(const GuestCpu& cpu, u32 address_cells, std::string_view compatible, std::optional<u32> capacity) {
+void GuestTree::cpu(const GuestCpu& cpu, u32 address_cells, std::string_view compatible, std::optional<u32> capacity,
+                    std::optional<u32> phandle) {
   if (!fits_cells(cpu.mpidr, address_cells)) return w_.abort(Error::OutOfRange);
   w_.begin_node(UnitName("cpu", cpu.mpidr));
   w_.string("device_type", "cpu");
@@ -98,6 +99,7 @@ void GuestTree::cpu(const GuestCpu& cpu, u32 address_cells, std::string_view com
   w_.cells("reg", Cells().number(cpu.mpidr, address_cells));
   w_.string("enable-method", "psci");
   if (capacity) w_.property("capacity-dmips-mhz", *capacity);
+  if (phandle) w_.property("phandle", *phandle);
   w_.end_node();
 }
 
@@ -125,6 +127,7 @@ class Generator {
     timer();
     console();
     watchdog();
+    pci();
     devices();
     w_.end_node();
   }
@@ -135,11 +138,16 @@ class Generator {
   void aliases();
   void cpus();
   std::optional<Node> host_cpu(u64 id) const;
+  bool resembles(usize cpu, Node place) const;
+  usize count_cpus(Node place) const;
+  void topology(Node place, std::string_view name);
+  u32 cpu_phandle(usize index) const { return selection_.free_phandle + 1 + static_cast<u32>(index); }  // the first is the clock's
   void psci();
   void interrupt_controller();
   void timer();
   void console();
   void watchdog();
+  void pci();
   void devices();
 
   const DeviceSelection& selection_;
@@ -205,13 +213,55 @@ void Generator::cpus() {
   w_.begin_node("cpus");
   w_.property("#address-cells", address_cells);
   w_.property("#size-cells", 0u);
-  for (const GuestCpu& cpu : guest_.cpus) {
+  const auto map = host_.find("/cpus/cpu-map");
+  const bool mapped = map && count_cpus(*map) == guest_.cpus.size();
+  for (usize i = 0; i < guest_.cpus.size(); ++i) {
+    const GuestCpu& cpu = guest_.cpus[i];
     const auto model = host_cpu(cpu.host_id);
     std::string_view compatible = model ? model->string("compatible") : std::string_view{};
     if (compatible.empty()) compatible = "arm,armv8";
     std::optional<u32> capacity;
     if (model && model->has("capacity-dmips-mhz")) capacity = model->cell_or("capacity-dmips-mhz", 0);
-    tree_.cpu(cpu, address_cells, compatible, capacity);
+    tree_.cpu(cpu, address_cells, compatible, capacity, mapped ? std::optional(cpu_phandle(i)) : std::nullopt);
+  }
+  if (mapped) topology(*map, "cpu-map");
+  w_.end_node();
+}
+
+// A vCPU is where the CPU that it resembles is. Linux takes no map that leaves a CPU out.
+bool Generator::resembles(usize cpu, Node place) const {
+  const auto model = host_cpu(guest_.cpus[cpu].host_id);
+  const u32 phandle = place.cell_or("cpu", 0);
+  return phandle != 0 && model && model->phandle() == phandle;
+}
+
+usize Generator::count_cpus(Node place) const {
+  usize count = 0;
+  for (usize i = 0; i < guest_.cpus.size(); ++i) count += resembles(i, place);
+  for (Node child : place.children()) count += count_cpus(child);
+  return count;
+}
+
+// Sockets, clusters, cores and threads are counted anew: those of a kind must have numbers from 0 on.
+void Generator::topology(Node place, std::string_view name) {
+  w_.begin_node(name);
+  unsigned number = 0;
+  for (Node child : place.children()) {
+    const std::string_view kind = child.name().substr(0, child.name().find_last_not_of("0123456789") + 1);
+    const auto next_name = [&](Sink& sink) { print(sink, "{}{}", kind, number++); };
+    std::array<char, 32> buffer;
+    for (usize i = 0; i < guest_.cpus.size(); ++i) {
+      if (!resembles(i, child)) continue;
+      BufferSink sink(buffer.data(), buffer.size());
+      next_name(sink);
+      w_.begin_node(sink.view());
+      w_.property("cpu", cpu_phandle(i));
+      w_.end_node();
+    }
+    if (child.has("cpu") || count_cpus(child) == 0) continue;
+    BufferSink sink(buffer.data(), buffer.size());
+    next_name(sink);
+    topology(child, sink.view());
   }
   w_.end_node();
 }
@@ -279,13 +329,52 @@ void Generator::console() {
   w_.end_node();
 }
 
-// Without its interrupt, which stands for its first stage, Linux's driver uses the second one alone.
 void Generator::watchdog() {
   if (guest_.watchdog.empty()) return;
   const u64 frame = guest_.watchdog.size / 2;
   w_.begin_node(UnitName("watchdog", guest_.watchdog.base.value()));
   w_.string("compatible", "arm,sbsa-gwdt");
   tree_.reg({{guest_.watchdog.base + frame, frame}, {guest_.watchdog.base, frame}});
+  if (guest_.watchdog_interrupt != 0) tree_.interrupt(guest_.watchdog_interrupt, fdt::kTriggerLevelHigh);
+  w_.end_node();
+}
+
+// The parent's address cells in an interrupt map are those of the interrupt controller.
+void Generator::pci() {
+  const GuestPciBridge& bridge = guest_.pci;
+  if (bridge.ecam.empty()) return;
+  constexpr u32 kMemory32 = 0x0200'0000, kMemory64 = 0x0300'0000, kPrefetchable = 0x4000'0000;
+  constexpr unsigned kDeviceShift = 11;
+  const u32 address_cells = host_.root().address_cells();
+  w_.begin_node(UnitName("pcie", bridge.ecam.base.value()));
+  w_.string("compatible", "pci-host-ecam-generic");
+  w_.string("device_type", "pci");
+  w_.property("#address-cells", 3u);
+  w_.property("#size-cells", 2u);
+  tree_.reg({bridge.ecam});
+  w_.cells("bus-range", {0, 0});
+  w_.property("linux,pci-domain", 0u);
+  Cells ranges;
+  for (const PciWindow& window : bridge.windows) {
+    if (!fits_cells(window.base, address_cells)) return w_.abort(Error::OutOfRange);
+    ranges.add((window.is_64bit() ? kMemory64 : kMemory32) | (window.prefetchable ? kPrefetchable : 0)).number(window.bus, 2);
+    ranges.number(window.base, address_cells).number(window.size, 2);
+  }
+  w_.cells("ranges", ranges);
+  w_.property("#interrupt-cells", 1u);
+  w_.cells("interrupt-map-mask", {0xf800, 0, 0, 7});
+  const Node host_gic(host_, selection_.nodes[selection_.gic].offset);
+  const u32 gic_cells = selection_.gic != 0 ? host_gic.cell_or("#address-cells", 0) : 0;
+  Cells map;
+  for (const GuestPciLine& line : bridge.lines) {
+    if (line.line < fdt::kGicFirstSpi) return w_.abort(Error::InvalidArgument);
+    map.add(u32{line.device} << kDeviceShift).number(0, 2).add(line.pin).add(selection_.gic_phandle).number(0, gic_cells);
+    map.add(fdt::kGicSpi).add(line.line - fdt::kGicFirstSpi).add(fdt::kTriggerLevelHigh);
+  }
+  w_.cells("interrupt-map", map);
+  const Node host(host_, bridge.like);
+  for (std::string_view name : {"dma-coherent", "dma-ranges"})
+    if (const auto p = host.property(name)) w_.copy(*p);
   w_.end_node();
 }
 
@@ -382,7 +471,7 @@ void Adapter::cpus(Node node) {
   for (const GuestCpu& cpu : guest_.cpus) {
     bool listed = false;
     for (Node child : node.children()) listed = listed || number_of(child) == cpu.mpidr;
-    if (!listed) tree_.cpu(cpu, node.address_cells(), "arm,armv8", std::nullopt);
+    if (!listed) tree_.cpu(cpu, node.address_cells(), "arm,armv8", std::nullopt, std::nullopt);
   }
   w_.end_node();
 }

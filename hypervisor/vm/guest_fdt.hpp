@@ -4,6 +4,7 @@
 #include <span>
 #include <string_view>
 
+#include "hypervisor/device/pci/pci_window.hpp"
 #include "hypervisor/vm/device_selection.hpp"
 #include "kernel/base/result.hpp"
 #include "kernel/fdt/reader.hpp"
@@ -14,6 +15,14 @@ namespace hv {
 struct GuestCpu {
   u64 mpidr = 0;    ///< affinity fields as the guest reads them
   u64 host_id = 0;  ///< CpuInfo::hardware_id of the CPU it resembles
+};
+
+/// A PCI host bridge with one bus.
+struct GuestPciBridge {
+  GpaRange ecam{};                       ///< configuration space; empty: there is no PCI
+  std::span<const PciWindow> windows{};  ///< of memory, where its functions may be put
+  std::span<const GuestPciLine> lines{}; ///< INTIDs of SPIs, level-triggered
+  u32 like = 0;                          ///< offset of the host's bridge in its tree: how its devices see memory is the same
 };
 
 /// What a VM really has. Addresses are guest-physical, interrupts INTIDs.
@@ -32,6 +41,8 @@ struct GuestMachine {
   u32 console_clock_hz = 24'000'000;
 
   GpaRange watchdog{};           ///< emulated SBSA watchdog, refresh frame first; empty = none
+  GuestPciBridge pci{};          ///< for a generated tree; a supplied one has its own
+  u32 watchdog_interrupt = 0;    ///< SPI of its first stage; 0 = none
   GpaRange initrd{};             ///< empty = none
   GpaRange reserved{};           ///< RAM that the guest leaves alone; empty = none
   std::string_view command_line{};  ///< empty = none given: a supplied tree keeps its own

@@ -13,7 +13,8 @@ namespace hv {
 using namespace ax;
 
 /// Who uses which shared memory. It exists from its first user's creation until its last user's end, so that what is in it
-/// outlives the restart of one of several. Manager thread only. Names are not copied.
+/// outlives the restart of one of several. Manager thread only. Names are not copied: who
+/// takes one away gives another (rename()).
 class SharedRegions {
  public:
   static constexpr usize kMaxRegions = 16;
@@ -37,6 +38,10 @@ class SharedRegions {
     if (region == nullptr || --region->users != 0) return false;
     regions_.erase(static_cast<usize>(region - regions_.begin()));
     return true;
+  }
+  /// From now on refers to `name` where it referred to an equal text.
+  void rename(std::string_view name) {
+    if (Region* region = find(name)) region->name = name;
   }
 
  private:

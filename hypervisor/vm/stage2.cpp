@@ -41,8 +41,9 @@ Stage2::Stage2(Stage2&& other) noexcept : table_(other.table_), source_(other.so
 Stage2::~Stage2() {
   if (!owner_) return;
   const InterruptsMasked masked;
+  source_.release();
   table_.destroy(source_);
-  source_.frames.free({table_.root(), table_.format().geometry().root_size()});
+  source_.frames().free({table_.root(), table_.format().geometry().root_size()});
 }
 
 Result<void> Stage2::map(GpaRange range, Hpa target, mm::PageAttributes attributes) {
@@ -52,7 +53,7 @@ Result<void> Stage2::map(GpaRange range, Hpa target, mm::PageAttributes attribut
 
 Result<void> Stage2::unmap(GpaRange range) {
   const InterruptsMasked masked;
-  return table_.unmap(source_, range);
+  return table_.remove(range);
 }
 
 }  // namespace hv

@@ -11,7 +11,8 @@
 
 namespace hv {
 
-/// Changed only by the thread that creates or destroys the VM, while none of its vCPUs runs; read by the CPUs that run them.
+/// Changed by the thread that creates or destroys the VM, while none of its vCPUs runs, and within set_tables_aside() by its vCPUs'
+/// exits; read by the CPUs that run them.
 class Stage2 {
  public:
   /// `highest`: the last guest-physical address that must be reachable. `pa_range`: ID_AA64MMFR0_EL1.PARange. `max_levels`:
@@ -26,7 +27,11 @@ class Stage2 {
 
   /// Errors: those of mm::PageTable::map().
   Result<void> map(GpaRange range, Hpa target, mm::PageAttributes attributes);
+  /// Takes back what map() did for the same range. Errors: those of mm::PageTable::remove().
   Result<void> unmap(GpaRange range);
+  /// From now on map() makes do with `count` tables, at most TranslationTables::kMaxReserve, and it and unmap() may be called
+  /// while vCPUs run, one at a time. Error: OutOfMemory.
+  Result<void> set_tables_aside(usize count) { return source_.set_aside(count); }
   std::optional<mm::Translation> translate(Gpa address) const { return table_.translate(address); }
 
   /// For VTCR_EL2 and VTTBR_EL2 while this VM runs.
@@ -38,20 +43,10 @@ class Stage2 {
   using Table = mm::PageTable<mm::ArmStage2Format, mm::ArmStage2Tlb<arch::Tlb>>;
   static constexpr unsigned kVmidBits = 8;  ///< every CPU has these
 
-  /// One table at a time out of VmFrames.
-  struct Source {
-    VmFrames& frames;
-    Result<Hpa> allocate_table() {
-      const HpaRange table = TRY(frames.allocate(kPageSize, kPageSize));
-      return table.base;
-    }
-    void free_table(Hpa table) { frames.free({table, kPageSize}); }
-  };
-
-  Stage2(const Table& table, u8 vmid, VmFrames& frames) : table_(table), source_{frames}, vmid_(vmid) {}
+  Stage2(const Table& table, u8 vmid, VmFrames& frames) : table_(table), source_(frames), vmid_(vmid) {}
 
   Table table_;
-  Source source_;
+  TranslationTables source_;
   u8 vmid_;
   bool owner_ = true;
 };

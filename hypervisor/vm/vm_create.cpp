@@ -269,7 +269,7 @@ Result<void> Vm::create_vcpus() {
 
 Result<void> Vm::create_vcpu(unsigned index, std::span<const u64> machine_cpus) {
   const u64 hz = drivers::host_timer::frequency();
-  const auto place = place_vcpu(config_, number_, index, kStaticVmConfigs, machine_cpus);
+  const auto place = place_vcpu(config_, number_, index, hypervisor_.vms().configs(), machine_cpus);
   if (!place) return reject(place.error().error, place.error().what);
   const auto how = scheduling_of(config_, place->cpus, hz, hz / board::kTicksPerSecond);
   if (!how) return reject(how.error().error, how.error().what);

@@ -90,7 +90,7 @@ constexpr u64 sgi_register(u64 mpidr, u32 sgi) {
 void Gic::attach(const GicInfo& info, std::span<const CpuInfo> cpus) {
   v3_ = info.version >= 3;
   distributor_ = info.distributor.base.value();
-  cpu_interface_ = info.cpu_interface.base.value();
+  cpu_interface_ = GicInfo::registers_of(info.cpu_interface);
   redistributor_regions_ = info.redistributors;
   redistributor_stride_ = info.redistributor_stride;
   cpus_ = cpus;

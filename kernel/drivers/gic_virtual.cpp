@@ -15,6 +15,16 @@ constexpr u64 GICH_EISR0 = 0x020;
 constexpr u64 GICH_APR = 0x0f0;
 constexpr u64 GICH_LR0 = 0x100;
 
+// GICC_IIDR (IHI 0048 4.4.14). No product of Arm's has the number 0, but QEMU's.
+constexpr u64 GICC_IIDR = 0x0fc;
+constexpr unsigned kProductShift = 20;
+constexpr u32 kImplementer = 0xfff, kArm = 0x43b;
+
+bool is_emulated_by_qemu(const GicInfo& info) {
+  const u32 id = mmio_read32(GicInfo::registers_of(info.cpu_interface) + GICC_IIDR);
+  return id >> kProductShift == 0 && (id & kImplementer) == kArm;
+}
+
 /// GICH_VTR and ICH_VTR_EL2 (IHI 0069 12.4.10): shared fields.
 struct VirtualType {
   u32 value;
@@ -65,6 +75,7 @@ void GicVirtualInterface::attach(const GicInfo& info) {
   count_ = static_cast<u8>(type.list_registers());
   priority_bits_ = static_cast<u8>(v3_ ? type.priority_bits() : 5);
   can_trap_deactivate_ = v3_ && type.traps_deactivate();
+  can_end_by_hardware_ = v3_ || !is_emulated_by_qemu(info);
   // Each register holds 32 priorities: 5 preemption bits need one, 6 need two, 7 need four.
   active_priority_registers_ = static_cast<u8>(v3_ ? 1u << (type.preemption_bits() - 5) : 1u);
 }

@@ -30,6 +30,9 @@ class GicVirtualInterface {
   unsigned priority_bits() const { return priority_bits_; }
   /// GICv3: ICH_HCR_EL2.TDIR works.
   bool can_trap_deactivate() const { return can_trap_deactivate_; }
+  /// The end of an interrupt with HW = 1 is noticed if its line is high again. It is not in QEMU's GICv2, which signals the
+  /// interrupt no more until another register of its physical side is written (docs/machines.md).
+  bool can_end_by_hardware() const { return can_end_by_hardware_; }
 
   ListRegister read(unsigned i) const;
   void write(unsigned i, ListRegister value) const;
@@ -55,6 +58,7 @@ class GicVirtualInterface {
 
   bool v3_ = false;
   bool can_trap_deactivate_ = false;
+  bool can_end_by_hardware_ = true;
   u8 count_ = 0;
   u8 priority_bits_ = 0;
   u8 active_priority_registers_ = 1;

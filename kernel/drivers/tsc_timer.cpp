@@ -68,14 +68,14 @@ Frequencies announced_frequencies() {
 }
 
 std::optional<Frequencies> measure_frequencies(ReferenceClock& clock, const LocalApic& apic) {
-  constexpr u64 kWindowsPerSecond = 500;
+  constexpr u64 kWindowsPerSecond = 1000, kFewestTicks = 2400;  // of a PIT: 2 ms
   constexpr unsigned kMaxPolls = 10'000'000;
   if (!clock.start()) return std::nullopt;
   apic.set_timer_mode(LocalApic::TimerMode::OneShot);
   apic.mask_timer();
   apic.set_timer_count(kLongestCount);
 
-  const u64 window = clock.frequency() / kWindowsPerSecond;
+  const u64 window = std::max(clock.frequency() / kWindowsPerSecond, kFewestTicks);
   const Sample begin = take_sample(clock, apic);
   for (unsigned polls = 0; clock.now() - begin.clock < window; ++polls) {
     if (polls == kMaxPolls) return std::nullopt;

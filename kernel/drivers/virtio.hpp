@@ -27,6 +27,8 @@ class VirtioTransport {
   /// Errors: NotFound (it has no queue 0), NotSupported (not of this size).
   virtual Result<void> set_queue(const Queue& queue) = 0;
   virtual void notify() = 0;
+  /// What the device has interrupted for is known; for buses where it waits for that. Interrupt handlers, too.
+  virtual void acknowledge_interrupt() {}
   virtual u32 configuration(u32 offset) = 0;
   /// From before version 1.0: no kFeaturesOk.
   virtual bool is_legacy() const = 0;

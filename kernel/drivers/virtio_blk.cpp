@@ -41,8 +41,8 @@ struct VirtioBlk::Header {
   u64 sector;
 };
 
-Result<VirtioBlk> VirtioBlk::create(VirtioTransport& transport, std::span<std::byte> memory) {
-  VirtioBlk device(transport, memory);
+Result<VirtioBlk> VirtioBlk::create(VirtioTransport& transport, std::span<std::byte> memory, bool interrupts) {
+  VirtioBlk device(transport, memory, interrupts);
   TRY(device.start());
   return device;
 }
@@ -74,7 +74,7 @@ Result<void> VirtioBlk::start() {
   writable_ = (offered & kReadOnlyFeature) == 0;
   flushes_ = (offered & kFlushFeature) != 0;
   std::memset(memory_, 0, kMemory);
-  at<u16>(kAvailable) = kNoInterrupt;
+  at<u16>(kAvailable) = interrupts_ ? 0 : kNoInterrupt;
   available_ = used_ = 0;
   order();
   TRY(transport_->set_queue({.size = kQueueSize,

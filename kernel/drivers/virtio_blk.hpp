@@ -9,14 +9,15 @@
 
 namespace ax::drivers {
 
-/// Several requests may be under way. The device's interrupt is not used: settle() looks.
+/// Several requests may be under way. settle() looks what has become of them; the device interrupts only who wants that.
 class VirtioBlk final : public block::RequestQueue {
  public:
   static constexpr usize kMemory = 3 * kPageSize;
 
-  /// Takes the device over, whatever state it is in. `memory` is kMemory bytes, page-aligned and at their physical address; the device
-  /// uses them until stop(). Errors: DeviceFailure (it does not do as the specification says), NotSupported, NotFound.
-  static Result<VirtioBlk> create(VirtioTransport& transport, std::span<std::byte> memory);
+  /// Takes the device over, whatever state it is in. `memory` is kMemory bytes, page-aligned and at their physical address; the
+  /// device uses them until stop(). With `interrupts` it interrupts when it is done, else never. Errors: DeviceFailure (it does
+  /// not do as the specification says), NotSupported, NotFound.
+  static Result<VirtioBlk> create(VirtioTransport& transport, std::span<std::byte> memory, bool interrupts = false);
 
   Result<void> submit(block::Request& request) override;
   void settle() override;
@@ -36,7 +37,8 @@ class VirtioBlk final : public block::RequestQueue {
   struct Descriptor;
   struct Header;
 
-  VirtioBlk(VirtioTransport& transport, std::span<std::byte> memory) : transport_(&transport), memory_(memory.data()) {}
+  VirtioBlk(VirtioTransport& transport, std::span<std::byte> memory, bool interrupts)
+      : transport_(&transport), memory_(memory.data()), interrupts_(interrupts) {}
   Result<void> start();
   u64 address_of(usize offset) const { return reinterpret_cast<u64>(memory_ + offset); }
   template <class T>
@@ -50,6 +52,7 @@ class VirtioBlk final : public block::RequestQueue {
   bool writable_ = false;
   bool flushes_ = false;
   bool running_ = false;
+  bool interrupts_;
   u16 available_ = 0;  ///< indices as the rings count
   u16 used_ = 0;
   std::array<block::Request*, kSlots> slots_{};

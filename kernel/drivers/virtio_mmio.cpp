@@ -22,6 +22,8 @@ enum Register : u32 {
   kLegacyQueuePage = 0x40,
   kQueueReady = 0x44,
   kQueueNotify = 0x50,
+  kInterruptStatus = 0x60,
+  kInterruptAcknowledge = 0x64,
   kStatus = 0x70,
   kQueueDescriptors = 0x80,
   kQueueAvailable = 0x90,
@@ -81,6 +83,7 @@ Result<void> VirtioMmio::set_queue(const Queue& queue) {
 }
 
 void VirtioMmio::notify() { write(kQueueNotify, 0); }
+void VirtioMmio::acknowledge_interrupt() { write(kInterruptAcknowledge, read(kInterruptStatus)); }
 u32 VirtioMmio::configuration(u32 offset) { return read(kConfiguration + offset); }
 
 }  // namespace ax::drivers

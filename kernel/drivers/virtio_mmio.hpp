@@ -18,6 +18,7 @@ class VirtioMmio final : public VirtioTransport {
   void take_features(unsigned word, u32 bits) override;
   Result<void> set_queue(const Queue& queue) override;
   void notify() override;
+  void acknowledge_interrupt() override;
   u32 configuration(u32 offset) override;
   bool is_legacy() const override { return legacy_; }
 

@@ -26,6 +26,7 @@ enum Common : u32 {
   kStatus = 0x14,
   kQueueSelect = 0x16,
   kQueueSize = 0x18,
+  kQueueMessage = 0x1a,
   kQueueEnable = 0x1c,
   kQueueNotifyOffset = 0x1e,
   kQueueDescriptors = 0x20,
@@ -106,6 +107,7 @@ Result<void> VirtioPci::set_queue(const Queue& queue) {
   address(kQueueDescriptors, queue.descriptors);
   address(kQueueAvailable, queue.available);
   address(kQueueUsed, queue.used);
+  if (message_ != kNoMessage) arch::mmio_write16(common_ + kQueueMessage, message_);
   notify_ += u64{arch::mmio_read16(common_ + kQueueNotifyOffset)} * notify_multiplier_;
   notify_multiplier_ = 0;  // once
   arch::mmio_write16(common_ + kQueueEnable, 1);

@@ -24,12 +24,17 @@ class VirtioPci final : public VirtioTransport {
   void notify() override;
   u32 configuration(u32 offset) override;
   bool is_legacy() const override { return false; }
+  /// The entry of the function's MSI-X table whose message queue 0 sends from the next set_queue() on.
+  void use_message(u16 entry) { message_ = entry; }
 
  private:
+  static constexpr u16 kNoMessage = 0xffff;
+
   VirtioPci() = default;
 
   u64 common_ = 0, notify_ = 0, device_ = 0;  ///< addresses of the structures
   u32 notify_multiplier_ = 0;
+  u16 message_ = kNoMessage;
 };
 
 }  // namespace ax::drivers

@@ -1,5 +1,7 @@
 #include "kernel/fdt/reader.hpp"
 
+#include <bit>
+
 #include "kernel/fdt/format.hpp"
 
 namespace ax::fdt {
@@ -9,6 +11,13 @@ using Bytes = std::span<const std::byte>;
 
 u64 load_be64(Bytes bytes, usize offset) {
   return static_cast<u64>(load_be32(bytes, offset)) << 32 | load_be32(bytes, offset + 4);
+}
+
+/// load_be32() where every instruction counts: a tree is walked many times while a machine starts.
+[[gnu::always_inline]] inline u32 load_word(const std::byte* at) {
+  u32 value;
+  __builtin_memcpy(&value, at, sizeof value);
+  return std::endian::native == std::endian::little ? __builtin_bswap32(value) : value;
 }
 
 bool has_bytes(Bytes bytes, usize offset, usize count) {
@@ -141,7 +150,7 @@ PropertyRange::Iterator& PropertyRange::Iterator::operator++() {
 }
 
 ChildRange::Iterator::Iterator(const Fdt& tree, u32 offset) : tree_(&tree), token_(tree.token_at(offset)) {
-  while (token_.kind == Token::Kind::Property) token_ = tree_->token_at(token_.next);
+  while (token_.kind == Token::Kind::Property) token_ = tree_->token_at(token_.next, Names::OfNodes);
 }
 
 ChildRange::Iterator& ChildRange::Iterator::operator++() {
@@ -159,7 +168,7 @@ NodeRange::Iterator& NodeRange::Iterator::operator++() {
 // Every pass consumes a token, so the loop ends with the structure block at the latest.
 void NodeRange::Iterator::advance(u32 offset) {
   for (;;) {
-    const Token token = tree_->token_at(offset);
+    const Token token = tree_->token_at(offset, Names::OfNodes);
     offset = token.next;
     switch (token.kind) {
       case Token::Kind::BeginNode:
@@ -196,8 +205,9 @@ PropertyRange Node::properties() const { return {*tree_, body()}; }
 ChildRange Node::children() const { return {*tree_, body()}; }
 
 std::optional<Property> Node::property(std::string_view name) const {
-  for (Property p : properties()) {
-    if (p.name == name) return p;
+  for (Token token = tree_->token_at(body(), Names::OfNodes); token.kind == Token::Kind::Property;
+       token = tree_->token_at(token.next, Names::OfNodes)) {
+    if (tree_->has_name(token, name)) return Property{tree_->token_at(token.offset).name, token.data};
   }
   return std::nullopt;
 }
@@ -222,9 +232,10 @@ bool Node::is_enabled() const {
 }
 
 std::optional<u32> Node::phandle() const {
-  for (Property p : properties()) {
-    if (p.name != "phandle" && p.name != "linux,phandle") continue;
-    if (const auto value = p.as_u32()) return *value;
+  for (Token token = tree_->token_at(body(), Names::OfNodes); token.kind == Token::Kind::Property;
+       token = tree_->token_at(token.next, Names::OfNodes)) {
+    if (!tree_->has_name(token, "phandle") && !tree_->has_name(token, "linux,phandle")) continue;
+    if (const auto value = Property{{}, token.data}.as_u32()) return *value;
   }
   return std::nullopt;
 }
@@ -275,6 +286,7 @@ Result<void> Fdt::validate_header(Bytes bytes) {
   }
   structure_ = blob_.subspan(structure, structure_size);
   strings_ = blob_.subspan(strings, strings_size);
+  names_end_ = !strings_.empty() && strings_.back() == std::byte{0};
   reservations_ = blob_.subspan(reservations);
   boot_cpu_ = load_be32(blob_, kHeaderBootCpu);
   return {};
@@ -298,7 +310,7 @@ Result<void> Fdt::validate_structure() {
   if (first.kind != Token::Kind::BeginNode) return fail(Error::Malformed);
   root_ = first.offset;
   for (u32 offset = 0;;) {
-    const Token token = token_at(offset);
+    const Token token = token_at(offset, Names::OfNodes);
     offset = token.next;
     switch (token.kind) {
       case Token::Kind::BeginNode:
@@ -322,7 +334,13 @@ Result<void> Fdt::validate_structure() {
   }
 }
 
-Token Fdt::token_at(u32 offset) const {
+bool Fdt::has_name(const Token& property, std::string_view name) const {
+  const u32 at = load_word(structure_.data() + property.offset + 8);
+  return has_bytes(strings_, at, name.size() + 1) && strings_[at + name.size()] == std::byte{0} &&
+         __builtin_memcmp(strings_.data() + at, name.data(), name.size()) == 0;
+}
+
+Token Fdt::token_at(u32 offset, Names names) const {
   Token token;
   token.next = static_cast<u32>(structure_.size());
   u32 type = kTokenNop;
@@ -330,7 +348,7 @@ Token Fdt::token_at(u32 offset) const {
   while (type == kTokenNop) {
     if (!is_aligned(offset, kTokenSize) || !has_bytes(structure_, offset, kTokenSize)) return token;
     token.offset = offset;
-    type = load_be32(structure_, offset);
+    type = load_word(structure_.data() + offset);
     offset += kTokenSize;
   }
   const auto finish = [&](Token::Kind kind, usize next) {
@@ -350,11 +368,16 @@ Token Fdt::token_at(u32 offset) const {
     case kTokenEnd: return finish(Token::Kind::End, offset);
     case kTokenProperty: {
       if (!has_bytes(structure_, token.offset, kPropertyHeaderSize)) return token;
-      const u32 length = load_be32(structure_, token.offset + 4);
+      const u32 length = load_word(structure_.data() + token.offset + 4);
       const usize data = usize{token.offset} + kPropertyHeaderSize;
-      const auto name = terminated_string(strings_, load_be32(structure_, token.offset + 8));
-      if (!name || !has_bytes(structure_, data, length)) return token;
-      token.name = *name;
+      if (!has_bytes(structure_, data, length)) return token;
+      if (names == Names::OfNodes && names_end_) {
+        if (load_word(structure_.data() + token.offset + 8) >= strings_.size()) return token;
+      } else {
+        const auto name = terminated_string(strings_, load_be32(structure_, token.offset + 8));
+        if (!name) return token;
+        token.name = *name;
+      }
       token.data = structure_.subspan(data, length);
       return finish(Token::Kind::Property, align_up(data + length, kTokenSize));
     }
@@ -365,7 +388,7 @@ Token Fdt::token_at(u32 offset) const {
 u32 Fdt::skip_node(u32 offset) const {
   usize depth = 0;
   for (;;) {
-    const Token token = token_at(offset);
+    const Token token = token_at(offset, Names::OfNodes);
     switch (token.kind) {
       case Token::Kind::BeginNode: ++depth; break;
       case Token::Kind::EndNode:

@@ -95,6 +95,9 @@ struct Token {
   std::span<const std::byte> data{};
 };
 
+/// Which names token_at() returns: those of properties are elsewhere, and looking for their ends is most of the work.
+enum class Names : u8 { All, OfNodes };
+
 struct EndOfRange {};
 
 class PropertyRange {
@@ -290,7 +293,9 @@ class Fdt {
   Region reservation(usize index) const;
 
   /// The token at or, after NOPs, behind `offset` of the structure block; Bad when there is none.
-  Token token_at(u32 offset) const;
+  Token token_at(u32 offset, Names names = Names::All) const;
+  /// Whether that is the name of a property that token_at() has found.
+  bool has_name(const Token& property, std::string_view name) const;
   /// The offset behind the node that begins at `offset`; the end of the block when the node has no end.
   u32 skip_node(u32 offset) const;
 
@@ -303,6 +308,7 @@ class Fdt {
   std::span<const std::byte> blob_{};
   std::span<const std::byte> structure_{};
   std::span<const std::byte> strings_{};
+  bool names_end_ = false;  ///< the block of names ends with a NUL, so that every name in it does
   std::span<const std::byte> reservations_{};
   usize reservation_count_ = 0;
   u32 root_ = 0;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "kernel/fs/fat_format.hpp"
 
@@ -271,6 +272,35 @@ Result<void> Fat::commit(Node& file) {
   const u32 old = static_cast<u32>(file.replaced);
   file.replaced = 0;
   return free_chain(old);
+}
+
+Result<void> Fat::shorten(Node& file, u64 size) {
+  if (!writable_) return fail(Error::ReadOnly);
+  if (size > file.size) return fail(Error::OutOfRange);
+  const bool is_known = file.place != 0;
+  if (size == 0 && is_known) {
+    TRY(replace(file));
+    return commit(file);
+  }
+  const u64 first = file.id, before = file.size;
+  file.size = size;
+  if (size == 0) file.id = file.known = 0;
+  if (is_known) {
+    file.uncommitted = true;
+    TRY(commit(file));
+  }
+  if (size == 0) return is_cluster(first) ? free_chain(static_cast<u32>(first)) : Result<void>();
+  return clusters_for(before) == clusters_for(size) ? Result<void>() : cut(file, clusters_for(size));
+}
+
+Result<void> Fat::release(Node& file) {
+  file.uncommitted = false;
+  for (u64* const first : {&file.replaced, &file.id}) {
+    const u64 chain = std::exchange(*first, 0);
+    if (is_cluster(chain)) TRY(free_chain(static_cast<u32>(chain)));
+  }
+  file.size = file.known = 0;
+  return {};
 }
 
 void Fat::abandon(Node& file) {

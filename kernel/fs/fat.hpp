@@ -39,6 +39,17 @@ class Fat final : public FileSystem {
   Result<void> rename(const Node& directory, std::string_view from, std::string_view to) override;
   Result<void> sync() override;
 
+  // What only programs ask for, who may have a file open that others remove.
+
+  /// Ends a file earlier, at once. A file whose `place` is 0 is in no directory any more. Errors: OutOfRange (it is shorter), ReadOnly.
+  Result<void> shorten(Node& file, u64 size);
+  /// Takes a file out of its directory; what it holds stays until release(). Errors: NotFound, IsDirectory, ReadOnly.
+  Result<void> detach(const Node& directory, std::string_view name);
+  Result<void> release(Node& file);
+  /// rename() into another directory, and where rename() cannot: a power cut in the middle leaves both names. Errors: NotFound,
+  /// AlreadyExists, NoSpace, ReadOnly.
+  Result<void> move(const Node& from, std::string_view name, const Node& to, std::string_view new_name);
+
  private:
   struct Geometry {
     bool wide = false;  ///< FAT32
@@ -88,6 +99,7 @@ class Fat final : public FileSystem {
   Result<void> for_each(const Node& directory, Found found);
   Result<bool> lookup(const Node& directory, std::string_view name, Entry& entry);
   Result<Place> find_place(const Node& directory, NewName& name, std::optional<u64> sector);
+  Result<Place> make_place(const Node& directory, NewName& name);
   Result<u64> grow(const Node& directory);
   Result<void> fill_sector(u64 at);
   Result<void> write_entry(const Place& place, const NewName& name, std::span<const std::byte> short_entry, const Entry* old);

@@ -379,15 +379,21 @@ Result<void> Fat::write_entry(const Place& place, const NewName& name, std::span
   return cache_.write(base, sector);
 }
 
+/// Room for a new entry, wherever it is; `name` gets its short form.
+Result<Fat::Place> Fat::make_place(const Node& directory, NewName& name) {
+  Place place = TRY(find_place(directory, name, std::nullopt));
+  TRY(name.choose());
+  if (place.first == 0) place.first = TRY(grow(directory));
+  if (place.fill_from != 0) TRY(fill_sector(place.fill_from));
+  return place;
+}
+
 Result<Node> Fat::create(const Node& directory, std::string_view name, Kind kind) {
   if (!writable_) return fail(Error::ReadOnly);
   Entry there;
   if (TRY(lookup(directory, name, there))) return fail(Error::AlreadyExists);
   NewName new_name = TRY(NewName::make(name));
-  Place place = TRY(find_place(directory, new_name, std::nullopt));
-  TRY(new_name.choose());
-  if (place.first == 0) place.first = TRY(grow(directory));
-  if (place.fill_from != 0) TRY(fill_sector(place.fill_from));
+  const Place place = TRY(make_place(directory, new_name));
 
   RawEntry raw{};
   store_le(raw, dirent::kAttributes, kind == Kind::Directory ? dirent::kDirectory : dirent::kArchive);
@@ -448,6 +454,36 @@ Result<void> Fat::rename(const Node& directory, std::string_view from, std::stri
   // In its own slots; the last ones, so that nothing of the old name is behind it.
   if (place.first == 0) place.first = entry.slots[entry.slots.size() - name.slots()];
   return write_entry(place, name, entry.raw, &entry);
+}
+
+Result<void> Fat::detach(const Node& directory, std::string_view name) {
+  if (!writable_) return fail(Error::ReadOnly);
+  Entry entry;
+  if (!TRY(lookup(directory, name, entry))) return fail(Error::NotFound);
+  if (entry.node.kind == Kind::Directory) return fail(Error::IsDirectory);
+  TRY(begin_change());
+  return erase(entry);
+}
+
+Result<void> Fat::move(const Node& from, std::string_view name, const Node& to, std::string_view new_name) {
+  if (from.id == to.id) {
+    const auto renamed = rename(from, name, new_name);
+    if (renamed || renamed.error() != Error::NotSupported) return renamed;
+  }
+  if (!writable_) return fail(Error::ReadOnly);
+  Entry entry, other;
+  if (!TRY(lookup(from, name, entry))) return fail(Error::NotFound);
+  if (TRY(lookup(to, new_name, other)) && other.node.place != entry.node.place) return fail(Error::AlreadyExists);
+  NewName made = TRY(NewName::make(new_name));
+  const Place place = TRY(make_place(to, made));
+  TRY(write_entry(place, made, entry.raw, nullptr));
+  TRY(erase(entry));
+  if (entry.node.kind != Kind::Directory || from.id == to.id) return {};
+  const u64 parent_entry = address_of(static_cast<u32>(entry.node.id)) + kEntrySize;
+  RawEntry dots;
+  TRY(cache_.read(parent_entry, dots));
+  set_first_cluster(dots, to.id == geometry_.root_cluster ? 0 : static_cast<u32>(to.id));
+  return cache_.write(parent_entry, dots);
 }
 
 }  // namespace ax::fs

@@ -3,38 +3,122 @@
 #include <arch/cpu.hpp>
 #include <array>
 #include <atomic>
+#include <utility>
 
 #include "kernel/base/spinlock.hpp"
 
 namespace ax::log {
 namespace {
 
-/// Text in the order it came; the newest kRingSize bytes are there.
-struct Ring {
-  std::array<char, kRingSize> text{};
-  u64 end = 0;  ///< bytes ever written
+/// The newest lines of one CPU. Only that CPU writes, interrupts masked, and waits for nobody; others read meanwhile, and find
+/// out afterwards whether what they read had been given up for something newer. Positions count bytes ever written.
+class Ring {
+ public:
+  /// A line, or what was written at once. In two pieces where the ring's end divides it.
+  struct Record {
+    u64 sequence;
+    std::string_view head, tail;
+    u64 end;  ///< where the next one begins
+  };
 
-  u64 begin() const { return end > kRingSize ? end - kRingSize : 0; }
-  void append(std::string_view bytes) {
-    for (char c : bytes) text[end++ % kRingSize] = c;
+  u64 begin() const { return begin_.load(std::memory_order_acquire); }
+  u64 end() const { return end_.load(std::memory_order_acquire); }
+
+  void append(u64 sequence, std::string_view text) {
+    const u64 end = end_.load(std::memory_order_relaxed);
+    u64 begin = begin_.load(std::memory_order_relaxed);
+    while (end + kHeaderSize + text.size() - begin > kRingSize) begin = at(begin).end;
+    // Given up before it is overwritten.
+    begin_.store(begin, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+    const u64 header = sequence << kSizeBits | text.size();
+    for (usize i = 0; i < kHeaderSize; ++i) put(end + i, static_cast<char>(header >> 8 * i));
+    for (usize i = 0; i < text.size(); ++i) put(end + kHeaderSize + i, text[i]);
+    end_.store(end + kHeaderSize + text.size(), std::memory_order_release);
   }
-  /// The longest piece from `from` on that lies in one piece.
-  std::string_view piece(u64 from) const {
-    const u64 offset = from % kRingSize;
-    const u64 length = end - from < kRingSize - offset ? end - from : kRingSize - offset;
-    return {text.data() + offset, length};
+
+  /// The record at `position`, nonsense if that has been given up.
+  Record at(u64 position) const {
+    u64 header = 0;
+    for (usize i = kHeaderSize; i-- != 0;) header = header << 8 | static_cast<u8>(text_[(position + i) % kRingSize]);
+    const usize size = header % (1 << kSizeBits) % kRingSize;
+    const u64 offset = (position + kHeaderSize) % kRingSize;
+    const usize whole = offset + size < kRingSize ? size : kRingSize - offset;
+    return {header >> kSizeBits, {text_.data() + offset, whole}, {text_.data(), size - whole}, position + kHeaderSize + size};
   }
+  /// Whether what was read from `position` on is what was written there.
+  bool has(u64 position) const {
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return position >= begin_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr unsigned kSizeBits = 16;
+  static constexpr usize kHeaderSize = sizeof(u64);
+
+  void put(u64 position, char c) { text_[position % kRingSize] = c; }
+
+  std::array<char, kRingSize> text_{};
+  std::atomic<u64> begin_{0};
+  std::atomic<u64> end_{0};
 };
 
-// Apart from the rest, which does not start as zeros and would drag it out of .bss.
-constinit Ring ring;
+// Apart from the rest, which does not start as zeros and would drag them out of .bss.
+constinit Ring rings[board::kMaxCpus];
+
+/// Goes through the records of all CPUs in the order they were made.
+class Reader {
+ public:
+  /// The CPU whose record comes next, or kNobody.
+  static constexpr unsigned kNobody = board::kMaxCpus;
+  unsigned next() {
+    unsigned first = kNobody;
+    u64 earliest = kNothing;
+    for (unsigned cpu = 0; cpu < board::kMaxCpus; ++cpu) {
+      const u64 sequence = peek(cpu);
+      if (sequence >= earliest) continue;
+      earliest = sequence;
+      first = cpu;
+    }
+    return first;
+  }
+  Ring::Record record(unsigned cpu) const { return rings[cpu].at(at_[cpu]); }
+  /// Goes on behind it. False: it had been given up while it was read.
+  bool advance(unsigned cpu, u64 end) {
+    const bool had = rings[cpu].has(at_[cpu]);
+    if (had) at_[cpu] = end;
+    return had;
+  }
+  bool take_lost() { return std::exchange(lost_, false); }
+
+ private:
+  static constexpr u64 kNothing = ~u64{0};
+
+  /// The sequence number of what comes next of `cpu`.
+  u64 peek(unsigned cpu) {
+    const Ring& ring = rings[cpu];
+    for (;;) {
+      if (const u64 begin = ring.begin(); at_[cpu] < begin) {
+        at_[cpu] = begin;
+        lost_ = true;
+      }
+      if (at_[cpu] == ring.end()) return kNothing;
+      const u64 sequence = ring.at(at_[cpu]).sequence;
+      if (ring.has(at_[cpu])) return sequence;
+    }
+  }
+
+  std::array<u64, board::kMaxCpus> at_{};
+  bool lost_ = false;
+};
 
 struct State {
-  u64 printed = 0;  ///< how much of the ring's text has reached a console
+  Reader printed;  ///< has read what has reached a console
   Sink* console = nullptr;
   TicketLock lock;
   // Plain loads and stores work before the MMU is on; read-modify-write need not.
   std::atomic<bool> locking{false};
+  std::atomic<u64> sequence{0};
   std::atomic<Clock> clock{nullptr};
   std::atomic<Level> level{kCompiledLevel};
 };
@@ -75,29 +159,43 @@ class LineSink final : public Sink {
   bool cut_ = false;
 };
 
-/// Sends what the ring has and the console has not seen. The lock is held.
+/// Sends what the rings have and the console has not seen. The lock is held. Whoever has appended something waits for the lock and
+/// appends no more until it is printed: nothing is given up meanwhile.
 void print_pending() {
   if (state.console == nullptr) return;
-  if (state.printed < ring.begin()) {
-    state.console->write("... earlier lines are lost\n");
-    state.printed = ring.begin();
-  }
-  while (state.printed != ring.end) {
-    const std::string_view piece = ring.piece(state.printed);
-    state.console->write(piece);
-    state.printed += piece.size();
+  for (unsigned cpu; (cpu = state.printed.next()) != Reader::kNobody;) {
+    if (state.printed.take_lost()) state.console->write("... earlier lines are lost\n");
+    const Ring::Record record = state.printed.record(cpu);
+    state.console->write(record.head);
+    if (!record.tail.empty()) state.console->write(record.tail);
+    (void)state.printed.advance(cpu, record.end);
   }
 }
 
+u64 next_sequence() {
+  if (state.locking.load(std::memory_order_relaxed)) return state.sequence.fetch_add(1, std::memory_order_relaxed);
+  const u64 sequence = state.sequence.load(std::memory_order_relaxed);
+  state.sequence.store(sequence + 1, std::memory_order_relaxed);
+  return sequence;
+}
+
+/// `text`: kLineSize bytes at most.
 void emit(std::string_view text) {
-  const ConsoleGuard guard;
-  ring.append(text);
-  print_pending();
+  const u64 interrupts = arch::irq_save();
+  rings[arch::cpu_index() % board::kMaxCpus].append(next_sequence(), text);
+  {
+    const ConsoleGuard guard;
+    print_pending();
+  }
+  arch::irq_restore(interrupts);
 }
 
 class RawConsole final : public Sink {
  public:
-  void write(std::string_view text) override { emit(text); }
+  void write(std::string_view text) override {
+    for (; text.size() > kLineSize; text.remove_prefix(kLineSize)) emit(text.substr(0, kLineSize));
+    emit(text);
+  }
 };
 constinit RawConsole raw_console;
 
@@ -141,11 +239,32 @@ void enter_panic() { state.locking.store(false, std::memory_order_release); }
 Sink& console() { return raw_console; }
 
 std::string_view recent(std::span<char> buffer) {
-  const ConsoleGuard guard;
-  u64 from = ring.begin();
-  if (ring.end - from > buffer.size()) from = ring.end - buffer.size();
+  usize total = 0;
+  Reader count;
+  for (unsigned cpu; (cpu = count.next()) != Reader::kNobody;) {
+    const Ring::Record record = count.record(cpu);
+    if (count.advance(cpu, record.end)) total += record.head.size() + record.tail.size();
+  }
+  // What comes after the count is for the next one to ask.
+  usize skip = total > buffer.size() ? total - buffer.size() : 0;
   usize used = 0;
-  for (; from != ring.end; ++from) buffer[used++] = ring.text[from % kRingSize];
+  Reader reader;
+  for (unsigned cpu; used < buffer.size() && (cpu = reader.next()) != Reader::kNobody;) {
+    const Ring::Record record = reader.record(cpu);
+    usize filled = used;
+    usize skipped = skip;
+    for (const std::string_view piece : {record.head, record.tail}) {
+      for (const char c : piece) {
+        if (skipped != 0)
+          --skipped;
+        else if (filled < buffer.size())
+          buffer[filled++] = c;
+      }
+    }
+    if (!reader.advance(cpu, record.end)) continue;
+    used = filled;
+    skip = skipped;
+  }
   return {buffer.data(), used};
 }
 

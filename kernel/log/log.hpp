@@ -4,6 +4,9 @@
 //
 // A line is one line: control characters in it, other than tab and ESC, are printed as '.', and what exceeds kLineSize is
 // cut off with "...". Lines of several CPUs never mix. Everything may be called from any context, also before the MMU.
+//
+// A line goes into a ring of its CPU first, without a lock, and from there to the console, under one. So what one CPU has to
+// say pushes out nothing that another has said, and a panic finds the lines of all of them.
 #pragma once
 
 #include <board_config.hpp>
@@ -24,14 +27,14 @@ inline constexpr Level kCompiledLevel = static_cast<Level>(board::kLogLevel);
 
 /// Most bytes of a line, its '\n' included.
 inline constexpr usize kLineSize = 512;
-/// Bytes of log text that are kept.
-inline constexpr usize kRingSize = 32 * 1024;
+/// Bytes of log that are kept of each CPU: its text, and eight for each line.
+inline constexpr usize kRingSize = 16 * 1024;
 
 /// Lowers or raises what is printed, within `kCompiledLevel`. Any context.
 void set_level(Level level);
 Level level();
 
-/// The console all lines go to, besides the ring. Before the first call lines are kept in the ring only and are printed
+/// The console all lines go to, besides the rings. Before the first call lines are kept in the rings only and are printed
 /// when the console comes. The sink must be callable from any context, interrupts masked included; it takes no lock and
 /// logs nothing. It is given whole lines, each with its '\n'.
 void set_console(Sink& console);
@@ -49,7 +52,7 @@ void enable_locking();
 /// Puts the console into a state where a panic can print: no lock is waited for any more.
 void enter_panic();
 
-/// Raw access for a panic report: what is written goes to ring and console as it is, each write() under the lock.
+/// Raw access for a panic report: what is written goes to ring and console as it is, each kLineSize bytes under the lock.
 Sink& console();
 
 /// Keeps all other writers off the console while it lives, for an owner that writes to the device itself (unfinished lines
@@ -66,7 +69,8 @@ class [[nodiscard]] ConsoleGuard {
   bool locked_;
 };
 
-/// The newest log text, oldest first, at most as much as `buffer` and the ring hold. Returns the part that was filled.
+/// The newest log text of all CPUs, oldest first, at most as much as `buffer` and the rings hold. Returns the part that was
+/// filled. Without a lock: what is overwritten meanwhile is left out.
 std::string_view recent(std::span<char> buffer);
 
 /// Lets `burst` events pass at once and `per_second` in the long run, for lines that a guest can cause at will. The owner

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "kernel/mm/arm_stage1_el2.hpp"
+#include "kernel/mm/arm_descriptor.hpp"
 
 namespace ax::mm {
 
@@ -38,12 +38,10 @@ class ArmStage2Geometry {
   /// VTCR_EL2 for this geometry: write-back inner-shareable walks, 4 KiB granule, VMIDs of 8 or 16 bits.
   constexpr u64 vtcr(unsigned vmid_bits) const {
     constexpr u64 kRes1 = u64{1} << 31;
-    constexpr u64 kWalkAttributes = (u64{3} << 12) | (u64{1} << 10) | (u64{1} << 8);
-    constexpr unsigned k48Bits = 5;
     constexpr unsigned kShortVmid = 8;
     const u64 start = start_level() == 0 ? 2 : 1;  // SL0
-    return kRes1 | (u64{vmid_bits > kShortVmid} << 19) | (u64{std::min(pa_range_, k48Bits)} << 16) | kWalkAttributes |
-           (start << 6) | (64 - ipa_bits_);
+    return kRes1 | (u64{vmid_bits > kShortVmid} << 19) | (arm_descriptor::physical_size(pa_range_) << 16) |
+           arm_descriptor::kWalkAttributes | (start << 6) | (64 - ipa_bits_);
   }
 
  private:

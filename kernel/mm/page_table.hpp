@@ -117,6 +117,17 @@ class PageTable {
     return change(source, range, Change{.remove = true, .attributes = {}});
   }
 
+  /// Takes back what map() did for the same range: leaves that it has only a part of stay. All tables stay, too, even empty ones, until destroy(): for a context whose tables may
+  /// still be walked, and whose ranges all go this way. Errors: Unaligned, OutOfRange.
+  Result<void> remove(AddressRange range) {
+    TRY(check(range));
+    remove_in(root_, format_.root_height(), interval(range));
+    tlb_.begin_invalidation();
+    tlb_.invalidate_all();
+    tlb_.end_invalidation();
+    return {};
+  }
+
   /// Gives all of `range` new attributes. Permissions change in place; a new memory type goes through an invalid entry.
   /// Errors: Unaligned, OutOfRange, InvalidArgument, NotFound (part of the range is not mapped), OutOfMemory.
   template <TableSource Source>
@@ -333,6 +344,18 @@ class PageTable {
     }
   }
 
+  void remove_in(Hpa table, unsigned height, Interval rest) {
+    while (rest.begin < rest.end) {
+      const Interval part = first_entry(rest, height);
+      rest.begin = part.end;
+      const Hpa at = slot(table, height, part.begin);
+      const u64 entry = memory_.read(at);
+      if (entry == 0) continue;
+      if (!format_.is_leaf(entry, height)) remove_in(format_.output(entry), height - 1, part);
+      else if (is_whole_entry(part, height)) memory_.write(at, 0);
+    }
+  }
+
   // ---- unmap and protect ----
 
   template <TableSource Source>
@@ -399,8 +422,8 @@ class PageTable {
       change_in(child, height - 1, part, what, state);
       if (what.remove && (is_whole_entry(part, height) || is_empty(child))) {
         memory_.write(at, 0);
-        // A table is never empty between operations: a leaf of it went just now, and the invalidation of that leaf covers
-        // the cached walk to it.
+        // A table is only empty between operations where remove() is used: a leaf of it went just now, and the invalidation of that
+        // leaf covers the cached walk to it.
         push(state.garbage, child);
       }
     }

@@ -11,6 +11,7 @@ namespace ax::mm {
 namespace x86_entry {
 inline constexpr u64 kPresent = u64{1} << 0;
 inline constexpr u64 kWritable = u64{1} << 1;
+inline constexpr u64 kUser = u64{1} << 2;
 inline constexpr u64 kWriteThrough = u64{1} << 3;
 inline constexpr u64 kCacheDisable = u64{1} << 4;
 inline constexpr u64 kAccessed = u64{1} << 5;
@@ -56,6 +57,11 @@ struct X86LongModeFormat {
             .execute = (leaf & x86_entry::kExecuteDisable) == 0,
             .type = (leaf & x86_entry::kCacheDisable) != 0 ? MemoryType::Device : MemoryType::Normal};
   }
+
+  /// See open_to_user() in kernel/mm/user_pages.hpp.
+  static constexpr bool kSplitsInPlace = true;
+  static constexpr u64 user_table(u64 table) { return table | x86_entry::kUser; }
+  static constexpr u64 user_leaf(u64 leaf) { return leaf | x86_entry::kUser; }
 
   /// A live leaf may change its permissions; its memory type and output may not (SDM vol. 3 11.12.4, 4.10.4.3).
   static constexpr bool needs_break(u64 from, u64 to) {

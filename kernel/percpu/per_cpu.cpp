@@ -2,14 +2,13 @@
 
 #include <arch/cpu.hpp>
 
+// Named for assembly code.
+extern "C" {
+constinit ax::percpu::PerCpu ax_cpu_blocks[ax::board::kMaxCpus];
+}
+
 namespace ax::percpu {
-namespace {
 
-constinit PerCpu blocks[board::kMaxCpus];
-
-}  // namespace
-
-
-PerCpu* of(unsigned index) { return index < board::kMaxCpus ? &blocks[index] : nullptr; }
+PerCpu* of(unsigned index) { return index < board::kMaxCpus ? &ax_cpu_blocks[index] : nullptr; }
 
 }  // namespace ax::percpu

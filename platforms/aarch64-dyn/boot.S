@@ -10,6 +10,7 @@
 // the early tables are written with the MMU off; relocation and bss come after.
 
 #include "platforms/aarch64-dyn/boot_layout.h"
+#include "platforms/common/guarded_stack.h"
 
 .macro load_address register, symbol
   adrp \register, \symbol
@@ -218,7 +219,8 @@ ax_set_translation:
   isb
   ret
 
-// Applies the RELATIVE relocations of a static PIE: *(offset + delta) = addend + delta. Uses x0..x4.
+// Applies the RELATIVE relocations of a static PIE: *(offset + delta) = addend + delta, and those that are packed (the generic ABI's
+// SHT_RELR): an address, or a map of which of the 63 words behind the last one are meant; the addend is what is there. Uses x0..x6.
 relocate:
   load_address x0, __rela_start
   load_address x1, __rela_end
@@ -234,6 +236,32 @@ relocate:
   str x4, [x3, x2]
   b 1b
 2:
+  load_address x0, __relr_start
+  load_address x1, __relr_end
+3:
+  cmp x0, x1
+  b.hs 7f
+  ldr x3, [x0], #8
+  tbnz x3, #0, 4f
+  add x4, x3, x2
+  ldr x5, [x4]
+  add x5, x5, x2
+  str x5, [x4], #8
+  b 3b
+4:
+  mov x6, x4
+  add x4, x4, #63 * 8
+5:
+  lsr x3, x3, #1
+  cbz x3, 3b
+  tbz x3, #0, 6f
+  ldr x5, [x6]
+  add x5, x5, x2
+  str x5, [x6]
+6:
+  add x6, x6, #8
+  b 5b
+7:
   ret
 
 // u64 ax_link_address()
@@ -269,15 +297,5 @@ ax_table_pool:
 
   .section .boot_memory.stacks, "aw", %nobits
   .balign GUARD_SIZE
-  .global ax_boot_stack_guard
-ax_boot_stack_guard:
-  .space GUARD_SIZE
-  .space BOOT_STACK_SIZE
-  .global ax_boot_stack_top
-ax_boot_stack_top:
-  .global ax_boot_emergency_stack_guard
-ax_boot_emergency_stack_guard:
-  .space GUARD_SIZE
-  .space EMERGENCY_STACK_SIZE
-  .global ax_boot_emergency_stack_top
-ax_boot_emergency_stack_top:
+  guarded_stack ax_boot_stack, BOOT_STACK_SIZE
+  guarded_stack ax_boot_emergency_stack, EMERGENCY_STACK_SIZE

@@ -3,6 +3,7 @@
 #include <arch/cpu.hpp>
 
 #include "kernel/drivers/generic_timer.hpp"
+#include "kernel/fdt/format.hpp"
 #include "kernel/fdt/reader.hpp"
 #include "kernel/log/log.hpp"
 #include "kernel/percpu/per_cpu.hpp"
@@ -11,6 +12,7 @@
 #include "platforms/aarch64-dyn/level_state.hpp"
 #include "platforms/aarch64-dyn/root.hpp"
 #include "platforms/aarch64-dyn/symbols.hpp"
+#include "platforms/common/start.hpp"
 #include "platforms/platform.hpp"
 
 /// Root of the final tables, for CPUs whose MMU is still off.
@@ -28,10 +30,6 @@ static_assert(arch::HCR_EL2::RW == u64{1} << HCR_EL2_RW_BIT);
 static_assert((arch::HCR_EL2::AMO | arch::HCR_EL2::IMO | arch::HCR_EL2::FMO) == HCR_EL2_AMO_IMO_FMO);
 static_assert(percpu::kEmergencyStackOffset == PER_CPU_EMERGENCY_STACK && percpu::kStackTopOffset == PER_CPU_STACK_TOP);
 
-constexpr u32 kFdtMagic = 0xd00d'feed;
-constexpr u64 kFdtHeaderSize = 40;
-/// The boot protocol allows 2 MiB; more is taken for a wild pointer.
-constexpr u64 kMaxFdtSize = 2_MiB;
 /// Where QEMU's virt machine has its RAM, and the device tree of an ELF file or a raw load, for which no register points at it.
 constexpr Hpa kQemuVirtRam{0x4000'0000};
 
@@ -43,12 +41,11 @@ std::span<const std::byte> map_device_tree(HostTable& early, TablePool& pool, Hp
     const HpaRange pages = whole_pages_around({address, size});
     return early.map(pool, identity(pages), pages.base, mm::kReadWriteExecute).has_value();
   };
-  if (!map(kFdtHeaderSize)) return {};
-  const std::span header(reinterpret_cast<const std::byte*>(address.value()), kFdtHeaderSize);
-  if (fdt::load_be32(header, 0) != kFdtMagic) return {};
-  const u64 size = fdt::load_be32(header, 4);
-  if (size < kFdtHeaderSize || size > kMaxFdtSize || !map(size)) return {};
-  return {header.data(), size};
+  if (!map(fdt::kHeaderSize)) return {};
+  const auto* const begin = reinterpret_cast<const std::byte*>(address.value());
+  const u64 size = device_tree_size({begin, fdt::kHeaderSize});
+  if (size == 0 || !map(size)) return {};
+  return {begin, size};
 }
 
 /// The tree that the boot loader passed, else one at the start of the GiB that the image is in, else at QEMU's RAM base.
@@ -59,12 +56,6 @@ std::span<const std::byte> find_device_tree(HostTable& early, TablePool& pool, H
     if (!tree.empty()) return tree;
   }
   return {};
-}
-
-/// Without a value there is no way on; before the console is up the report stays in the log ring, for a debugger.
-template <class T>
-void require(const Result<T>& result, const char* message) {
-  if (!result) panic(message);
 }
 
 void open_console(Root& root) {
@@ -122,24 +113,6 @@ void switch_to_final_tables(Root& root, TablePool& pool) {
   root.space.adopt(*table);
 }
 
-void give_out_memory(Root& root) {
-  const MachineInfo& machine = root.machine;
-  StaticVector<HpaRange, kMaxModules + 2> host;
-  const auto add = [&](HpaRange range) { require(host.push_back(range), "too many modules"); };
-  add(machine.image);
-  add({address_of(machine.fdt.data()), machine.fdt.size()});
-  for (const ModuleInfo& module : machine.modules) add(module.data);
-  const Result<void> result =
-      root.frames.without_lock().initialise({.ram = machine.ram, .reserved = machine.reserved, .host = host});
-  require(result, "no memory is left for the frame allocator");
-}
-
-u64 microseconds() {
-  constexpr u64 kMicro = 1'000'000;
-  const u64 ticks = drivers::generic_timer::now(), frequency = drivers::generic_timer::frequency();
-  return frequency == 0 ? 0 : ticks / frequency * kMicro + ticks % frequency * kMicro / frequency;
-}
-
 void describe_boot_cpu() {
   percpu::PerCpu& cpu = percpu::this_cpu();
   cpu.index = 0;
@@ -159,14 +132,14 @@ extern "C" [[noreturn]] void ax_start_boot_cpu(ax::u64 fdt_address) {
   reset_level_state();
   ax::log::set_clock(microseconds);
   ax::set_panic_hook([](const char* message) { panic(message); });
-  Root& root = Root::instance();
-  TablePool pool;
+  Root& root = Root::construct();
+  TablePool pool(ax_table_pool, TABLE_POOL_FRAMES);
   HostTable early = early_table();
   discover_machine(root, early, pool, ax::Hpa(fdt_address));
   root.psci = ax::drivers::Psci(root.machine.psci);
   switch_to_final_tables(root, pool);
   ax::log::enable_locking();
-  give_out_memory(root);
+  give_out_memory(root.machine, root.frames);
   main_on_boot_cpu(root.machine);
 }
 

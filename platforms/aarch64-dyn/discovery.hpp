@@ -1,31 +1,16 @@
 // Reads a machine's description out of its device tree: FDT -> MachineInfo. Plain logic, no hardware access.
 #pragma once
 
-#include <span>
-#include <string_view>
-
-#include "kernel/base/result.hpp"
-#include "kernel/base/static_vector.hpp"
-#include "kernel/fdt/reader.hpp"
-#include "platforms/machine_info.hpp"
+#include "platforms/common/fdt_discovery.hpp"
 
 namespace ax::platform {
 
 /// What the platform knows besides the tree.
 struct BootFacts {
-  Hpa fdt_address{};      ///< where the tree lies, so that nobody allocates it
-  u64 boot_cpu_id = 0;    ///< affinity fields of the boot CPU's MPIDR_EL1
+  Hpa fdt_address{};        ///< where the tree lies, so that nobody allocates it
+  u64 boot_cpu_id = 0;      ///< affinity fields of the boot CPU's MPIDR_EL1
   bool runs_guests = true;  ///< a GICv2 needs the registers for virtual interrupts
 };
-
-/// What a report says about a discovery. All texts are literals.
-struct DiscoveryFindings {
-  std::string_view reason{};                        ///< why it failed; names what is missing
-  StaticVector<std::string_view, 16> warnings{};    ///< what was left out or assumed; later ones are dropped when full
-};
-
-/// Room for the device paths that MachineInfo refers to.
-inline constexpr usize kDiscoveryNamesSize = 512;
 
 /// MPIDR_EL1 bits that identify a CPU: Aff3 and Aff2..Aff0 (Arm ARM D19.2.101).
 inline constexpr u64 kMpidrAffinityMask = 0xff'00ff'ffff;

@@ -8,9 +8,8 @@
 #include "kernel/mm/arm_stage1_el1.hpp"
 #include "kernel/mm/arm_stage1_el2.hpp"
 #include "kernel/mm/frame_allocator.hpp"
-#include "platforms/common/ranges.hpp"
+#include "platforms/common/memory_map.hpp"
 #include "platforms/common/stack_window.hpp"
-#include "platforms/machine_info.hpp"
 
 namespace ax::platform {
 
@@ -20,17 +19,6 @@ using HostTlb = std::conditional_t<kAtEl2, mm::ArmStage1El2Tlb<arch::Tlb>, mm::A
 using HostTable = mm::PageTable<HostFormat, HostTlb>;
 
 using StackWindow = StackPlaces<u64{1} << 47>;
-
-/// Page frames out of the image, for tables that are made before there is a frame allocator. They are never given back.
-class TablePool {
- public:
-  Result<Hpa> allocate_table();
-  void free_table(Hpa) {}
-  usize used() const { return used_; }
-
- private:
-  usize used_ = 0;
-};
 
 /// The table that boot.S has made: the image's 2 MiB blocks. More may be added.
 HostTable early_table();

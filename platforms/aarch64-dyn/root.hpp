@@ -25,16 +25,10 @@ struct Root {
   AddressSpace<HostTable, StackWindow> space{};
   LockedFrames frames{};
 
+  /// Boot CPU, before anything else but a panic needs it.
+  static Root& construct();
+  /// Before construct(): all zero, which is enough to panic.
   static Root& instance();
 };
-
-/// Calls visit(mm::MappedLeaf<Hva>) for every leaf of the live tables, by rising address; for tests and reports.
-template <class Visit>
-void walk_memory_map(Visit visit) {
-  Root::instance().space.walk(visit);
-}
-
-/// Where the live tables lead; nothing where nothing is mapped.
-inline std::optional<mm::Translation> translate(Hva address) { return Root::instance().space.translate(address); }
 
 }  // namespace ax::platform

@@ -3,6 +3,7 @@
 
 #include "kernel/base/check.hpp"
 #include "kernel/mm/page_table.hpp"
+#include "kernel/mm/user_pages.hpp"
 #include "platforms/common/ranges.hpp"
 #include "platforms/platform.hpp"
 
@@ -40,6 +41,14 @@ class AddressSpace {
     const auto content = content_.lock();
     return change(frames, *content,
                   [&](Table& table, mm::OwnedTables& source) { return table.protect(source, where, attributes); });
+  }
+
+  /// Opens pages to user mode: kernel/mm/user_pages.hpp. Not every format can.
+  Result<void> open_to_user(LockedFrames& frames, Range<Hva> where, mm::PageAttributes attributes) {
+    const auto content = content_.lock();
+    return change(frames, *content, [&](Table& table, mm::OwnedTables& source) {
+      return mm::open_to_user(table.format(), table.tlb(), table.root(), source, where, attributes);
+    });
   }
 
   Result<Hva> allocate_stack(LockedFrames& frames, u64 size) {

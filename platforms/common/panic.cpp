@@ -70,8 +70,9 @@ void print_back_trace(u64 pc, u64 frame, u64 link) {
   if (link != 0) log::print_line("  called from {:#x}, if #0 calls nothing itself", link - kCallSize - load_offset());
   for (usize depth = 0; depth < kMaxFrames; ++depth) {
     log::print_line("  #{} {:#x}", depth, pc - load_offset());
-    if (frame == 0 || !is_readable(frame) || !is_readable(frame + sizeof(u64))) return;
-    const u64* record = reinterpret_cast<const u64*>(frame);
+    const u64 at = frame - arch::kRecordBelowFrame;
+    if (frame == 0 || !is_readable(at) || !is_readable(at + sizeof(u64))) return;
+    const u64* record = reinterpret_cast<const u64*>(at);
     const u64 caller = record[0];
     if (record[1] == 0 || caller == frame) return;
     pc = record[1] - kCallSize;  // the call: what it returns to may be another function when the call does not return
@@ -85,7 +86,7 @@ void print_back_trace(u64 pc, u64 frame, u64 link) {
   log::print_line(AX_IMAGE_NAME ": panic on CPU {}: {}", percpu::this_cpu().index, std::string_view(message));
   print_control_registers();
   print_back_trace(reinterpret_cast<u64>(__builtin_return_address(0)) - kCallSize,
-                   *static_cast<u64*>(__builtin_frame_address(0)));
+                   *reinterpret_cast<u64*>(reinterpret_cast<u64>(__builtin_frame_address(0)) - arch::kRecordBelowFrame));
   end_panic(message);
 }
 

@@ -6,6 +6,7 @@
 // Secondary CPUs enter in real mode in a copy of ax_trampoline below 1 MiB.
 
 #include "platforms/x86-qemu-q35/boot_layout.h"
+#include "platforms/common/guarded_stack.h"
 
 // ---- headers ----------------------------------------------------------------------------------------------------------
 
@@ -56,8 +57,9 @@ _start:
   movl $__bss_start, %edi
   movl $__bss_end, %ecx
   subl %edi, %ecx
+  shrl $2, %ecx            // both are multiples of 64
   xorl %eax, %eax
-  rep stosb
+  rep stosl
 
   movl $CPUID_MAX_EXTENDED_LEAF, %eax
   cpuid
@@ -260,21 +262,6 @@ ax_table_pool:
 
   .section .boot_memory.stacks, "aw", @nobits
   .balign GUARD_SIZE
-  .global ax_boot_stack_guard
-ax_boot_stack_guard:
-  .space GUARD_SIZE
-  .space BOOT_STACK_SIZE
-  .global ax_boot_stack_top
-ax_boot_stack_top:
-  .global ax_boot_emergency_stack_guard
-ax_boot_emergency_stack_guard:
-  .space GUARD_SIZE
-  .space EMERGENCY_STACK_SIZE
-  .global ax_boot_emergency_stack_top
-ax_boot_emergency_stack_top:
-  .global ax_boot_nmi_stack_guard
-ax_boot_nmi_stack_guard:
-  .space GUARD_SIZE
-  .space NMI_STACK_SIZE
-  .global ax_boot_nmi_stack_top
-ax_boot_nmi_stack_top:
+  guarded_stack ax_boot_stack, BOOT_STACK_SIZE
+  guarded_stack ax_boot_emergency_stack, EMERGENCY_STACK_SIZE
+  guarded_stack ax_boot_nmi_stack, NMI_STACK_SIZE

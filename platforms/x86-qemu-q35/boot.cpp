@@ -8,6 +8,7 @@
 #include "kernel/drivers/pit.hpp"
 #include "kernel/log/log.hpp"
 #include "kernel/percpu/per_cpu.hpp"
+#include "platforms/common/start.hpp"
 #include "platforms/platform.hpp"
 #include "platforms/x86-qemu-q35/boot_info.hpp"
 #include "platforms/x86-qemu-q35/boot_layout.h"
@@ -40,18 +41,6 @@ class EarlyWindow final : public mm::PhysicalWindow {
   }
 };
 
-u64 microseconds() {
-  constexpr u64 kMicro = 1'000'000;
-  const u64 ticks = drivers::host_timer::now(), frequency = drivers::host_timer::frequency();
-  return ticks / frequency * kMicro + ticks % frequency * kMicro / frequency;
-}
-
-/// Without a value there is no way on.
-template <class T>
-void require(const Result<T>& result, const char* message) {
-  if (!result) panic(message);
-}
-
 BootFacts boot_facts() {
   constexpr u32 kFeatures = 1, kExtendedTopology = 0x0b, kEcxX2apic = 1 << 21;
   const arch::CpuidResult features = arch::cpuid(kFeatures);
@@ -82,8 +71,7 @@ void open_console(Root& root) {
 /// While the low pages are still writable: the final map leaves reserved ones out.
 void prepare_trampoline(Root& root, Hpa page) {
   if (page == Hpa(0)) return;
-  __builtin_memcpy(reinterpret_cast<void*>(page.value()), ax_trampoline,
-                   static_cast<usize>(ax_trampoline_end - ax_trampoline));
+  __builtin_memcpy(reinterpret_cast<void*>(page.value()), ax_trampoline, static_cast<usize>(ax_trampoline_end - ax_trampoline));
   root.trampoline = page;
 }
 
@@ -104,7 +92,7 @@ void discover_machine(Root& root, u32 magic, Hpa address) {
 }
 
 void switch_to_final_tables(Root& root) {
-  TablePool pool;
+  TablePool pool(ax_table_pool, TABLE_POOL_FRAMES);
   const Result<HostTable> table = build_final_table(pool, root.machine);
   require(table, "the memory map does not fit the boot tables");
   ax_root_table = table->root().value();
@@ -133,8 +121,7 @@ drivers::host_timer::Frequencies find_frequencies(Root& root) {
     drivers::Pit pit;
     measured = timer::measure_frequencies(pit, root.apic);
   }
-  if (!measured || measured->tsc == 0)
-    panic("neither HPET nor PIT counts: the time-stamp counter cannot be calibrated");
+  if (!measured || measured->tsc == 0) panic("neither HPET nor PIT counts: the time-stamp counter cannot be calibrated");
   return {announced.tsc != 0 ? announced.tsc : measured->tsc, measured->apic_timer};
 }
 
@@ -147,17 +134,6 @@ void start_interrupts_and_clock(Root& root) {
   drivers::host_timer::init_cpu();
   root.machine.timer.frequency_hz = drivers::host_timer::frequency();
   log::set_clock(microseconds);
-}
-
-void give_out_memory(Root& root) {
-  const MachineInfo& machine = root.machine;
-  StaticVector<HpaRange, kMaxModules + 1> host;
-  const auto add = [&](HpaRange range) { require(host.push_back(range), "too many modules"); };
-  add(machine.image);
-  for (const ModuleInfo& module : machine.modules) add(module.data);
-  const Result<void> result =
-      root.frames.without_lock().initialise({.ram = machine.ram, .reserved = machine.reserved, .host = host});
-  require(result, "no memory is left for the frame allocator");
 }
 
 }  // namespace
@@ -175,7 +151,7 @@ extern "C" [[noreturn]] void ax_start_boot_cpu(ax::u32 magic, ax::u32 info) {
   discover_machine(root, magic, ax::Hpa(info));
   switch_to_final_tables(root);
   ax::log::enable_locking();
-  give_out_memory(root);
+  give_out_memory(root.machine, root.frames, {ax::Hpa(0), AX_FIRST_FRAME});
   start_interrupts_and_clock(root);
   main_on_boot_cpu(root.machine);
 }

@@ -5,26 +5,14 @@
 #include <arch/tlb.hpp>
 
 #include "kernel/mm/x86_long_mode.hpp"
-#include "platforms/common/ranges.hpp"
+#include "platforms/common/memory_map.hpp"
 #include "platforms/common/stack_window.hpp"
-#include "platforms/machine_info.hpp"
 
 namespace ax::platform {
 
 using HostTable = mm::PageTable<mm::X86LongModeFormat, mm::X86LongModeTlb<arch::Tlb>>;
 
 using StackWindow = StackPlaces<u64{1} << 46>;
-
-/// Page frames out of the image, for tables that are made before there is a frame allocator. They are never given back.
-class TablePool {
- public:
-  Result<Hpa> allocate_table();
-  void free_table(Hpa) {}
-  usize used() const { return used_; }
-
- private:
-  usize used_ = 0;
-};
 
 /// The tables that this CPU uses, whichever they are; to be read only.
 inline HostTable live_table() { return HostTable({}, {}, mm::X86LongModeFormat::output(arch::CR3::read())); }

@@ -5,6 +5,7 @@
 #include <arch/timer.hpp>
 
 #include "kernel/percpu/per_cpu.hpp"
+#include "platforms/common/start.hpp"
 #include "platforms/x86-qemu-q35/boot_layout.h"
 #include "platforms/x86-qemu-q35/cpu_calls.hpp"
 #include "platforms/x86-qemu-q35/root.hpp"
@@ -47,51 +48,17 @@ void send_nmis(u64 cpus) {
   }
 }
 
-/// The three stacks of a CPU that has none yet. Error: OutOfMemory; what was allocated is kept for the next attempt.
-Result<void> prepare_cpu(percpu::PerCpu& cpu, unsigned index) {
-  const auto allocate = [](u64& top, u64 size) -> Result<void> {
-    if (top == 0) top = TRY(allocate_stack(size)).value();
-    return {};
-  };
-  cpu.index = index;
-  cpu.hardware_id = root.machine.cpus[index].hardware_id;
-  cpu.stack_size = kCpuStackSize;
-  TRY(allocate(cpu.stack_top, kCpuStackSize));
-  TRY(allocate(cpu.emergency_stack_top, EMERGENCY_STACK_SIZE));
-  return allocate(root.nmi_stacks[index], NMI_STACK_SIZE);
-}
-
 }  // namespace
 
 Root& Root::instance() { return root; }
 
-MachineInfo& machine() { return root.machine; }
-LockedFrames& frames() { return root.frames; }
 drivers::Uart* console_uart() { return root.machine.console.kind == ConsoleInfo::Kind::None ? nullptr : &root.uart; }
 
-Result<void> map_device(HpaRange range) { return root.space.map_identity(root.frames, range, mm::kDeviceReadWrite); }
-Result<void> map_memory(HpaRange range) { return root.space.map_identity(root.frames, range, mm::kReadWrite); }
-Result<Hva> allocate_stack(u64 size) { return root.space.allocate_stack(root.frames, size); }
-void free_stack(Hva top, u64 size) { root.space.free_stack(root.frames, top, size); }
-
-Result<void> map_pages(Range<Hva> where, Hpa frames, mm::PageAttributes attributes) {
-  return root.space.map(root.frames, where, frames, attributes);
-}
-Result<void> unmap_pages(Range<Hva> where) { return root.space.unmap(root.frames, where); }
-Result<void> protect_pages(Range<Hva> where, mm::PageAttributes attributes) {
-  return root.space.protect(root.frames, where, attributes);
-}
-std::optional<Hpa> physical_address(Hva address) {
-  const auto found = root.space.translate(address);
-  return found ? std::optional(found->address) : std::nullopt;
-}
-
 Result<void> start_cpu(unsigned index) {
-  percpu::PerCpu* cpu = percpu::of(index);
-  if (cpu == nullptr || index >= root.machine.cpus.size() || index == 0) return fail(Error::InvalidArgument);
+  percpu::PerCpu* cpu = TRY(prepare_cpu(index, EMERGENCY_STACK_SIZE));
   if ((root.running.load() >> index & 1) != 0) return fail(Error::AlreadyExists);
   if (root.trampoline == Hpa(0)) return fail(Error::NotSupported);
-  TRY(prepare_cpu(*cpu, index));
+  if (root.nmi_stacks[index] == 0) root.nmi_stacks[index] = TRY(allocate_stack(NMI_STACK_SIZE)).value();
   const u32 apic_id = static_cast<u32>(cpu->hardware_id);
   const auto is_taken = [] { return ax_secondary_block.load() == nullptr; };
   ax_secondary_block = cpu;

@@ -20,7 +20,10 @@ class StaleBuild : public AppTree {
   std::string output() { return program().output; }
 };
 
-TEST_F(StaleBuild, NothingIsDoneWhenNothingChanged) { EXPECT_THAT(build(), HasSubstr("no work to do")); }
+TEST_F(StaleBuild, NothingIsDoneWhenNothingChanged) {
+  EXPECT_THAT(build(), HasSubstr("no work to do"));
+  EXPECT_EQ(build("-q"), "");
+}
 
 TEST_F(StaleBuild, AHeaderIncludedByAHeaderIsTracked) {
   write("inc/inner.h", "#define VALUE 7\n");
@@ -92,6 +95,55 @@ TEST_F(StaleBuild, AnotherTypeMakesAnotherProduct) {
     describe(target("libl", type, "lib") + target("p", "exe", "src", rest));
     EXPECT_EQ(output(), "41\n") << type;
   }
+}
+
+/// Who copies the folder of products takes what is there.
+TEST_F(StaleBuild, ProductsOfBeforeAreGone) {
+  write("lib/l.c", "int other(void) { return 40; }\n");
+  fs::remove(path("src/other.c"));
+  const std::string rest = "include_dir = \"inc\"\ncflags = \"-DOFFSET=0\"\n";
+  describe(target("libl", "dll", "lib") + target("p", "exe", "src", rest + "deps = [\"libl\"]\n"));
+  build();
+  describe(target("libl", "static", "lib") + target("q", "exe", "src", rest + "deps = [\"libl\"]\n"));
+  EXPECT_EQ(build("-q"), "");
+  std::vector<std::string> products;
+  for (const auto& entry : fs::directory_iterator(path("app_build/host-release/bin")))
+    products.push_back(entry.path().filename().string());
+  EXPECT_THAT(products, ::testing::UnorderedElementsAre("libl.a", "q"));
+}
+
+TEST_F(StaleBuild, AnUnfinishedConfigurationIsStartedAnew) {
+  fs::remove(path("app_build/host-release/build.ninja"));
+  write("app_build/host-release/.unfinished", "");
+  for (const auto& entry : fs::recursive_directory_iterator(path("app_build/host-release/CMakeFiles"))) {
+    // As a disk that was full leaves it.
+    if (entry.path().filename() == "CMakeCCompiler.cmake") fs::resize_file(entry.path(), 100);
+  }
+  EXPECT_EQ(output(), "1\n");
+}
+
+/// The copy would go on to build, and to be, the original.
+TEST_F(StaleBuild, ACopyIsBuiltOfItsOwnSources) {
+  write("one/app.toml", std::string(kBuild) + target("p", "exe", "main.c"));
+  write("one/main.c", "int main(void) { return 1; }\n");
+  EXPECT_EQ(xtask("run -q one").status, 1);
+  fs::copy(path("one"), path("two"), fs::copy_options::recursive);
+  write("two/main.c", "int main(void) { return 2; }\n");
+  EXPECT_EQ(xtask("run -q two").status, 2);
+  fs::rename(path("one"), path("three"));
+  EXPECT_EQ(xtask("run -q three").status, 1);
+  EXPECT_THAT(build("three"), HasSubstr("no work to do"));
+}
+
+/// CMake leaves C files in its folders, and a build for [os] too.
+TEST_F(StaleBuild, ABuildBelowTheSourcesIsNotTakenForSources) {
+  write("sub/app.toml", std::string(kBuild) + target("p", "exe", "./"));
+  write("sub/main.c", "int main(void) { return 3; }\n");
+  EXPECT_EQ(xtask("run -q sub --build-dir sub/out").status, 3);
+  EXPECT_EQ(run("cmake -G Ninja -S " + path("sub/out/host-release/project").string() + " -B " + path("sub/mine").string()).status,
+            0);
+  write("sub/out/host-release/made.c", "int main(void) { return 4; }\n");
+  EXPECT_THAT(build("sub --build-dir sub/out"), HasSubstr("no work to do"));
 }
 
 TEST_F(StaleBuild, ADeletedObjectIsMadeAgain) {

@@ -78,8 +78,39 @@ TEST_F(AppCommand, CheckAcceptsWhatIsRight) {
   simple();
   const Finished result = xtask("check");
   EXPECT_EQ(result.status, 0);
-  EXPECT_THAT(result.errors, HasSubstr("is right: 1 targets"));
+  EXPECT_THAT(result.errors, HasSubstr("is right: 1 target\n"));
   EXPECT_FALSE(fs::exists(path("app_build")));
+}
+
+TEST_F(AppCommand, FilesForEditorsAreWrittenWithoutABuildToo) {
+  simple();
+  EXPECT_EQ(xtask("--gen-cc --gen-vsc").status, 0);
+  EXPECT_EQ(nlohmann::json::parse(read_file(path("compile_commands.json"))).size(), 1U);
+  EXPECT_TRUE(nlohmann::json::parse(read_file(path(".vscode/c_cpp_properties.json"))).contains("configurations"));
+  EXPECT_FALSE(fs::exists(path("app_build")));
+}
+
+TEST_F(AppCommand, TheFolderMayBeGivenAsRuxgoTakesIt) {
+  write("sub/app.toml", std::string(kBuild) + target("p", "exe", "main.c"));
+  write("sub/main.c", "int main(void) { return 6; }\n");
+  EXPECT_EQ(xtask("--path sub -br").status, 6);
+  EXPECT_EQ(xtask("--path sbu -br").status, 2);
+}
+
+TEST_F(AppCommand, TheDescriptionMayBeNamedInsteadOfItsFolder) {
+  simple();
+  EXPECT_EQ(xtask("run -q config_linux.toml").status, 1);
+  EXPECT_EQ(xtask("clean config_linux.toml").status, 0);
+  EXPECT_FALSE(fs::exists(path("app_build")));
+}
+
+TEST_F(AppCommand, AFolderThatCannotBeMadeIsSaidWithAWayOut) {
+  simple();
+  write("file", "");
+  const Finished result = xtask("build --build-dir file/folder");
+  EXPECT_EQ(result.status, 4);
+  EXPECT_THAT(result.errors, HasSubstr("cannot make the folder " + path("file/folder").string() +
+                                       ": Not a directory\nhint: --build-dir FOLDER builds elsewhere\n"));
 }
 
 TEST_F(AppCommand, AMissingCompilerIsSaidBeforeTheBuild) {
@@ -130,8 +161,19 @@ TEST_F(AppCommand, AnOsBuildSaysWhatIsMissingAndShowsEverything) {
   EXPECT_EQ(refused.status, 1);
   EXPECT_THAT(
       refused.errors,
-      HasSubstr("the unikernel cannot offer every service of the description: 'fs' needs a file system service; 'myfs' needs file systems of programs"));
+      HasSubstr("the unikernel cannot offer every service of the description: 'myfs' needs file systems of programs"));
   EXPECT_THAT(refused.errors, HasSubstr("remove the services, or name a RuxOS source tree in RUXOS_DIR"));
+  describe("[os]\nservices = [\"alloc\"]\nulib = \"ruxlibc\"\n" + target("p", "exe", "more"));
+  write("more/part.cpp", "int main() { return 0; }\n");
+  const Finished cxx = xtask("build");
+  EXPECT_EQ(cxx.status, 1);
+  EXPECT_THAT(cxx.errors, HasSubstr("sources in C++ need services that the description does not name: 'fp_simd' (its headers have"));
+  EXPECT_THAT(cxx.errors, HasSubstr("add them to 'services' in [os]"));
+  const Finished with_cxx = xtask("build --dry-run");
+  EXPECT_THAT(with_cxx.output, HasSubstr(" --quiet unikernel unikernel_cxx\n"));
+  EXPECT_THAT(with_cxx.output, HasSubstr(" -nostdinc++ -isystem "));
+  EXPECT_THAT(with_cxx.output, HasSubstr("/cxx/lib/libc++.a"));
+  describe(os_description());
   const Finished shown = xtask("run --dry-run --accel tcg");
   EXPECT_EQ(shown.status, 0);
   EXPECT_THAT(shown.output, HasSubstr("# 'rust-lld -flavor gnu' is ld.lld-19\n"));
@@ -191,6 +233,19 @@ TEST_F(AppCommand, TestsAreJudged) {
   EXPECT_THAT(xtask("test -R exa").output, HasSubstr("1 passed, 0 failed\n"));
 }
 
+/// A report that cannot be read is worse than none.
+TEST_F(AppCommand, AReportIsXmlWhateverAProgramPrints) {
+  simple(R"(int main(void) {
+  fputs("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 [\xff\xc3( \xc0\x80 \xed\xa0\x80 \xef\xbf\xbe \xf4\x90\x80\x80 \001 & <]]>\xe2\x82", stdout);
+  return 0;
+})");
+  describe(target("p", "exe", "main.c", "cflags = \"-include stdio.h\"\n") + "[[tests]]\nname = \"bytes\"\n");
+  EXPECT_EQ(xtask("test --junit results.xml").status, 0);
+  EXPECT_THAT(read_file(path("results.xml")), HasSubstr("<system-out>é € 😀 [?"
+                                                        "?( ?? ??? ??? ???? ? &amp; &lt;]]&gt;?"
+                                                        "?</system-out>"));
+}
+
 TEST_F(AppCommand, ATestThatHangsIsEnded) {
   simple("#include <unistd.h>\nint main(void) { puts(\"waiting\"); fflush(stdout); for (;;) pause(); }\n");
   describe(target("p", "exe", "main.c", "cflags = \"-include stdio.h\"\n") +
@@ -203,8 +258,8 @@ TEST_F(AppCommand, ATestThatHangsIsEnded) {
 
 TEST_F(AppCommand, InitMakesApplicationsThatWork) {
   for (const char* language : {"--c", "--cpp"}) {
-    const std::string name = std::string("new") + (language + 2);
-    EXPECT_EQ(xtask("init " + name + " " + language).status, 0);
+    const std::string name = std::string("new-1.0+") + (language + 2);
+    EXPECT_EQ(xtask("init " + name + "/ " + language).status, 0);
     EXPECT_THAT(xtask("run -q " + name).output, HasSubstr("Hello from " + name + "!\n"));
     EXPECT_THAT(xtask("test " + name).output, HasSubstr("1 passed, 0 failed"));
     EXPECT_THAT(xtask("init " + name).errors, HasSubstr(name + " already exists"));
@@ -219,6 +274,27 @@ TEST_F(AppCommand, GdbStartsTheDebugBuild) {
   EXPECT_THAT(shown.output, ::testing::ContainsRegex("\ngdb(-multiarch)? --args "));
   EXPECT_THAT(shown.output, HasSubstr(" --args " + product("p", "host-debug").string() + " x\n"));
   EXPECT_THAT(shown.output, HasSubstr("-DCMAKE_BUILD_TYPE=Debug"));
+}
+
+/// To make SQLite's amalgamation takes longer than to compile it.
+TEST_F(AppCommand, FilesOfAPackageAreMadeOnceForAllApplications) {
+  write("s/part-1.0/configure", "#!/bin/sh\necho configured >>" + path("log").string() + "\n");
+  ::chmod(path("s/part-1.0/configure").c_str(), 0755);
+  write("s/part-1.0/Makefile", "part.c:\n\techo 'int main(void) { return 5; }' >$@\n");
+  const Finished packed = run("cd " + path("s").string() + " && tar cf a.tar part-1.0 && sha256sum a.tar");
+  const std::string sha256 = packed.output.substr(0, 64);
+  fs::create_directories(path("cache/sha256"));
+  fs::rename(path("s/a.tar"), path("cache/sha256/" + sha256));
+  const std::string description = "[build]\ncompiler = \"gcc\"\n[[packages]]\ndebian = \"part\"\nversion = \"1.0\"\nsha256 = \"" +
+                                  sha256 + "\"\nfiles = [\"part.c\"]\nfolder = \"part\"\n" + target("p", "exe", "part");
+  for (const char* name : {"one", "two"}) {
+    write(std::string(name) + "/app.toml", description);
+    const Finished result =
+        run("AXVISOR_OFFLINE=1 AXVISOR_CACHE=" + path("cache").string() + " AXVISOR_ROOT=" + source_folder().string() +
+            " " XTASK_PROGRAM " app run " + path(name).string());
+    EXPECT_EQ(result.status, 5) << result.errors;
+  }
+  EXPECT_EQ(read_file(path("log")), "configured\n");
 }
 
 TEST_F(AppCommand, RuxgosOtherCommandsSayWhatToUseInstead) {

@@ -12,7 +12,9 @@ namespace ax::app::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
 
 std::string description(std::string_view platform, std::string_view qemu, std::string_view services = "\"alloc\"") {
@@ -158,7 +160,7 @@ TEST(OsBuildTest, ShowsWhatStandsForRuxgosToolsAndEveryCommand) {
   const std::string folder = app.folder().string();
   ASSERT_EQ(plan.steps.size(), 6U);
   EXPECT_EQ(join_words(plan.steps[0].command),
-            "cmake -G Ninja -S /s -B /u -DAXVISOR_UNIKERNEL=x86_64-qemu-q35 -DCMAKE_BUILD_TYPE=RelWithDebInfo");
+            "cmake --no-warn-unused-cli -G Ninja -S /s -B /u -DAXVISOR_UNIKERNEL=x86_64-qemu-q35 -DCMAKE_BUILD_TYPE=RelWithDebInfo");
   EXPECT_EQ(join_words(plan.steps[1].command), "ninja -C /u --quiet unikernel");
   EXPECT_THAT(join_words(plan.steps[2].command), AllOf(HasSubstr(" -I/s "), HasSubstr(" -c /b/system.c")));
   EXPECT_EQ(join_words(plan.steps[3].command),
@@ -167,10 +169,63 @@ TEST(OsBuildTest, ShowsWhatStandsForRuxgosToolsAndEveryCommand) {
             " -DRUX_CONFIG_ALLOC -DRUX_CONFIG_INFO -O3 -mno-sse -DX -I" +
                 folder + "/ -o /b/objects/p/main.c.o -c " + folder + "/main.c");
   EXPECT_THAT(join_words(plan.steps[4].command),
-              AllOf(HasSubstr("ld.lld-19 "), HasSubstr(" -no-pie -T/u/linker.ld --no-relax "),
+              AllOf(HasSubstr("ld.lld-19 "), HasSubstr(" -no-pie -L/u/sysroot/lib -T/u/linker.ld --no-relax "),
                     HasSubstr(" /u/lib/unikernel.o /b/objects/system.o /u/sysroot/lib/libc.a "),
                     HasSubstr("libgcc.a /b/objects/p/main.c.o -o /b/bin/p.elf")));
   EXPECT_EQ(join_words(plan.steps[5].command), "llvm-objcopy-19 --strip-all -O binary /b/bin/p.elf /b/bin/p.bin");
+}
+
+TEST(OsBuildTest, BringsTheCxxLibraryWithSourcesInCxxOnly) {
+  const auto plan = [](std::string_view services, std::string_view more) {
+    const Described app("[build]\ncompiler = \"gcc\"\n[os]\nservices = [" + std::string(services) +
+                            "]\nulib = \"ruxmusl\"\n[os.platform]\nname = \"aarch64-qemu-virt\"\n" + std::string(kProgram) +
+                            "cflags = \"-std=c++20 -std=c11 -DX\"\nlinker = \"rust-lld -flavor gnu\"\n",
+                        more);
+    EXPECT_TRUE(app.diagnostics.ok()) << app.messages();
+    return plan_os_build(app.application, unikernel_provider(app.application, kPlaces), "/b");
+  };
+  const OsBuild c = plan("\"alloc\", \"fp_simd\"", "");
+  EXPECT_EQ(join_words(c.steps[1].command), "ninja -C /u --quiet unikernel");
+  for (const OsStep& step : c.steps) EXPECT_THAT(join_words(step.command), Not(HasSubstr("cxx")));
+  const OsBuild mixed = plan("\"alloc\", \"fp_simd\"", "part.cc");
+  EXPECT_EQ(join_words(mixed.steps[1].command), "ninja -C /u --quiet unikernel unikernel_cxx");
+  EXPECT_THAT(mixed.steps[1].more_outputs, ::testing::Contains("/u/cxx/lib/libc++.a"));
+  // Each language has its standard, and C nothing of the library.
+  EXPECT_THAT(join_words(mixed.steps[3].command),
+              AllOf(HasSubstr("clang-19 "), HasSubstr(" -std=c11 -DX "), Not(HasSubstr("-std=c++20")), Not(HasSubstr("cxx"))));
+  EXPECT_THAT(
+      join_words(mixed.steps[4].command),
+      AllOf(HasSubstr("clang++-19 "), HasSubstr(" -nostdinc++ -isystem /u/cxx/include -nostdlibinc -isystem /u/sysroot/include "),
+            HasSubstr(" -std=c++20 -DX "), Not(HasSubstr("-std=c11"))));
+  EXPECT_THAT(join_words(mixed.steps[5].command), AllOf(HasSubstr(" -L/u/cxx/lib --wrap=exit --defsym=ax_no_threads=1 "),
+                                                        HasSubstr("libgcc.a /u/cxx/lib/libc++.a ")));
+  EXPECT_THAT(join_words(plan("\"multitask\", \"fp_simd\"", "part.cc").steps[5].command), Not(HasSubstr("ax_no_threads")));
+}
+
+TEST(UnikernelTest, SaysWhatServicesCxxNeeds) {
+  const auto missing = [](std::string_view services, std::string_view more) {
+    const Described app(description(kX86, "", services), more);
+    std::vector<std::string> names;
+    for (const MissingService& entry : missing_for_cxx(app.application)) names.push_back(entry.service);
+    return names;
+  };
+  EXPECT_THAT(missing("", ""), IsEmpty());
+  EXPECT_THAT(missing("", "part.cpp"), ElementsAre("alloc", "fp_simd"));
+  EXPECT_THAT(missing("\"multitask\"", "part.cpp"), ElementsAre("fp_simd"));
+  EXPECT_THAT(missing("\"fd\", \"fp_simd\"", "part.cpp"), IsEmpty());
+}
+
+TEST(OsBuildTest, SpeaksAsMuchAsTheDescriptionWants) {
+  const auto system = [](std::string_view value) {
+    const Described app(fmt::format(
+        "[build]\ncompiler = \"gcc\"\n[os]\nname = \"mine\"\nulib = \"ruxlibc\"\n[os.platform]\nv = {}\n{}", value, kProgram));
+    const OsBuild plan = plan_os_build(app.application, unikernel_provider(app.application, kPlaces), "/b");
+    EXPECT_EQ(plan.settings.front(), (std::pair<std::string, std::string>("name", "mine")));
+    return join_words(plan.steps.at(1).command);
+  };
+  EXPECT_EQ(system("\"\""), "ninja -C /u --quiet unikernel");
+  EXPECT_EQ(system("\"1\""), "ninja -C /u unikernel");
+  EXPECT_EQ(system("2"), "ninja -C /u --verbose unikernel");
 }
 
 TEST(OsBuildTest, HasTheOptionsOfEachArchitecture) {
@@ -213,9 +268,23 @@ TEST(UnikernelTest, TakesTheExitStatusOutOfTheConsole) {
   EXPECT_EQ(console.finish(), "\033_unikernel-");
 }
 
+TEST(UnikernelTest, HidesWhatFirmwareSaysBeforeTheProgram) {
+  UnikernelOutput console(firmware_speaks(Arch::Riscv64));
+  EXPECT_EQ(console.take("OpenSBI\r\n\033_unikernel-"), "");
+  EXPECT_EQ(console.take("start\033\\hello\r\n"), "hello\n");
+  EXPECT_EQ(console.take("\033_unikernel-exit=3\033\\"), "");
+  EXPECT_EQ(console.status(), 3);
+  UnikernelOutput dead(true);
+  EXPECT_EQ(dead.take("OpenSBI\r\nno device tree\r\n"), "");
+  EXPECT_EQ(dead.finish(), "OpenSBI\nno device tree\n");
+}
+
 TEST(UnikernelTest, FindsAddressesInABackTraceOnly) {
-  EXPECT_EQ(back_trace_address("  #12 0x40201234\n"), 0x40201234);
-  EXPECT_EQ(back_trace_address("  called from 0x1f8, if #0 calls nothing itself"), 0x1f8);
+  EXPECT_EQ(back_trace_address("  #12 0x40201234\n")->address, 0x40201234);
+  EXPECT_FALSE(back_trace_address("  #12 0x40201234\n")->in_program);
+  EXPECT_EQ(back_trace_address("  called from 0x1f8, if #0 calls nothing itself")->address, 0x1f8);
+  EXPECT_TRUE(back_trace_address("  #0 program 0x401000")->in_program);
+  EXPECT_EQ(back_trace_address("  #0 program 0x401000")->address, 0x401000);
   EXPECT_FALSE(back_trace_address("number #1 is 0x10"));
 }
 

@@ -1,25 +1,18 @@
-// Every mistake in a description has its exact text: bad/NAME.toml must produce bad/NAME.expected. With
-// AXVISOR_UPDATE_EXPECTED=1 in the environment the expected texts are written instead; read the difference before
-// committing it.
-#include <algorithm>
-#include <cstdlib>
+// Every mistake in a description has its exact text: bad/NAME.toml must produce bad/NAME.expected.
+#include <sstream>
 
 #include "tests/app/support.hpp"
+#include "tests/config/expected_texts.hpp"
 #include "tools/app/reference.hpp"
 
 namespace ax::app::testing {
 namespace {
 
-fs::path bad_folder() { return source_folder() / "tests/app/bad"; }
+using config::testing::case_name;
+using config::testing::cases_in;
+using config::testing::expect_messages;
 
-std::vector<std::string> bad_cases() {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(bad_folder())) {
-    if (entry.path().extension() == ".toml") names.push_back(entry.path().stem().string());
-  }
-  std::ranges::sort(names);
-  return names;
-}
+fs::path bad_folder() { return source_folder() / "tests/app/bad"; }
 
 std::string messages_of(const std::string& name) {
   config::SourceStore sources;
@@ -31,21 +24,21 @@ std::string messages_of(const std::string& name) {
 
 class AppMessages : public ::testing::TestWithParam<std::string> {};
 
-TEST_P(AppMessages, AreExact) {
-  const fs::path expected = bad_folder() / (GetParam() + ".expected");
-  const std::string actual = messages_of(GetParam());
-  ASSERT_FALSE(actual.empty()) << "the file is not wrong at all";
-  if (std::getenv("AXVISOR_UPDATE_EXPECTED") != nullptr) write_file(expected, actual);
-  EXPECT_EQ(actual, read_file(expected));
+TEST_P(AppMessages, AreExact) { expect_messages(bad_folder(), GetParam(), messages_of(GetParam())); }
+
+/// What is wrong is half of an answer.
+TEST_P(AppMessages, SayWhatToDo) {
+  std::istringstream lines(read_file(bad_folder() / (GetParam() + ".expected")));
+  int complaints = 0;
+  int remedies = 0;
+  for (std::string line; std::getline(lines, line);) {
+    complaints += line.find(": error: ") != std::string::npos || line.find(": warning: ") != std::string::npos ? 1 : 0;
+    remedies += line.starts_with("  fix: ") ? 1 : 0;
+  }
+  EXPECT_EQ(complaints, remedies);
 }
 
-std::string test_name(const ::testing::TestParamInfo<std::string>& parameter) {
-  std::string name = parameter.param;
-  std::ranges::replace(name, '-', '_');
-  return name;
-}
-
-INSTANTIATE_TEST_SUITE_P(Bad, AppMessages, ::testing::ValuesIn(bad_cases()), test_name);
+INSTANTIATE_TEST_SUITE_P(Bad, AppMessages, ::testing::ValuesIn(cases_in(bad_folder())), case_name);
 
 TEST(AppReference, IsCurrent) { EXPECT_EQ(reference_page(), read_file(source_folder() / "docs/app-reference.md")); }
 

@@ -2,12 +2,17 @@
 #include "tools/app/ruxos.hpp"
 
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "tests/app/app_tree.hpp"
 #include "tools/app/os_build.hpp"
 
 namespace ax::app::testing {
 namespace {
+
+using ::testing::AllOf;
 
 /// A folder that looks like a release.
 class Tree {
@@ -155,6 +160,37 @@ TEST_F(RuxosBuild, RunsEveryStepAndRepeatsWhatChanged) {
   EXPECT_EQ(log(), "cargo\nrust-lld\nrust-objcopy\n") << "another system is linked";
 }
 
+/// 128 KiB are the most that one argument of a shell may have.
+TEST_F(RuxosBuild, ALibraryMayHaveManyFiles) {
+  const std::string folder = std::string(200, 'd') + "/" + std::string(200, 'e');
+  constexpr int kFiles = 300;
+  for (int i = 0; i < kFiles; ++i) write(fmt::format("many/{}/f {}.c", folder, i), "");
+  tool("x86_64-linux-musl-gcc", "previous=; for word; do case $previous in -o|-MF) : >\"$word\";; esac; previous=$word; done\n");
+  write("config_linux.toml", os("\"alloc\"", "ruxlibc", "") + "deps = [\"many\", \"one\"]\n" + target("many", "static", "many") +
+                                 target("one", "object", "many"));
+  tool("rust-lld", "for last; do :; done; case $* in *' -r '*) for w; do case $w in @*) wc -w <\"${w#@}\" >" +
+                       path("count").string() +
+                       ";; esac; done;; esac; for w; do [ \"$p\" = -o ] && echo x >\"$w\"; p=$w; done\n");
+  const Finished result = build_os("build -q -j 8");
+  EXPECT_EQ(result.status, 0) << result.errors.substr(0, 2000);
+  EXPECT_EQ(std::stoi(run("ar t " + path("app_build/x86_64-qemu-q35-release/bin/many.a").string() + " | wc -l").output), kFiles);
+  EXPECT_EQ(std::stoi(read_file(path("count"))), 2 * kFiles) << "each name has a blank";
+}
+
+TEST_F(RuxosBuild, SpeaksAsMuchAsTheDescriptionWants) {
+  const auto says = [&](const std::string& verbosity, const std::string& arguments) {
+    write("config_linux.toml", os("\"alloc\"", "ruxlibc", "v = \"" + verbosity + "\""));
+    write("value.h", "#define VALUE 1 // " + verbosity + arguments + "\n");
+    const Finished result = build_os(arguments);
+    EXPECT_EQ(result.status, 0) << result.errors;
+    return result.errors;
+  };
+  EXPECT_THAT(says("", "build"), AllOf(Not(HasSubstr(" -c ")), Not(HasSubstr("explain"))));
+  EXPECT_THAT(says("1", "build"), AllOf(HasSubstr(" -c " + path("main.c").string()), Not(HasSubstr("explain"))));
+  EXPECT_THAT(says("2", "build"), AllOf(HasSubstr(" -c " + path("main.c").string()), HasSubstr("explain: ")));
+  EXPECT_EQ(says("2", "build -q"), "");
+}
+
 TEST_F(RuxosBuild, AFailedLinkIsNotTakenForDone) {
   ASSERT_EQ(build_os().status, 0);
   write("main.c", "int main(void) { return 0; }\n");
@@ -207,6 +243,29 @@ TEST_F(RuxosBuild, ShowsEverythingWithoutAnyOfIt) {
   EXPECT_THAT(shown.output, HasSubstr("cd " + path("ruxos").string() + "\nRUX_ARCH=x86_64 "));
   EXPECT_THAT(shown.output, HasSubstr("\nqemu-system-x86_64 -m 128M"));
   EXPECT_EQ(log(), "");
+}
+
+TEST_F(RuxosBuild, APortOfAnotherProgramIsSaidBeforeTheMachineStarts) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(fd, reinterpret_cast<const sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(fd, 1), 0);
+  ASSERT_EQ(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const unsigned port = ntohs(address.sin_port);
+  tool("qemu-system-x86_64", "echo started\n");
+  const auto run_with = [&](const std::string& ports) {
+    write("config_linux.toml", os("\"net\"", "ruxlibc", "", "net = \"y\"\nports = [\"" + ports + "\"]"));
+    return build_os("run --accel tcg -q");
+  };
+  const Finished taken = run_with(fmt::format("{}:80/tcp", port));
+  EXPECT_EQ(taken.status, 4);
+  EXPECT_THAT(taken.errors, HasSubstr(fmt::format("another program has the port {}/tcp of this machine", port)));
+  EXPECT_THAT(taken.errors, HasSubstr("or \"0:80\" for one that is free"));
+  EXPECT_EQ(run_with("0:80").output, "started\n");
+  EXPECT_EQ(run_with(fmt::format("{}:80/udp", port)).output, "started\n");
+  ::close(fd);
 }
 
 TEST_F(RuxosBuild, StartsAReadyMadeProgramFromTheSharedFolder) {

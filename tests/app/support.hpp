@@ -27,8 +27,10 @@ inline PkgConfig pkg_config_with(std::string output) {
 /// A description from text in a folder with one C source, main.c.
 class Described {
  public:
-  explicit Described(std::string_view text) {
+  /// `more` is another source beside main.c.
+  explicit Described(std::string_view text, std::string_view more = "") {
     write_file(folder_ / "main.c", "int main(void) { return 0; }\n");
+    if (!more.empty()) write_file(folder_ / more, "");
     write_file(folder_ / "app.toml", text);
     application =
         load_application(**sources_.open(folder_ / "app.toml", "app.toml"), pkg_config_with("-DKNOWN"), diagnostics);

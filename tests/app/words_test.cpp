@@ -54,6 +54,22 @@ TEST(WordsTest, RunNothingElse) {
   EXPECT_EQ(complaint("`pkg-config --libs unknown`"), "no package unknown");
 }
 
+TEST(WordsTest, AreNoPatternsAndHaveNoHome) {
+  EXPECT_EQ(complaint("-O2 lib/*.a"), "'lib/*.a' is a pattern for a shell, and none is used");
+  EXPECT_EQ(complaint("~/lib/a.o"), "'~' is the home folder for a shell, and none is used");
+  EXPECT_EQ(split("'*.a' \"[x]\" \\? a~ -Wl,--undefined=a* -DA=b[1]"),
+            (Words{"*.a", "[x]", "?", "a~", "-Wl,--undefined=a*", "-DA=b[1]"}));
+}
+
+TEST(WordsTest, SayWhichOfProgramAndLibraryIsMissing) {
+  const PkgConfig absent = [](const Words&) {
+    return std::unexpected(std::string("cannot run pkg-config: No such file or directory"));
+  };
+  EXPECT_EQ(split_words("`pkg-config --libs known`", absent).error().fix, "install the package pkg-config");
+  EXPECT_EQ(split_words("`pkg-config --libs unknown`", pkg_config_with("")).error().fix,
+            "install the library's development package, or correct its name");
+}
+
 TEST(WordsTest, RefuseWhatOnlyAShellCouldDo) {
   EXPECT_EQ(complaint("-L$HOME/lib"), "variables are not expanded here");
   EXPECT_EQ(complaint("\"${X}\""), "variables are not expanded here");

@@ -3,16 +3,8 @@
 # ELF only says which machine it is. MOST: how long the guest may take, in thousandths of what it takes bare. Writes rows_<row>.json.
 cmake_minimum_required(VERSION 3.25)
 
-set(command)
-set(is_command FALSE)
-math(EXPR last "${CMAKE_ARGC} - 1")
-foreach(i RANGE ${last})
-  if(is_command)
-    list(APPEND command ${CMAKE_ARGV${i}})
-  elseif(CMAKE_ARGV${i} STREQUAL "--")
-    set(is_command TRUE)
-  endif()
-endforeach()
+include(${CMAKE_CURRENT_LIST_DIR}/../../cmake/ScriptCommand.cmake)
+axvisor_script_command(command)
 list(GET command 0 xtask)
 
 # Boots, and sets `out` to the time of "Run /bin/sh", in microseconds.

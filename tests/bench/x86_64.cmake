@@ -1,2 +1,7 @@
 axvisor_add_image(bench_guest VMS ${CMAKE_CURRENT_SOURCE_DIR}/vm_x86_64.toml)
 axvisor_benchmark(exits-svm IMAGE bench_guest RUN run_x86_64.toml)
+axvisor_add_image(bench_ipi VMS ${CMAKE_CURRENT_SOURCE_DIR}/vm_ipi_x86_64.toml)
+axvisor_benchmark(ipi-svm IMAGE bench_ipi RUN run_x86_64.toml SET smp=2)
+axvisor_add_image(bench_switch VMS ${CMAKE_CURRENT_SOURCE_DIR}/vm_switch_x86_64.toml ${CMAKE_CURRENT_SOURCE_DIR}/vm_busy_x86_64.toml)
+axvisor_benchmark(switch-svm IMAGE bench_switch RUN run_switch_x86_64.toml)
+add_dependencies(bench_guest bench_ipi bench_switch)

@@ -1,6 +1,6 @@
 # A disk with a guest's images, made without root by the programs of e2fsprogs, dosfstools and mtools.
 #
-# cmake -D DISK=file.img -D TYPE=ext4|fat32|gpt|corrupt|cut -D FILES=from=to,... -P FsDisk.cmake
+# cmake -D DISK=file.img -D TYPE=ext4|fat32|card|corrupt|cut -D FILES=from=to,... -P FsDisk.cmake
 # cmake -D DISK=file.img -D TYPE=... -D CHECK=ON -P FsDisk.cmake    its file system is in order
 foreach(program mke2fs e2fsck mkfs.vfat fsck.vfat mmd mcopy)
   string(MAKE_C_IDENTIFIER ${program} variable)
@@ -15,7 +15,7 @@ function(run)
 endfunction()
 
 if(CHECK)
-  if(TYPE STREQUAL "fat32")
+  if(TYPE MATCHES "^(fat32|card)$")
     run(${fsck_vfat} -n ${DISK})
   else()
     run(${e2fsck} -f -n ${DISK})
@@ -34,8 +34,12 @@ foreach(pair IN LISTS FILES)
   file(MAKE_DIRECTORY ${to})
   file(COPY_FILE ${from} ${to}/${name})
 endforeach()
-if(TYPE STREQUAL "fat32")
-  run(${mkfs_vfat} -C -F 32 -s 1 ${DISK} 81920)
+if(TYPE MATCHES "^(fat32|card)$")
+  set(size 81920)
+  if(TYPE STREQUAL "card")
+    set(size 131072)  # the emulator has cards of powers of two
+  endif()
+  run(${mkfs_vfat} -C -F 32 -s 1 ${DISK} ${size})
   run(${mcopy} -s -i ${DISK} ${DISK}.files/guest ::)
 else()
   run(${mke2fs} -q -t ext4 -d ${DISK}.files ${DISK} 80M)

@@ -93,10 +93,17 @@ axvisor_boot_test(no-unrestricted-guests IMAGE boot_tiny RUN cannot_run_guests_b
 axvisor_boot_test(no-long-mode IMAGE boot_tiny RUN no_long_mode.toml)
 axvisor_boot_test(useless-cpu IMAGE boot_tiny RUN useless_cpu_pc.toml LABELS guest)
 
+axvisor_add_image(boot_quiet VMS ${vms}/pc_quiet.toml)
+axvisor_boot_test(no-interrupts IMAGE boot_quiet RUN quiet_pc.toml LABELS guest)
+
 # Whatever a guest does to registers, ports and addresses that are not its own, the host and the neighbour go on.
 axvisor_add_image(boot_hostile VMS ${vms}/pc_hostile.toml ${vms}/pc_second.toml)
 axvisor_boot_test(guest-is-hostile IMAGE boot_hostile RUN hostile_pc.toml LABELS hostile)
 axvisor_boot_test(guest-is-hostile-epyc IMAGE boot_hostile RUN hostile_pc.toml SET cpu="EPYC" LABELS hostile)
+axvisor_add_image(boot_hostile_smp VMS ${vms}/pc_hostile_smp.toml ${vms}/pc_second.toml)
+axvisor_boot_test(guest-is-hostile-to-itself IMAGE boot_hostile_smp RUN hostile_smp_pc.toml LABELS hostile)
+axvisor_add_image(boot_hostile_heart VMS ${vms}/pc_hostile_smp.toml ${vms}/pc_heart_second.toml)
+axvisor_boot_test(guest-is-hostile-restarts IMAGE boot_hostile_heart RUN hostile_restarts_pc.toml LABELS hostile)
 axvisor_boot_test(guest-is-hostile-bochs IMAGE boot_hostile RUN hostile_bochs.toml LABELS hostile bochs)
 
 # What flags of memory regions forbid, what VMs share, what a restart leaves.
@@ -136,6 +143,9 @@ axvisor_kernel_test(debian-amd64)
 axvisor_add_image(boot_two_linux VMS ${vms}/pc_linux_first.toml ${vms}/pc_linux_second.toml)
 axvisor_boot_test(two-linux IMAGE boot_two_linux RUN two_linux_pc.toml LABELS linux)
 
+axvisor_add_image(boot_rtos VMS ${PROJECT_SOURCE_DIR}/configs/vms/linux-x86_64-qemu-smp1.toml ${vms}/pc_rtos.toml)
+axvisor_boot_test(rtos-beside-linux IMAGE boot_rtos RUN rtos_pc.toml LABELS linux)
+
 axvisor_add_image(boot_big VMS ${vms}/pc_big.toml)
 axvisor_boot_test(more-than-4-gib IMAGE boot_big RUN big_pc.toml LABELS linux)
 
@@ -158,3 +168,5 @@ axvisor_disk_boot_test(virtio IMAGE boot_virtio RUN virtio_pc.toml LABELS linux)
 axvisor_add_image(boot_virtio_passthrough VMS ${vms}/pc_virtio_passthrough.toml)
 axvisor_disk_boot_test(virtio-passthrough IMAGE boot_virtio_passthrough RUN virtio_pc.toml LABELS linux)
 axvisor_disk_boot_test(virtio-again IMAGE boot_virtio_passthrough RUN virtio_again_pc.toml LABELS linux)
+axvisor_add_image(boot_pins VMS ${vms}/pc_pins.toml)
+axvisor_disk_boot_test(pci-pins IMAGE boot_pins RUN pins_pc.toml LABELS linux)

@@ -132,6 +132,17 @@ TEST_F(Configure, ConfigurationErrorIsTheLastWord) {
   EXPECT_THAT(result.output, Not(HasSubstr("Detecting CXX compiler")));
 }
 
+TEST_F(Configure, XtaskShowsTheGeneratorsErrorsAlone) {
+  tree().write("../bad.toml", "[base]\nname = \"bad\"\ncpu_nun = 1\n");
+  const Result result = build_test::run({AXVISOR_HOST_BUILD_DIR "/bin/xtask", "build", "--vmconfigs", "../bad.toml"},
+                                        {{"AXVISOR_ROOT", tree().root().string()}}, tree().root());
+  EXPECT_NE(result.status, 0);
+  EXPECT_THAT(result.output, HasSubstr("did you mean"));
+  EXPECT_THAT(result.output, HasSubstr("error: configuring qemu-aarch64 failed"));
+  EXPECT_THAT(result.output, Not(HasSubstr("CMake Error")));
+  EXPECT_THAT(result.output, Not(HasSubstr("Call Stack")));
+}
+
 /// The command of the first entry for `file` in the merged database: the one that clangd takes.
 std::string first_command(const SourceTree& tree, const std::string& file) {
   for (const auto& entry : nlohmann::json::parse(tree.read("compile_commands.json"))) {

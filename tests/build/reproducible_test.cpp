@@ -23,8 +23,8 @@ struct Circumstances {
   std::chrono::hours age;  ///< of the source files
 };
 
-const Circumstances kHere{"tree", "build/qemu-aarch64", "home", "022", "UTC", "2", std::chrono::hours(0)};
-const Circumstances kElsewhere{"a/deeper/place/with/a long name", "build/other/folder", "another/home", "077", "JST-9", "1",
+const Circumstances kHere{"tree", "build/qemu-aarch64", "home", "022", "UTC", "3", std::chrono::hours(0)};
+const Circumstances kElsewhere{"a/deeper/place/with/a long name", "build/other/folder", "another/home", "077", "JST-9", "2",
                                std::chrono::hours(24 * 4000)};
 
 EnvironmentChanges environment(const fs::path& scratch, const Circumstances& c) {

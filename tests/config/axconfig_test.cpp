@@ -61,10 +61,10 @@ TEST_F(Program, FailsWithoutWritingWhenTheConfigurationIsWrong) {
 }
 
 TEST_F(Program, WarningsDoNotFail) {
-  repository_.board("b", std::string(Repository::kBoard) + "features = [\"sdmmc\"]\n");
+  repository_.board("b", std::string(Repository::kBoard) + "features = [\"phytium-blk\"]\n");
   const Finished done = axconfig(build("generate"));
   EXPECT_EQ(done.status, 0);
-  EXPECT_THAT(done.errors, HasSubstr("warning: feature 'sdmmc'"));
+  EXPECT_THAT(done.errors, HasSubstr("warning: feature 'phytium-blk'"));
 }
 
 TEST_F(Program, TakesSmpAndImagesFromTheCommandLine) {
@@ -132,7 +132,7 @@ TEST_F(Program, GeneratesOurOwnBoards) {
     EXPECT_EQ(done.status, 0) << board << "\n" << done.errors;
   }
   for (const std::string vm :
-       {"linux-aarch64-qemu-smp1", "linux-aarch64-qemu-smp2", "tiny-aarch64-qemu", "linux-x86_64-qemu-smp1",
+       {"linux-aarch64-qemu-smp1", "linux-aarch64-qemu-smp2", "linux-aarch64-qemu-pci", "tiny-aarch64-qemu", "linux-x86_64-qemu-smp1",
         "linux-x86_64-qemu-smp2", "tiny-x86_64-multiboot", "tiny-x86_64-bios"}) {
     const bool pc = vm.find("x86_64") != std::string::npos;
     const Finished done =

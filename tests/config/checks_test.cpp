@@ -50,7 +50,7 @@ TEST(Checks, RefuseAnEmptyName) {
 }
 
 TEST(Checks, RefuseNoAndTooManyCpus) {
-  for (const u32 count : {0U, kMaxVcpus + 1}) {
+  for (const u32 count : {0U, kMaxConfiguredVcpus + 1}) {
     VmConfig vm = good_vm();
     vm.cpu_count = count;
     const auto found = violations({vm});

@@ -126,12 +126,12 @@ TEST_F(Emitted, BoardHeaderHasTheConstantsOfTheHostBuild) {
 }
 
 TEST_F(Emitted, BoardHeaderTellsBuiltFeaturesFromOthers) {
-  repository_.board("b", std::string(Repository::kBoard) + "features = [\"sdmmc\", \"ept-level-4\"]\n");
+  repository_.board("b", std::string(Repository::kBoard) + "features = [\"phytium-blk\", \"ept-level-4\"]\n");
   const std::string header = board_config_header(*Loaded(repository_.options()));
   EXPECT_THAT(header, HasSubstr("kFeatures = \"axstd/bus-mmio dyn-plat ept-level-4 fs hv irq smp\""));
-  EXPECT_THAT(header, HasSubstr("kFeaturesNotBuilt = \"sdmmc\""));
+  EXPECT_THAT(header, HasSubstr("kFeaturesNotBuilt = \"phytium-blk\""));
   EXPECT_THAT(header, HasSubstr("kFeatureFs = true"));
-  EXPECT_THAT(header, HasSubstr("kFeatureSdmmc = true"));
+  EXPECT_THAT(header, HasSubstr("kFeaturePhytiumBlk = true"));
 }
 
 class Compiled : public Emitted, public ::testing::WithParamInterface<const char*> {};

@@ -1,31 +1,19 @@
-// Every mistake has its exact text: bad/NAME.toml must produce bad/NAME.expected. With AXVISOR_UPDATE_EXPECTED=1 in the
-// environment the expected texts are written instead; read the difference before committing it.
+// Every mistake has its exact text: bad/NAME.toml must produce bad/NAME.expected.
 //
 // A VM file is built into the board tests/config/tree/configs/board/test.toml. Its first line may say what comes with
 // it:
 //   # run: board=NAME vms=FILE:FILE smp=N
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cstdlib>
 #include <set>
 #include <sstream>
 
-#include "tests/config/support.hpp"
+#include "tests/config/expected_texts.hpp"
 
 namespace ax::config::testing {
 namespace {
 
 fs::path bad_folder() { return test_folder() / "bad"; }
-
-std::vector<std::string> bad_cases() {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(bad_folder())) {
-    if (entry.path().extension() == ".toml") names.push_back(entry.path().stem().string());
-  }
-  std::ranges::sort(names);
-  return names;
-}
 
 /// Loads a case as its name and first line say.
 Options options_of(const std::string& name) {
@@ -62,21 +50,9 @@ std::string messages_of(const std::string& name) {
 
 class Messages : public ::testing::TestWithParam<std::string> {};
 
-TEST_P(Messages, AreExact) {
-  const fs::path expected = bad_folder() / (GetParam() + ".expected");
-  const std::string actual = messages_of(GetParam());
-  ASSERT_FALSE(actual.empty()) << "the file is not wrong at all";
-  if (std::getenv("AXVISOR_UPDATE_EXPECTED") != nullptr) write_file(expected, actual);
-  EXPECT_EQ(actual, read_file(expected));
-}
+TEST_P(Messages, AreExact) { expect_messages(bad_folder(), GetParam(), messages_of(GetParam())); }
 
-std::string test_name(const ::testing::TestParamInfo<std::string>& parameter) {
-  std::string name = parameter.param;
-  std::ranges::replace(name, '-', '_');
-  return name;
-}
-
-INSTANTIATE_TEST_SUITE_P(Bad, Messages, ::testing::ValuesIn(bad_cases()), test_name);
+INSTANTIATE_TEST_SUITE_P(Bad, Messages, ::testing::ValuesIn(cases_in(bad_folder())), case_name);
 
 /// Real sizes of the images, which lie beside the files of bad/.
 struct FileFacts : hv::NoFacts {
@@ -95,7 +71,7 @@ TEST(MessagesTogether, CoverEveryRule) {
       hv::Rule::NameEmpty, hv::Rule::CpuCountOutOfRange,  // the schema refuses these first; ChecksTest has them
       hv::Rule::IdTaken,  // the host tool has given out another id by then: id-taken.toml
   };
-  for (const std::string& name : bad_cases()) {
+  for (const std::string& name : cases_in(bad_folder())) {
     if (name.starts_with("defconfig-") || name.starts_with("board-")) continue;
     const CurrentFolder here(bad_folder());
     const Options options = options_of(name);

@@ -89,6 +89,15 @@ TEST_F(BoardTest, SuggestsABoard) {
   EXPECT_FALSE(fs::exists(tree_.root() / ".build.toml"));
 }
 
+TEST_F(BoardTest, SaysWhatThereIsOnRiscvInstead) {
+  const Failure failure = failure_of([&] { write_default_config(tree_.root(), "qemu-riscv64", now_); });
+  EXPECT_EQ(failure.code(), ExitCode::Usage);
+  EXPECT_STREQ(failure.what(), "there is no board 'qemu-riscv64'");
+  EXPECT_EQ(failure.hint(),
+            "the hypervisor needs a board of an aarch64 or x86_64 machine; on riscv64 there are the platform and the unikernel "
+            "(cmake --preset qemu-riscv64), which ./xtask app runs applications on");
+}
+
 TEST_F(BoardTest, TakesAFileWithoutAFirstLineForABoardOfItsOwn) {
   tree_.write(".build.toml", "target = \"x86_64-unknown-none\"\n");
   const Board board = current_board(tree_.root());

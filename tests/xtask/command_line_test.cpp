@@ -10,6 +10,7 @@
 namespace ax::xtask {
 namespace {
 
+namespace fs = std::filesystem;
 using test::ProgramResult;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -100,6 +101,21 @@ TEST_F(CommandLineTest, ConfiguresAgainOnlyWhenAValueChanges) {
   EXPECT_THAT(tree_.xtask({"build", "--dry-run", "-q", "--smp", "2"}).output, StartsWith("cmake --preset"));
 }
 
+TEST_F(CommandLineTest, ForgetsAConfigurationMadeUnderAnotherName) {
+  const std::string root = tree_.root().string(), folder = root + "/build/qemu-aarch64";
+  const auto command_after = [&](const std::string& home, const std::string& at) {
+    write_file(folder + "/build.ninja", "");
+    write_file(folder + "/CMakeCache.txt",
+               fmt::format("AXVISOR_BOARD:STRING=qemu-aarch64\nAXVISOR_CONFIG_PATH:UNINITIALIZED=\nAXVISOR_SMP:UNINITIALIZED=\n"
+                           "AXVISOR_VM_CONFIGS:UNINITIALIZED=\nCMAKE_HOME_DIRECTORY:INTERNAL={}\nCMAKE_CACHEFILE_DIR:INTERNAL={}\n",
+                           home, at));
+    return tree_.xtask({"build", "--dry-run", "-q"}).output;
+  };
+  EXPECT_THAT(command_after(root, folder), StartsWith("cmake --build"));
+  EXPECT_THAT(command_after("/its/old/name", folder), StartsWith("cmake --fresh --preset qemu-aarch64"));
+  EXPECT_THAT(command_after(root, root + "/build/old"), StartsWith("cmake --fresh --preset qemu-aarch64"));
+}
+
 TEST_F(CommandLineTest, BuildsAnEditedBoardFromItsFile) {
   tree_.write(".build.toml", "# board: qemu-aarch64\ntarget = \"aarch64-unknown-none-softfloat\"\nto_bin = true\nsmp = 3\n");
   const ProgramResult result = tree_.xtask({"qemu", "--dry-run", "-q"});
@@ -148,13 +164,13 @@ TEST_F(CommandLineTest, RemovesOnlyTheFoldersOfTheTarget) {
   folder("qemu-aarch64", "aarch64-unknown-none-softfloat");
   folder("qemu-aarch64-debug", "aarch64-unknown-none-softfloat");
   folder("other", "x86_64-unknown-none");
-  folder("host", "");
+  tree_.write("build/host/CMakeCache.txt", "CMAKE_BUILD_TYPE:STRING=Release\n");
   EXPECT_EQ(tree_.xtask({"clean", "--target", "x86_64-unknown-none"}).status, 0);
   EXPECT_FALSE(std::filesystem::exists(tree_.root() / "build/other"));
   EXPECT_EQ(tree_.xtask({"clean"}).status, 0);
   EXPECT_FALSE(std::filesystem::exists(tree_.root() / "build/qemu-aarch64-debug"));
   EXPECT_TRUE(std::filesystem::exists(tree_.root() / "build/host"));
-  EXPECT_EQ(tree_.xtask({"clean", "--target", "hots"}).output, "error: no build folder for 'hots'; did you mean 'host'?\n");
+  EXPECT_EQ(tree_.xtask({"clean", "--target", "hots"}).output, "error: no build folder for 'hots'; did you mean 'host'?\nhint: there are: host\n");
   EXPECT_EQ(tree_.xtask({"clean", "--all"}).status, 0);
   EXPECT_FALSE(std::filesystem::exists(tree_.root() / "build"));
 }
@@ -177,6 +193,20 @@ case $preset in host*) exit ;; esac
   const ProgramResult both = tree_.xtask({"test", "-q", "--preset", "host", "--preset", "qemu-aarch64"}, environment);
   EXPECT_EQ(both.status, 1);
   EXPECT_THAT(both.output, ::testing::EndsWith("4 passed, 1 failed\n"));
+}
+
+TEST_F(CommandLineTest, SuggestsALabel) {
+  test::write_script(tree_.programs() / "cmake", "exit 0\n");
+  test::write_script(tree_.programs() / "ctest", R"(
+case "$*" in *--print-labels*) printf 'Test project x\nAll Labels:\n  boot\n  lint\n'; exit ;; esac
+while [ "$1" != --output-junit ]; do shift; done
+mkdir -p "${2%/*}"
+: >"$2"
+)");
+  const ProgramResult result = tree_.xtask({"test", "-q", "--preset", "host", "-L", "lnit"},
+                                           {{"PATH", tree_.programs().string() + ":/usr/bin:/bin"}});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("error: no test was selected; did you mean 'lint'?\nhint: labels: boot, lint\n"));
 }
 
 /// One test fails always, the other only the first time.
@@ -206,7 +236,7 @@ exit 8
 
 TEST_F(CommandLineTest, TestsEveryPresetThatIsNoVariant) {
   const std::string output = tree_.xtask({"test", "--dry-run"}).output;
-  for (const std::string preset : {"host", "host-asan", "qemu-aarch64", "qemu-x86_64", "orangepi-5-plus", "phytiumpi", "roc-rk3568-pc"}) {
+  for (const std::string preset : {"host", "host-asan", "qemu-aarch64", "qemu-x86_64", "qemu-riscv64", "orangepi-5-plus", "phytiumpi", "roc-rk3568-pc"}) {
     EXPECT_THAT(output, HasSubstr("ctest --preset " + preset + " "));
   }
 }
@@ -225,6 +255,62 @@ printf '<testcase name="a" status="run">\n<testcase name="b" status="notrun">\n<
   const ProgramResult strict = tree_.xtask({"test", "-q", "--preset", "host", "--no-skip"}, environment);
   EXPECT_EQ(strict.status, 1);
   EXPECT_THAT(strict.output, HasSubstr("error: tests were skipped"));
+}
+
+TEST_F(CommandLineTest, FailsWhereItsOutputCannotBeWritten) {
+  const std::string full = "'" XTASK_PROGRAM "' help --markdown >/dev/full";
+  const ProgramResult result = test::run_program({"/bin/sh", "-c", full}, {{"AXVISOR_ROOT", tree_.root().string()}});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.output, "error: cannot write the output: No space left on device\n");
+}
+
+TEST_F(CommandLineTest, ShowsTheLineOfABrokenFile) {
+  tree_.write(".build.toml", "smp = 2\n\ttarget = \"x\nlog = 1\n");
+  const ProgramResult result = tree_.xtask({"build", "--dry-run"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr(".build.toml:2:13: "));
+  EXPECT_THAT(result.output, HasSubstr("\n    2 | \ttarget = \"x\n      | \t           ^\n"));
+}
+
+TEST_F(CommandLineTest, ReadsNothingThatIsNoConfigurationFile) {
+  const fs::path file = tree_.root() / ".build.toml";
+  write_file(file, "");
+  fs::resize_file(file, 64 << 20);
+  EXPECT_THAT(tree_.xtask({"build", "--dry-run"}).output, HasSubstr(".build.toml is larger than 4 MiB: this is no configuration file"));
+  fs::remove(file);
+  fs::create_directory(file);
+  EXPECT_THAT(tree_.xtask({"build", "--dry-run"}).output, HasSubstr(".build.toml is a folder, not a file"));
+  EXPECT_THAT(tree_.xtask({"vmconfig", "check", "/dev/null"}).output, HasSubstr("/dev/null is no regular file"));
+}
+
+TEST_F(CommandLineTest, SaysWhereAMisspeltVariableStands) {
+  tree_.write(".qemu-aarch64.toml", "timeout = 1\nargs = [\"${workspceFolder}\"]\n");
+  EXPECT_THAT(tree_.xtask({"qemu", "--dry-run"}).output,
+              HasSubstr(".qemu-aarch64.toml:2: 'args': unknown variable ${workspceFolder}; did you mean 'workspaceFolder'?"));
+}
+
+TEST_F(CommandLineTest, BlamesTheOptionForAWrongValueOfAKey) {
+  EXPECT_THAT(tree_.xtask({"build", "--dry-run", "--set", "smp=banana"}).output, HasSubstr("error: --set: 'smp': must be an integer"));
+  EXPECT_THAT(tree_.xtask({"build", "--dry-run", "--set", "smp=true"}).output, HasSubstr("error: --set: 'smp': must be an integer"));
+  EXPECT_THAT(tree_.xtask({"qemu", "--dry-run", "--set", "timeout=soon"}).output, HasSubstr("error: --set: 'timeout': must be "));
+}
+
+TEST_F(CommandLineTest, SuggestsTheNameOfAVmFile) {
+  tree_.write("configs/vms/linux-smp1.toml", "");
+  const ProgramResult result = tree_.xtask({"qemu", "--dry-run", "--vmconfigs", "linux-smp"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("did you mean 'linux-smp1'? (configs/vms)\nhint: ./xtask config ls lists the virtual machines"));
+}
+
+TEST_F(CommandLineTest, SpeaksOfAFolderWhereOneIsMissing) {
+  EXPECT_THAT(tree_.xtask({"app", "check", "/nonexistent/x"}).output, HasSubstr("error: DIR: no such folder: /nonexistent/x, nor /nonexistent"));
+}
+
+TEST_F(CommandLineTest, SaysHowToGetATarget) {
+  tree_.write(".build.toml", "smp = 2\n");
+  const ProgramResult result = tree_.xtask({"build", "--dry-run"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr(".build.toml: 'target' is missing\nhint: ./xtask defconfig BOARD writes a complete file"));
 }
 
 TEST_F(CommandLineTest, SuggestsAPreset) {

@@ -261,7 +261,13 @@ printf '<?xml version="1.0"?>\n<testsuite name="%s">\n<testcase name="a" status=
 TEST_F(CommandsTest, SuggestsAValueFromAList) {
   const ProgramResult result = tree_.xtask({"vmconfig", "generate", "--image-location", "memry"});
   EXPECT_EQ(result.status, 2);
-  EXPECT_THAT(result.output, HasSubstr("--image-location: memry not in {memory,fs}; did you mean 'memory'?"));
+  EXPECT_THAT(result.output, HasSubstr("--image-location: memry not in {memory,fs,module}; did you mean 'memory'?"));
+}
+
+TEST_F(CommandsTest, KnowsEveryPlaceOfImages) {
+  for (const std::string place : {"memory", "fs", "module"})
+    EXPECT_THAT(tree_.xtask({"vmconfig", "generate", "--image-location", place}).output, HasSubstr("image_location = \"" + place + "\"\n"));
+  EXPECT_THAT(tree_.xtask({"vmconfig", "generate"}).output, Not(HasSubstr("image_location"))) << "memory is the default";
 }
 
 TEST_F(CommandsTest, HasACurrentReferencePage) {

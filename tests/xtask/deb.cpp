@@ -2,7 +2,10 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
+
+#include "tests/xtask/support.hpp"
 
 namespace ax::xtask::test {
 namespace {
@@ -48,6 +51,24 @@ std::string make_deb(const Files& files, DebCompression compression) {
   archive* ar = archive_write_new();
   archive_write_set_format_ar_svr4(ar);
   return pack(ar, {{"debian-binary", "2.0\n"}, {"control.tar", "none"}, {std::string("data.tar") + suffix, data}});
+}
+
+void write_fake_apt(const std::filesystem::path& programs) {
+  write_script(programs / "apt-cache", R"(
+for wanted; do :; done
+case $wanted in *=*) ;; *) wanted=$(cat "$MIRROR/$wanted.candidate" 2>/dev/null) ;; esac
+cat "$MIRROR/$wanted.record" 2>/dev/null || exit 100
+)");
+  write_script(programs / "apt-get", R"(
+for last; do :; done
+echo "$last" >>"$MIRROR/log"
+[ "$last" = update ] && exit ${UPDATE_STATUS:-0}
+cp "$MIRROR/$last.deb" .
+)");
+}
+
+std::string package_record(const std::string& name, const std::string& version, const std::string& depends, const std::string& sha256) {
+  return fmt::format("Package: {}\nVersion: {}\nDepends: {}\nSize: 1000\nSHA256: {}\n\n", name, version, depends, sha256);
 }
 
 }  // namespace ax::xtask::test

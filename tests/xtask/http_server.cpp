@@ -4,11 +4,14 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <csignal>
 
@@ -16,17 +19,6 @@ namespace ax::xtask::test {
 namespace {
 
 constexpr std::chrono::seconds kPatience{10};
-
-bool send_all(int fd, std::string_view data) {
-  while (!data.empty()) {
-    const ssize_t sent = ::send(fd, data.data(), data.size(), MSG_NOSIGNAL);
-    if (sent <= 0) {
-      return false;
-    }
-    data.remove_prefix(static_cast<size_t>(sent));
-  }
-  return true;
-}
 
 std::string header_value(const std::string& request, const std::string& name) {
   const size_t at = request.find("\r\n" + name + ": ");
@@ -39,7 +31,65 @@ std::string header_value(const std::string& request, const std::string& name) {
 
 }  // namespace
 
-HttpServer::HttpServer() {
+struct HttpServer::Tls {
+  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context{SSL_CTX_new(TLS_server_method()), &SSL_CTX_free};
+
+  explicit Tls(const TlsIdentity& identity) {
+    const std::unique_ptr<BIO, decltype(&BIO_free)> certificate(BIO_new_mem_buf(identity.certificate.c_str(), -1), &BIO_free);
+    const std::unique_ptr<BIO, decltype(&BIO_free)> key(BIO_new_mem_buf(identity.key.c_str(), -1), &BIO_free);
+    const std::unique_ptr<X509, decltype(&X509_free)> shown(PEM_read_bio_X509(certificate.get(), nullptr, nullptr, nullptr), &X509_free);
+    const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> proof(PEM_read_bio_PrivateKey(key.get(), nullptr, nullptr, nullptr),
+                                                                  &EVP_PKEY_free);
+    EXPECT_EQ(SSL_CTX_use_certificate(context.get(), shown.get()), 1);
+    EXPECT_EQ(SSL_CTX_use_PrivateKey(context.get(), proof.get()), 1);
+  }
+};
+
+/// One accepted connection, which it closes.
+class HttpServer::Connection {
+ public:
+  Connection(int fd, const Tls* tls) : fd_(fd) {
+    if (tls != nullptr) {
+      ssl_.reset(SSL_new(tls->context.get()));
+      SSL_set_fd(ssl_.get(), fd);
+    }
+  }
+  ~Connection() { ::close(fd_); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  int fd() const { return fd_; }
+  /// False where the client does not like the certificate.
+  bool begin() { return ssl_ == nullptr || SSL_accept(ssl_.get()) == 1; }
+  /// The end is announced: what comes before it was meant to be all.
+  void end() {
+    if (ssl_ != nullptr) SSL_shutdown(ssl_.get());
+  }
+  ssize_t receive(char* buffer, size_t size) {
+    return ssl_ == nullptr ? ::recv(fd_, buffer, size, 0) : SSL_read(ssl_.get(), buffer, static_cast<int>(size));
+  }
+  bool send(std::string_view data) {
+    while (!data.empty()) {
+      const ssize_t sent = ssl_ == nullptr ? ::send(fd_, data.data(), data.size(), MSG_NOSIGNAL)
+                                           : SSL_write(ssl_.get(), data.data(), static_cast<int>(data.size()));
+      if (sent <= 0) {
+        return false;
+      }
+      data.remove_prefix(static_cast<size_t>(sent));
+    }
+    return true;
+  }
+
+ private:
+  int fd_;
+  std::unique_ptr<SSL, decltype(&SSL_free)> ssl_{nullptr, &SSL_free};
+};
+
+HttpServer::HttpServer() { listen(); }
+
+HttpServer::HttpServer(const TlsIdentity& identity) : tls_(std::make_unique<Tls>(identity)) { listen(); }
+
+void HttpServer::listen() {
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -70,7 +120,9 @@ HttpServer::~HttpServer() {
   ::close(listener_);
 }
 
-std::string HttpServer::url(const std::string& path) const { return fmt::format("http://127.0.0.1:{}/{}", port_, path); }
+std::string HttpServer::url(const std::string& path) const {
+  return fmt::format("{}://127.0.0.1:{}/{}", tls_ == nullptr ? "http" : "https", port_, path);
+}
 
 void HttpServer::serve(const std::string& path, HttpAnswer answer) {
   const std::lock_guard held(mutex_);
@@ -117,25 +169,31 @@ void HttpServer::accept_all() {
       workers_.emplace_back([this, fd] {
         const int now = ++open_;
         most_at_once_ = std::max<int>(most_at_once_, now);
-        answer(fd);
+        Connection connection(fd, tls_.get());
+        if (connection.begin()) {
+          answer(connection);
+        }
         --open_;
-        ::close(fd);
       });
     }
   }
 }
 
-void HttpServer::answer(int fd) {
+void HttpServer::answer(Connection& connection) {
   std::string request;
   std::array<char, 4096> buffer;
   while (request.find("\r\n\r\n") == std::string::npos) {
-    std::array<pollfd, 2> entries{{{stop_pipe_[0], POLLIN, 0}, {fd, POLLIN, 0}}};
+    std::array<pollfd, 2> entries{{{stop_pipe_[0], POLLIN, 0}, {connection.fd(), POLLIN, 0}}};
     ::poll(entries.data(), entries.size(), -1);
-    const ssize_t size = entries[0].revents != 0 ? 0 : ::recv(fd, buffer.data(), buffer.size(), 0);
+    const ssize_t size = entries[0].revents != 0 ? 0 : connection.receive(buffer.data(), buffer.size());
     if (size <= 0) {
       return;
     }
     request.append(buffer.data(), static_cast<size_t>(size));
+    if (std::isupper(static_cast<unsigned char>(request[0])) == 0) {
+      connection.send("HTTP/1.1 400 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+      return;
+    }
   }
   const size_t begin = request.find(' ') + 1;
   const std::string path = request.substr(begin, request.find(' ', begin) - begin);
@@ -160,7 +218,7 @@ void HttpServer::answer(int fd) {
   ++arrived_;
   wait_until([this] { return arrived_ >= gather_; });
   if (fail) {
-    send_all(fd, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    connection.send("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     return;
   }
   std::string body = how.content;
@@ -168,7 +226,7 @@ void HttpServer::answer(int fd) {
   size_t start = 0;
   if (!range.empty() && how.ranges && std::sscanf(range.c_str(), "bytes=%zu-", &start) == 1) {
     if (start >= body.size()) {
-      send_all(fd, fmt::format("HTTP/1.1 416 No\r\nContent-Range: bytes */{}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", body.size()));
+      connection.send(fmt::format("HTTP/1.1 416 No\r\nContent-Range: bytes */{}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", body.size()));
       return;
     }
     how.status = 206;
@@ -180,24 +238,26 @@ void HttpServer::answer(int fd) {
     extra += "Location: " + how.location + "\r\n";
   }
   extra += how.chunked ? "Transfer-Encoding: chunked\r\n" : fmt::format("Content-Length: {}\r\n", body.size());
-  if (send_all(fd, fmt::format("HTTP/1.1 {} X\r\n{}Connection: close\r\n\r\n", how.status, extra))) {
-    send_body(fd, path, body, cut, stall, how.chunked);
+  if (connection.send(fmt::format("HTTP/1.1 {} X\r\n{}Connection: close\r\n\r\n", how.status, extra))) {
+    send_body(connection, body, cut, stall, how.chunked);
   }
 }
 
-void HttpServer::send_body(int fd, const std::string&, const std::string& body, size_t cut, size_t stall, bool chunked) {
+void HttpServer::send_body(Connection& connection, const std::string& body, size_t cut, size_t stall, bool chunked) {
   const std::string_view part = std::string_view(body).substr(0, std::min(cut, stall));
   const bool whole = part.size() == body.size() && cut == SIZE_MAX && stall == SIZE_MAX;
   if (chunked) {
-    send_all(fd, part.empty() ? "" : fmt::format("{:x}\r\n{}\r\n", part.size(), part));
-    send_all(fd, whole ? "0\r\n\r\n" : "");
+    connection.send(part.empty() ? "" : fmt::format("{:x}\r\n{}\r\n", part.size(), part));
+    connection.send(whole ? "0\r\n\r\n" : "");
   } else {
-    send_all(fd, part);
+    connection.send(part);
   }
   if (stall != SIZE_MAX) {
     ++stalled_;
-    std::array<pollfd, 2> entries{{{stop_pipe_[0], POLLIN, 0}, {fd, POLLIN | POLLRDHUP, 0}}};
+    std::array<pollfd, 2> entries{{{stop_pipe_[0], POLLIN, 0}, {connection.fd(), POLLIN | POLLRDHUP, 0}}};
     ::poll(entries.data(), entries.size(), -1);  // until the client goes, or the test ends
+  } else if (whole) {
+    connection.end();
   }
 }
 

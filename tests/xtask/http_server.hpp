@@ -1,4 +1,4 @@
-// A real HTTP/1.1 server on loopback with the manners of bad ones. Each connection has a thread and one request.
+// A real HTTP/1.1 server on loopback, over TLS if wanted, with the manners of bad ones. Each connection has a thread and one request.
 #pragma once
 
 #include <atomic>
@@ -6,10 +6,13 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "tests/xtask/certificates.hpp"
 
 namespace ax::xtask::test {
 
@@ -36,11 +39,12 @@ struct HttpRequest {
 class HttpServer {
  public:
   HttpServer();
+  explicit HttpServer(const TlsIdentity& identity);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  /// "http://127.0.0.1:PORT/path"
+  /// "http://127.0.0.1:PORT/path", or https.
   std::string url(const std::string& path) const;
   void serve(const std::string& path, HttpAnswer answer);
   std::vector<HttpRequest> requests() const;
@@ -53,11 +57,16 @@ class HttpServer {
   void gather(int count) { gather_ = count; }
 
  private:
+  class Connection;
+  struct Tls;
+
+  void listen();
   void accept_all();
-  void answer(int fd);
-  void send_body(int fd, const std::string& path, const std::string& body, size_t cut, size_t stall, bool chunked);
+  void answer(Connection& connection);
+  void send_body(Connection& connection, const std::string& body, size_t cut, size_t stall, bool chunked);
   bool wait_until(const std::function<bool()>& condition) const;
 
+  std::unique_ptr<Tls> tls_;  ///< none: plain HTTP
   int listener_ = -1;
   int stop_pipe_[2] = {-1, -1};  ///< readable once the server ends: what stalls waits on it
   std::uint16_t port_ = 0;

@@ -23,23 +23,13 @@ package = "linux-image-arm64"
 file = "boot/vmlinuz-"
 )";
 
-/// The mirror is a folder: NAME=VERSION.record (what apt-cache prints) and NAME=VERSION.deb. The log counts downloads.
+/// The log of the mirror counts downloads.
 class ImageTest : public ::testing::Test {
  protected:
   ImageTest() {
     tree_.write("configs/images/kernel.toml", kRecipe);
     tree_.write(".image.toml", "local_storage = \"" + tree_.path("storage").string() + "\"\nauto_sync = false\n");
-    test::write_script(tree_.programs() / "apt-cache", R"(
-for wanted; do :; done
-case $wanted in *=*) ;; *) wanted=$(cat "$MIRROR/$wanted.candidate" 2>/dev/null) ;; esac
-cat "$MIRROR/$wanted.record" 2>/dev/null || exit 100
-)");
-    test::write_script(tree_.programs() / "apt-get", R"(
-for last; do :; done
-echo "$last" >>"$MIRROR/log"
-[ "$last" = update ] && exit ${UPDATE_STATUS:-0}
-cp "$MIRROR/$last.deb" .
-)");
+    test::write_fake_apt(tree_.programs());
     publish("6.1.0-1", "kernel one");
   }
 
@@ -49,16 +39,11 @@ cp "$MIRROR/$last.deb" .
     const std::string name = "linux-image-" + version + "-arm64";
     const std::string deb = test::make_deb({{"./boot/vmlinuz-" + version, content}}, test::DebCompression::Xz);
     write_file(mirror() / (name + "=" + version + ".deb"), deb);
-    write_file(mirror() / (name + "=" + version + ".record"), record(name, version, "libc6", sha256_hex(deb)));
+    write_file(mirror() / (name + "=" + version + ".record"), test::package_record(name, version, "libc6", sha256_hex(deb)));
     write_file(mirror() / "linux-image-arm64.candidate", "linux-image-arm64=" + version);
     write_file(mirror() / ("linux-image-arm64=" + version + ".record"),
-               record("linux-image-arm64", version, name + " (= " + version + ")", sha256_hex("meta")));
+               test::package_record("linux-image-arm64", version, name + " (= " + version + ")", sha256_hex("meta")));
   }
-  static std::string record(const std::string& name, const std::string& version, const std::string& depends,
-                            const std::string& sha256) {
-    return fmt::format("Package: {}\nVersion: {}\nDepends: {}\nSize: 1000\nSHA256: {}\n\n", name, version, depends, sha256);
-  }
-
   fs::path mirror() const { return tree_.path("mirror"); }
   int downloads() const {
     const std::string log = fs::exists(mirror() / "log") ? read_file(mirror() / "log") : "";
@@ -159,7 +144,7 @@ TEST_F(ImageTest, RefusesADownloadThatTheIndexDoesNotDescribe) {
   fs::remove_all(tree_.path("cache"));
   write_file(mirror() / "linux-image-6.1.0-1-arm64=6.1.0-1.deb", "garbage");
   const ProgramResult result = fetch();
-  EXPECT_EQ(result.status, static_cast<int>(ExitCode::Environment));
+  EXPECT_EQ(result.status, static_cast<int>(ExitCode::Failure));
   EXPECT_THAT(result.output, HasSubstr("the download is not what the signed index describes"));
 }
 

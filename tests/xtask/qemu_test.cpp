@@ -12,7 +12,7 @@ using test::failure_of;
 class QemuCommandTest : public ::testing::Test {
  protected:
   QemuCommandTest() {
-    write_file(files_.elf, elf_header(183));
+    write_file(files_.elf, elf_header('\xb7'));
     write_file(files_.bin, "code");
   }
   /// Just enough of an ELF header to tell the machine.

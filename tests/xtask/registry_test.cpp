@@ -43,7 +43,7 @@ TEST(Registry, SaysWhatIsWrongAndWhere) {
   EXPECT_STREQ(failure_of([] { parse_registry("[[images]]\nname = \"../x\"\nsha256 = \"" + kHash + "\"\nurl = \"u\"\n", "r.toml"); }).what(),
                "r.toml:2: 'name': '../x' cannot be the name of a file: use letters, digits and . _ + -");
   EXPECT_THAT(failure_of([] { parse_registry(image_text("a", "version = \"a/b\""), "r"); }).what(), HasSubstr("'version': 'a/b' cannot"));
-  EXPECT_STREQ(failure_of([] { parse_registry("[[images]]\nname = \"x\"\nsha256 = \"12\"\nurl = \"u\"\n", "r").images; }).what(),
+  EXPECT_STREQ(failure_of([] { parse_registry("[[images]]\nname = \"x\"\nsha256 = \"12\"\nurl = \"u\"\n", "r"); }).what(),
                "r:3: 'sha256': must be a SHA-256 in 64 hexadecimal digits");
   EXPECT_THAT(failure_of([] { parse_registry(image_text("a", "released_at = \"yesterday\""), "r"); }).what(),
               HasSubstr("'yesterday' is not a time as in 2026-01-31T12:00:00Z"));

@@ -1,5 +1,7 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "tests/xtask/support.hpp"
 
@@ -138,6 +140,19 @@ TEST_F(RootScriptTest, FailsWhenItCannotBeBuilt) {
   const ProgramResult result = run({"help"});
   EXPECT_EQ(result.status, 1);
   EXPECT_EQ(result.output, "broken\n");
+}
+
+TEST_F(RootScriptTest, SaysThatAnotherBuildOfTheHostToolsIsWaitedFor) {
+  fs::copy_file(AXVISOR_SOURCE_DIR "/cmake/BuildHostTools.cmake", tree_.root() / "cmake/BuildHostTools.cmake");
+  const int fd = ::open((tree_.root() / "build/host/.host-tools.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  struct flock lock{};
+  lock.l_type = F_WRLCK;
+  ASSERT_EQ(::fcntl(fd, F_SETLK, &lock), 0);
+  test::TerminalProgram program({"cmake", "-P", (tree_.root() / "cmake/BuildHostTools.cmake").string(), "xtask"}, {});
+  EXPECT_TRUE(program.wait_for("waiting for another build of the host tools")) << program.output();
+  ::close(fd);
+  EXPECT_NE(program.finish(), 0) << "this tree has nothing to build";
+  EXPECT_THAT(program.output(), HasSubstr("configuring the host tools"));
 }
 
 }  // namespace

@@ -121,6 +121,14 @@ TEST_F(RunnerTest, LeavesNoProcessAfterCtrlC) {
   }
 }
 
+TEST_F(RunnerTest, EndsTheGuestsLineBeforeItsOwn) {
+  TerminalProgram program(command("printf 'ready ~ # '\nexec sleep 1000\n", "success_regex = ['never']\n"), environment_);
+  ASSERT_TRUE(program.wait_for("~ # ")) << program.output();
+  program.type("\x03");
+  EXPECT_EQ(program.finish(), static_cast<int>(ExitCode::Interrupted));
+  EXPECT_THAT(program.output(), HasSubstr("\nerror: interrupted"));
+}
+
 TEST_F(RunnerTest, LeavesNoEmulatorWhenItIsKilledItself) {
   TerminalProgram program(command("echo \"pids $$ $$\"\necho ready\nexec sleep 1000\n", "success_regex = ['never']\n"),
                           environment_);

@@ -19,6 +19,7 @@ TEST(Suggest, FindsWhatABeginningStandsFor) { EXPECT_EQ(nearest("def", kWords), 
 
 TEST(Suggest, SaysNothingWhereNothingIsNear) {
   EXPECT_EQ(nearest("xyzzy", kWords), "");
+  EXPECT_EQ(nearest("qeum", std::vector<std::string>{"", "qemu"}), "qemu") << "nothing is near to nothing";
   EXPECT_EQ(did_you_mean("xyzzy", kWords), "");
   EXPECT_EQ(did_you_mean("cleen", kWords), "; did you mean 'clean'?");
 }

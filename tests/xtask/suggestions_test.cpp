@@ -53,12 +53,10 @@ constexpr std::array kOutputs{"--output",  "--log",       "--record",  "--junit"
                               "--depfile", "--build-dir", "--bin-dir", "--cache", "--local-storage", "--output-dir"};
 
 /// Any text is right: names that are given here, words for people, addresses.
-constexpr std::array kTexts{"--define", "--bin-args", "--cmdline", "--name", "--label-regex", "--registry", "--description",
-                            "--tag", "app init NAME", "image fetch --together", "image ls PATTERN", "image rm NAME",
-                            "image import SOURCE", "image import NAME", "image import --arch", "image build RECIPE",
-                            "image build --config", "image build --kernel", "image build --ramdisk", "image build --dtb",
-                            "image build --bios", "image resize DISK", "image resize SIZE", "image check DISK",
-                            "app source PACKAGE", "app source VERSION",
+constexpr std::array kTexts{"--define", "--bin-args", "--cmdline", "--name", "--description",
+                            "app init NAME", "image ls PATTERN", "app source PACKAGE", "app source VERSION",
+                            // Read by name when a sub-command runs, whose own option is tried.
+                            "image --registry",
                             // What is absent is what it asks for.
                             "run --needs",
                             // Files that may be made after the VM's own, or that an image brings.
@@ -99,7 +97,21 @@ const std::map<std::string, Wrong>& wrong_values() {
       {"image verify NAME", {"image-noe", "did you mean 'image-one'?"}},
       {"image download NAME", {"image-noe", "did you mean 'image-one'?"}},
       {"image pull NAME", {"image-noe", "did you mean 'image-one'?"}},
-      {"--auto-sync-threshold", {"many", "many not in range "}},
+      {"image rm NAME", {"image-noe", "did you mean 'image-one'?"}},
+      {"image import SOURCE", {"foldre", "did you mean 'folder'?"}},
+      {"image import NAME", {"a/b", "'a/b' is not the name of an image: expected NAME or NAME:VERSION"}},
+      {"image import --tag", {"lastet", "did you mean 'latest'?"}},
+      {"image build RECIPE", {"disk-noe", "did you mean 'disk-one'?"}},
+      {"image build --kernel", {"naer.toml", "did you mean 'near.toml'?"}},
+      {"image build --ramdisk", {"image:image-noe", "did you mean 'image-one'?"}},
+      {"image build --dtb", {"naer.toml", "did you mean 'near.toml'?"}},
+      {"image build --bios", {"naer.toml", "did you mean 'near.toml'?"}},
+      {"image resize DISK", {"naer.toml", "did you mean 'near.toml'?"}},
+      {"image resize SIZE", {"many", "'many' is no size of a disk as in 512M"}},
+      {"image check DISK", {"naer.toml", "did you mean 'near.toml'?"}},
+      {"--registry", {"naer.toml", "did you mean 'near.toml'?"}},
+      {"image fetch --together", {"image-noe", "did you mean 'image-one'?"}},
+      {"--auto-sync-threshold", {"many", "'many' is no number of seconds"}},
       {"image lock NAME", {"image-noe", "did you mean 'image-one'?"}},
   };
   return values;
@@ -110,9 +122,26 @@ const std::map<std::string, Words>& companions() {
   static const std::map<std::string, Words> words{
       {"image download NAME", {"--local-storage", "storage", "--offline"}},
       {"image pull NAME", {"--local-storage", "storage", "--offline"}},
+      {"image rm NAME", {"--local-storage", "storage", "--offline"}},
+      {"image import SOURCE", {"--local-storage", "storage", "@", "mine"}},
+      {"image import NAME", {"--local-storage", "storage", "folder"}},
+      {"image import --arch", {"folder", "mine"}},
+      {"image import --tag", {"--local-storage", "storage", "layout", "mine"}},
+      {"image import --registry", {"folder", "mine"}},
+      {"image download --registry", {"image-one"}},
+      {"image pull --registry", {"image-one"}},
+      {"image rm --registry", {"image-one"}},
+      {"image build --kernel", {"--config", "disk-vm.toml"}},
+      {"image build --ramdisk", {"--config", "disk-vm.toml", "--kernel", "near.toml"}},
+      {"image build --dtb", {"--config", "disk-vm.toml", "--kernel", "near.toml", "--ramdisk", "near.toml"}},
+      {"image build --bios", {"--config", "disk-vm.toml", "--kernel", "near.toml", "--ramdisk", "near.toml", "--dtb", "near.toml"}},
+      {"image resize DISK", {"@", "1M"}},
+      {"image resize SIZE", {"near.toml"}},
+      {"image fetch --together", {"image-one"}},
       {"run --set", {"--config", "near.toml"}},
       {"image verify NAME", {"@", "near.toml"}},
       {"vmconfig check --board", {"near.toml"}},
+      {"vmconfig compile --board", {"near.toml"}},
       {"vmconfig diff FILES", {"near.toml"}},
       {"image verify FILE", {"image-one"}},
       {"app source SHA256", {"musl", "1.2.3"}},
@@ -165,12 +194,20 @@ class SuggestionsTest : public ::testing::Test {
     tree_.write("folder/CMakeLists.txt", "");
     tree_.write("configs/defconfig.toml", "");
     tree_.write("configs/uboot/lab.toml", "serial = \"/dev/null\"\n");
-    tree_.write("configs/images/image-one.toml", "");
+    tree_.write("configs/images/image-one.toml",
+                "kind = \"debian-kernel\"\nsummary = \"s\"\narchitecture = \"arm64\"\npackage = \"p\"\nfile = \"f\"\n");
     tree_.write("configs/images/lock.toml", "");
     tree_.write("storage/images.toml",
                 "[[images]]\nname = \"image-one\"\nversion = \"v1\"\ndescription = \"one\"\narch = \"aarch64\"\n"
                 "sha256 = \"" +
                     std::string(64, '0') + "\"\nurl = \"http://127.0.0.1:1/x.tar.gz\"\n");
+    tree_.write("storage/image-one.tar.gz", "");
+    tree_.write("configs/disks/disk-one.toml", "kind = \"disk\"\n[[partitions]]\nsize = \"1M\"\n");
+    tree_.write("disk-vm.toml",
+                "[base]\n[kernel]\nimage_location = \"fs\"\nkernel_path = \"k\"\nramdisk_path = \"r\"\ndtb_path = \"d\"\nbios_path = \"b\"\n");
+    tree_.write("layout/oci-layout", "{}");
+    tree_.write("layout/index.json",
+                "{\"manifests\": [{\"annotations\": {\"org.opencontainers.image.ref.name\": \"latest\"}}, {}]}");
     tree_.write("platforms/aarch64-dyn/CMakeLists.txt", "");
     tree_.write("build/pc/CMakeCache.txt", "CMAKE_TOOLCHAIN_FILE:FILEPATH=/t/x86_64-unknown-none.cmake\n");
     tree_.write("cmake/AxvisorDependencies.cmake",

@@ -158,6 +158,38 @@ TEST_F(ToolsTest, ChecksVirtualMachinesTogether) {
   EXPECT_THAT(together.output, HasSubstr("same"));
 }
 
+TEST_F(ToolsTest, CompilesWhatAHypervisorThatRunsCanUse) {
+  tree_.write("configs/board/arm.toml", "target = \"aarch64-unknown-none-softfloat\"\nfeatures = [\"fs\"]\n");
+  const std::string kernel = "kernel_load_addr = 0x8000_0000\nmemory_regions = [[0x8000_0000, 0x100_0000, 0x7, 0]]\n";
+  const std::string on_disk = "[kernel]\nimage_location = \"fs\"\nkernel_path = \"/guest/k\"\n" + kernel;
+  tree_.write("one.toml", "[base]\nname = \"one\"\ncpu_num = 1\nstart_after = [\"elsewhere\"]\n" + on_disk);
+  tree_.write("two.toml", "[base]\nname = \"two\"\ncpu_num = 1\n" + on_disk);
+  tree_.write("built.toml", "[base]\nname = \"three\"\ncpu_num = 1\n[kernel]\nkernel_path = \"k.bin\"\n" + kernel);
+  tree_.write("k.bin", "a kernel");
+  fs::create_directories(tree_.root() / "out");
+  const auto compile = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"vmconfig", "compile", "--board", "arm"});
+    return tree_.xtask(more);
+  };
+
+  EXPECT_EQ(compile({"one.toml"}).status, 0);
+  EXPECT_THAT(read_file(tree_.root() / "one.vm"), HasSubstr("elsewhere"));
+  EXPECT_EQ(compile({"one.toml", "two.toml", "-o", "out"}).status, 0);
+  EXPECT_EQ(read_file(tree_.root() / "out/one.vm"), read_file(tree_.root() / "one.vm"));
+  EXPECT_TRUE(fs::exists(tree_.root() / "out/two.vm"));
+  EXPECT_EQ(compile({"two.toml", "-o", "other.vm"}).status, 0);
+  EXPECT_EQ(read_file(tree_.root() / "other.vm"), read_file(tree_.root() / "out/two.vm"));
+
+  EXPECT_EQ(compile({"one.toml", "two.toml", "-o", "nowhere"}).status, static_cast<int>(ExitCode::Usage));
+  const ProgramResult built = compile({"built.toml"});
+  EXPECT_EQ(built.status, static_cast<int>(ExitCode::Failure));
+  EXPECT_THAT(built.output, HasSubstr("built.toml:5:15: error: 'k.bin' would have to be built into the hypervisor"));
+  EXPECT_THAT(built.output, HasSubstr("write image_location = \"fs\" and its path there"));
+  EXPECT_FALSE(fs::exists(tree_.root() / "built.vm"));
+  write_file(tree_.root() / "two.toml", "[base]\nname = \"one\"\ncpu_num = 1\n" + on_disk);
+  EXPECT_THAT(compile({"one.toml", "two.toml"}).output, HasSubstr("another VM has the name 'one' already"));
+}
+
 TEST_F(ToolsTest, ExplainsKeys) {
   const std::string entry = tree_.xtask({"vmconfig", "explain", "kernel.entry_point"}).output;
   EXPECT_THAT(entry, StartsWith("kernel.entry_point  in configs/vms/"));
@@ -198,7 +230,7 @@ TEST_F(ToolsTest, DrawsWhoOwnsWhat) {
 // ---- inspect
 
 TEST_F(ToolsTest, LooksIntoAnImage) {
-  const std::string self = XTASK_PROGRAM;
+  const std::string self = SAMPLE_PROGRAM;
   const std::string sections = tree_.xtask({"inspect", "sections", self}).output;
   EXPECT_THAT(sections, HasSubstr(" .text "));
   EXPECT_THAT(sections, HasSubstr("CONTENTS, ALLOC, LOAD, READONLY, CODE"));
@@ -219,7 +251,7 @@ TEST_F(ToolsTest, ShowsBytesAsHexdumpDoes) {
 }
 
 TEST_F(ToolsTest, RefusesDamagedImages) {
-  const std::string good = read_file(XTASK_PROGRAM);
+  const std::string good = read_file(SAMPLE_PROGRAM);
   EXPECT_THAT(failure_of([] { parse_elf("text", "x"); }).what(), HasSubstr("x: no 64-bit little-endian ELF file"));
   // Cut anywhere in the headers, the file is refused or read; never read past its end.
   std::string cut = good.substr(0, 4096);

@@ -348,5 +348,12 @@ TEST_F(UbootTest, DryRunSaysWhatWouldHappen) {
   EXPECT_EQ(result.output, "# /dev/ttyNONE: 115200 baud\nrelay on\n# U-Boot: tftpboot axvisor.fit from " + bin().string() + ", then bootm\n");
 }
 
+TEST_F(UbootTest, DryRunWritesNoDefaults) {
+  const ProgramResult result = tree_.xtask({"uboot", "--dry-run", "--bin", bin().string()});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_THAT(result.output, HasSubstr("# the defaults -> " + (tree_.root() / ".uboot.toml").string() + "\n# /dev/ttyUSB0: 115200 baud\n"));
+  EXPECT_FALSE(fs::exists(tree_.root() / ".uboot.toml"));
+}
+
 }  // namespace
 }  // namespace ax::xtask

@@ -1,12 +1,14 @@
 #include "tools/app/application.hpp"
 
 #include <fmt/format.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <array>
 #include <set>
 
 #include "tools/app/os_section.hpp"
+#include "tools/app/project.hpp"
 #include "tools/config/suggest.hpp"
 
 namespace ax::app {
@@ -15,6 +17,9 @@ namespace {
 
 using config::Value;
 using Kind = Value::Kind;
+
+/// What `app` begins with where the program is on the machine's disk.
+constexpr std::string_view kOnDisk = "disk:";
 
 constexpr std::array<std::string_view, 2> kDescriptions{"config_linux.toml", "app.toml"};
 constexpr std::array<std::pair<std::string_view, TargetType>, 4> kTypes{{{"exe", TargetType::Exe},
@@ -46,6 +51,7 @@ class Loader {
     load_build();
     load_tests();
     check_dependencies();
+    check_products();
     for (Draft& draft : drafts_) app_.targets.push_back(std::move(draft.target));
     return std::move(app_);
   }
@@ -100,6 +106,7 @@ class Loader {
       std::string fix = config::did_you_mean(member.key, known);
       for (const Table& table : all_tables()) {
         if (fix.empty() && table.find(member.key) != nullptr) fix = fmt::format("move it to {}", title_of(table));
+        if (fix.empty() && table.name.ends_with("." + member.key)) fix = fmt::format("write {}", title_of(table));
       }
       if (fix.empty()) fix = fmt::format("known here: {}", config::join(known));
       diagnostics_
@@ -158,27 +165,47 @@ class Loader {
       diagnostics_.error(build.where("compiler"), "'compiler' names no compiler").fix("use \"gcc\" or \"clang\"");
     }
     if (build.usable("app") && !build.text("app").empty()) load_app(build);
-    if (drafts_.empty() && !app_.app && root_.find("targets") == nullptr) {
+    if (!app_.app && has_no_targets()) {
       diagnostics_.error(file_position(), "there is nothing to build: no [[targets]], and no 'app' in [build]")
           .fix("add [[targets]] with name, src and type");
     }
   }
 
+  /// None at all, and no table whose name looks as if it were meant.
+  bool has_no_targets() const {
+    const Value::Member* targets = root_.find("targets");
+    if (targets != nullptr) return targets->value.kind == Kind::Array && targets->value.items.empty();
+    const std::vector<std::string> wanted{"targets"};
+    return std::ranges::none_of(root_.members,
+                                [&](const Value::Member& member) { return config::nearest(member.key, wanted).has_value(); });
+  }
+
   void load_app(const Section& build) {
-    app_.app = (app_.folder / build.text("app")).lexically_normal();
     app_.app_where = build.where("app");
+    const std::string text = build.text("app");
+    const std::string_view named = text;
+    app_.app_on_disk = app_.os && named.starts_with(kOnDisk);
+    if (app_.app_on_disk) {
+      load_app_on_disk(named.substr(kOnDisk.size()));
+    } else {
+      app_.app = (app_.folder / named).lexically_normal();
+    }
     for (const Draft& draft : drafts_) {
       if (draft.target.type != TargetType::Exe) continue;
       diagnostics_.error(build.where("app"), "there are two programs: 'app', and a target of type exe")
           .note(draft.target.where, fmt::format("'{}' is here", draft.target.name))
           .fix("remove one of the two");
     }
-    const bool mapped = app_.os && app_.os->musl && app_.os->qemu.v9p;
-    if (app_.os && !mapped) {
-      diagnostics_
-          .error(build.where("app"),
-                 "a ready-made program needs ulib = \"ruxmusl\" and v9p = \"y\": it is loaded from there")
-          .fix("set both, and add the service virtio-9p");
+  }
+
+  void load_app_on_disk(std::string_view path) {
+    app_.app = fs::path(path);
+    if (!path.starts_with('/')) {
+      diagnostics_.error(app_.app_where, "a program on the disk has a path from the disk's root")
+          .fix(fmt::format("use \"{}/{}\"", kOnDisk, path));
+    } else if (std::ranges::find(app_.os->services, "blkfs") == app_.os->services.end()) {
+      diagnostics_.error(app_.app_where, "a program on the disk needs the services fs and blkfs")
+          .fix("add both to 'services', and set blk = \"y\"");
     }
   }
 
@@ -357,6 +384,21 @@ class Loader {
     for (const Draft& draft : drafts_) check_library_name(draft);
   }
 
+  /// A program 'libl.so' and a dll 'libl' are one file.
+  void check_products() {
+    for (usize i = 0; i < drafts_.size(); ++i) {
+      for (usize j = 0; j < i; ++j) {
+        const Target& one = drafts_[j].target;
+        const Target& other = drafts_[i].target;
+        if (one.name == other.name || product_name(one) != product_name(other)) continue;
+        diagnostics_
+            .error(other.where, fmt::format("'{}' and '{}' are the same file: {}", one.name, other.name, product_name(one)))
+            .note(one.where, "the other one is here")
+            .fix("give one of them another name");
+      }
+    }
+  }
+
   void add_dependency(Draft& draft, const Located& dep) {
     std::vector<std::string> names;
     for (const Draft& other : drafts_) {
@@ -435,11 +477,12 @@ class Loader {
       const Section s(table_named("tests"), table, table->where, diagnostics_);
       Test test;
       test.name = s.text("name");
+      if (s.usable("name") && test.name.empty()) diagnostics_.error(s.where("name"), "'name' is empty").fix("name the test");
       for (const Located& word : s.list("args")) test.args.push_back(word.text);
       test.input = file_of(s, "input");
       test.output = file_of(s, "output");
-      for (const Located& text : s.list("success_regex")) test.success_regex.push_back(text.text);
-      for (const Located& text : s.list("fail_regex")) test.fail_regex.push_back(text.text);
+      test.success_regex = expressions_of(s, "success_regex");
+      test.fail_regex = expressions_of(s, "fail_regex");
       test.status = static_cast<int>(s.number("status"));
       test.timeout_seconds = static_cast<unsigned>(s.number("timeout"));
       if (std::ranges::find(app_.tests, test.name, &Test::name) != app_.tests.end()) {
@@ -448,6 +491,21 @@ class Loader {
       }
       app_.tests.push_back(std::move(test));
     }
+  }
+
+  std::vector<std::string> expressions_of(const Section& section, std::string_view key) {
+    std::vector<std::string> expressions;
+    for (const Located& text : section.list(key)) {
+      const RE2 compiled(text.text, RE2::Quiet);
+      if (text.text.empty()) {
+        diagnostics_.error(text.where, fmt::format("'{}' is empty: everything has it", key)).fix("remove it");
+      } else if (!compiled.ok()) {
+        diagnostics_.error(text.where, fmt::format("'{}' is no regular expression: {}", text.text, compiled.error()))
+            .fix("correct it; \\ before a character takes its meaning away");
+      }
+      expressions.push_back(text.text);
+    }
+    return expressions;
   }
 
   fs::path file_of(const Section& section, std::string_view key) {
@@ -496,6 +554,10 @@ std::vector<const Target*> users_first(const Application& app, const std::set<us
   return out;
 }
 
+bool has_cxx(const Target& target) {
+  return std::ranges::find(target.sources, Language::Cxx, &Source::language) != target.sources.end();
+}
+
 }  // namespace
 
 std::vector<const Target*> Application::closure(const Target& target) const {
@@ -510,10 +572,9 @@ std::vector<const Target*> Application::linked(const Target& target) const {
   return users_first(*this, used);
 }
 
+bool Application::uses_cxx() const { return std::ranges::any_of(targets, has_cxx); }
+
 bool Application::uses_cxx(const Target& target) const {
-  const auto has_cxx = [](const Target& t) {
-    return std::ranges::find(t.sources, Language::Cxx, &Source::language) != t.sources.end();
-  };
   return has_cxx(target) || std::ranges::any_of(closure(target), [&](const Target* t) { return has_cxx(*t); });
 }
 

@@ -88,7 +88,8 @@ struct Application {
   std::filesystem::path file;    ///< absolute
   std::filesystem::path folder;  ///< of the file: where programs run and what paths are relative to
   Compiler compiler;
-  std::optional<std::filesystem::path> app;  ///< ready-made program
+  std::optional<std::filesystem::path> app;  ///< ready-made program; absolute
+  bool app_on_disk = false;                  ///< `app` is on the machine's disk, not here
   Position app_where;
   std::vector<Target> targets;
   std::vector<usize> order;  ///< positions in `targets`: what is used comes before its users
@@ -98,6 +99,8 @@ struct Application {
   /// The target of type exe, or null.
   const Target* program() const;
   bool uses_cxx(const Target& target) const;
+  /// Whether any source is C++.
+  bool uses_cxx() const;
   /// The targets that `target` uses, directly or not, each after its users.
   std::vector<const Target*> closure(const Target& target) const;
   /// Those of them that stand on its linker's command line: what a dll has taken in itself does not.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "tools/app/project.hpp"
 #include "tools/app/qemu.hpp"
@@ -47,6 +48,7 @@ class Planner {
                      {"v", std::to_string(os_.verbosity)},
                      {"ip", os_.qemu.ip},
                      {"gw", os_.qemu.gw}};
+    if (!os_.name.empty()) out_.settings.insert(out_.settings.begin(), {"name", os_.name});
   }
 
   void compilers() {
@@ -66,12 +68,20 @@ class Planner {
     return folder_ / "objects" / target.name / (relative + ".o");
   }
 
+  /// GCC warns of a standard of the other language and goes on; Clang, which does its work here, does not go on.
+  static bool is_other_standard(std::string_view word, Language language) {
+    if (!word.starts_with("-std=")) return false;
+    return word.contains("++") != (language == Language::Cxx);
+  }
+
   std::vector<fs::path> compile(const Target& target) {
     std::vector<fs::path> objects;
     for (const Source& source : target.sources) {
       Words command = source.language == Language::Cxx ? provider_.cxx : provider_.c;
       for (const Words& words : {provider_.options, app_.compiler.options, target.cflags}) {
-        command.insert(command.end(), words.begin(), words.end());
+        std::ranges::copy_if(words, std::back_inserter(command), [&](const std::string& word) {
+          return !provider_.other_tools || !is_other_standard(word, source.language);
+        });
       }
       for (const fs::path& folder : include_folders(app_, target)) command.push_back("-I" + folder.string());
       objects.push_back(object_of(target, source));
@@ -179,6 +189,35 @@ std::string ninja_value(std::string_view text) {
   return out;
 }
 
+/// Where the inputs of a step are written when they are too many for a command line.
+std::string list_of(const OsStep& step) { return step.output.string() + ".list"; }
+
+/// Linux takes 128 KiB in one argument, and a command line is one for the shell that Ninja starts.
+bool is_long(const OsStep& step) {
+  constexpr usize kLongest = 100'000;
+  return step.kind != OsStep::Kind::Compile && join_words(step.command).size() > kLongest;
+}
+
+Words inputs_of(const OsStep& step) {
+  Words out;
+  for (const std::string& word : step.command) {
+    if (std::ranges::find(step.inputs, fs::path(word)) != step.inputs.end()) out.push_back(word);
+  }
+  return out;
+}
+
+/// The step's command; of a long one, its inputs, which stand in a row, are in a file.
+Words command_of(const OsStep& step) {
+  if (!is_long(step)) return step.command;
+  const Words inputs = inputs_of(step);
+  Words out;
+  for (const std::string& word : step.command) {
+    if (!inputs.empty() && word == inputs.front()) out.push_back("@" + list_of(step));
+    if (std::ranges::find(inputs, word) == inputs.end()) out.push_back(word);
+  }
+  return out;
+}
+
 std::string shell_line(const OsStep& step, const Application& app) {
   const fs::path& folder = step.folder.empty() ? app.folder : step.folder;
   const bool makes_folder = step.kind == OsStep::Kind::Once;
@@ -189,9 +228,15 @@ std::string shell_line(const OsStep& step, const Application& app) {
     // An archive that is there would keep the objects of sources that are gone.
     out += fmt::format("rm -f {} && ", join_words({step.output.string()}));
   }
-  Words command = step.command;
+  Words command = command_of(step);
   if (step.kind == OsStep::Kind::Compile) command.insert(command.end(), {"-MMD", "-MF", step.output.string() + ".d"});
-  return out + join_words(command);
+  out += join_words(command);
+  if (makes_folder) {
+    // What a configuration says is of interest when it fails.
+    const std::string log = join_words({step.output.string() + ".log"});
+    out += fmt::format(" >{0} 2>&1 || {{ cat {0}; exit 1; }}", log);
+  }
+  return out;
 }
 
 }  // namespace
@@ -207,6 +252,7 @@ std::string ninja_file(const OsBuild& plan, const Application& app) {
       "# Made by `xtask app`, which overwrites it.\n"
       "ninja_required_version = 1.8\n"
       "rule run\n  command = $line\n  description = $text\n"
+      "rule run_long\n  command = $line\n  description = $text\n  rspfile = $out.list\n  rspfile_content = $inputs\n"
       "rule compile\n  command = $line\n  description = $text\n  depfile = $out.d\n  deps = gcc\n"
       "rule system\n  command = $line\n  description = $text\n  restat = 1\n  pool = console\n"
       "build always: phony\n";
@@ -216,7 +262,7 @@ std::string ninja_file(const OsBuild& plan, const Application& app) {
     out += "build " + ninja_path(step.output);
     if (!step.more_outputs.empty()) out += " |";
     for (const fs::path& output : step.more_outputs) out += " " + ninja_path(output);
-    out += compile ? ": compile" : system ? ": system" : ": run";
+    out += compile ? ": compile" : system ? ": system" : is_long(step) ? ": run_long" : ": run";
     for (const fs::path& input : step.inputs) out += " " + ninja_path(input);
     if (system) out += " | always";
     // Headers and libraries of the system are there before anything is compiled.
@@ -228,6 +274,7 @@ std::string ninja_file(const OsBuild& plan, const Application& app) {
     }
     out += fmt::format("\n  line = {}\n  text = {} {}\n", ninja_value(shell_line(step, app)),
                        kVerbs[static_cast<usize>(step.kind)], ninja_value(step.output.filename().string()));
+    if (is_long(step)) out += fmt::format("  inputs = {}\n", ninja_value(join_words(inputs_of(step))));
   }
   return out + fmt::format("default {}\n", ninja_path(plan.bin));
 }

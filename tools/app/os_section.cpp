@@ -105,6 +105,11 @@ class Decoder {
     q.envs = words("envs", true);
     ports();
     useless("net_dump", q.net_dump && !q.net, "there is no network device to dump", "add net = \"y\"");
+    for (const char* key : {"net_dev", "ip", "gw"}) {
+      useless(key, !q.net && is_changed(key), "there is no network device", "add net = \"y\"");
+    }
+    useless("disk_img", !q.blk && is_changed("disk_img"), "there is no disk", "add blk = \"y\"");
+    useless("v9p_path", !q.v9p && is_changed("v9p_path"), "no folder is shared", "add v9p = \"y\"");
   }
 
   template <class Test>
@@ -125,8 +130,9 @@ class Decoder {
       const std::string_view forbidden = is_list ? ",;" : ";";
       const usize at = word.text.find_first_of(forbidden);
       if (at != std::string::npos) {
-        diagnostics_.error(word.where, fmt::format("'{}' must not contain '{}': the system separates words with it",
-                                                   key, word.text[at]));
+        diagnostics_
+            .error(word.where, fmt::format("'{}' must not contain '{}': the system separates words with it", key, word.text[at]))
+            .fix(word.text[at] == ',' ? "make two words of it" : "leave it out");
       }
       joined += (joined.empty() ? "" : ",") + word.text;
     }
@@ -161,6 +167,12 @@ class Decoder {
     const Qemu& q = os_.qemu;
     useless("ports", s_.qemu.has("ports") && (!q.net || q.tap), "ports lead nowhere without a user network",
             "add net = \"y\" and net_dev = \"user\"");
+  }
+
+  /// A default that is written down is no mistake.
+  bool is_changed(std::string_view key) const {
+    const std::string text = s_.qemu.text(key);
+    return s_.qemu.usable(key) && !text.empty() && text != table_named("os.platform.qemu").find(key)->default_value;
   }
 
   void useless(std::string_view key, bool is_useless, std::string_view reason, std::string_view fix) {

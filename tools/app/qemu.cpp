@@ -12,13 +12,14 @@ struct Machine {
   std::string_view bus;  ///< what virtio devices are attached to: ends their names
   std::vector<std::string_view> words;
   bool boots_elf;
+  bool firmware_speaks;  ///< on the serial console, even without -nographic
 };
 
 const Machine& machine_of(Arch arch) {
   static const std::array<Machine, 3> kMachines{{
-      {"x86_64", "pci", {"-machine", "q35"}, true},
-      {"aarch64", "device", {"-cpu", "cortex-a72", "-machine", "virt"}, false},
-      {"riscv64", "device", {"-machine", "virt", "-bios", "default"}, false},
+      {"x86_64", "pci", {"-machine", "q35"}, true, false},
+      {"aarch64", "device", {"-cpu", "cortex-a72", "-machine", "virt"}, false, false},
+      {"riscv64", "device", {"-machine", "virt", "-bios", "default"}, false, true},
   }};
   return kMachines[static_cast<usize>(arch)];
 }
@@ -96,6 +97,8 @@ class CommandWriter {
 
 std::string_view arch_name(Arch arch) { return machine_of(arch).arch; }
 std::string qemu_program(Arch arch) { return fmt::format("qemu-system-{}", arch_name(arch)); }
+
+bool firmware_speaks(Arch arch) { return machine_of(arch).firmware_speaks; }
 
 Words qemu_command(const Os& os, const QemuRequest& request) { return CommandWriter(os, request).write(); }
 

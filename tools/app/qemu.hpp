@@ -26,6 +26,9 @@ std::string qemu_program(Arch arch);
 /// "x86_64"
 std::string_view arch_name(Arch arch);
 
+/// Whether firmware writes to the serial console, whatever QEMU is told.
+bool firmware_speaks(Arch arch);
+
 /// The command, to be run in the application's folder. KVM is for x86_64 only, and not while debugging.
 Words qemu_command(const Os& os, const QemuRequest& request);
 

@@ -11,8 +11,8 @@ namespace ax::app {
 namespace {
 
 std::string form_text(const Key& key) {
-  constexpr std::string_view texts[] = {"string", "\"y\" or \"n\"", "number", "string or list of strings",
-                                        "list of strings"};
+  constexpr std::string_view texts[] = {"string",          "\"y\" or \"n\"", "number",          "string or list of strings",
+                                        "list of strings", "string",         "string or number"};
   std::string out(texts[static_cast<usize>(key.form)]);
   if (key.form == Form::Number) out += fmt::format(", {} to {}", key.min, key.max);
   return out;

@@ -16,7 +16,10 @@ constexpr Key kBuildKeys[] = {
          "The compiler: `gcc`, `clang`, or the name or path of any other, with words before (`ccache gcc`) and options "
          "after it. Each language gets the driver that belongs to it: `gcc` compiles C, `g++` C++.",
      .default_doc = "required where there are targets"},
-    {.name = "app", .doc = "A program that is ready made, instead of a target of type `exe`.", .default_doc = "none"},
+    {.name = "app",
+     .doc = "A program that is ready made, instead of a target of type `exe`. With [os] it becomes part of the image, or, as `disk:/PATH`, is "
+            "loaded from the disk: a static program for Linux.",
+     .default_doc = "none"},
 };
 
 constexpr Choice kTypes[] = {
@@ -32,7 +35,7 @@ constexpr Key kTargetKeys[] = {
     {.name = "src",
      .doc = "Where the sources are: a folder, searched with its subfolders for .c .cc .cpp .cxx .S .s, or one file. "
             "Relative "
-            "to the description, as all paths here. Hidden folders and build folders are left out.",
+            "to the description, as all paths here. Hidden folders, build folders and links to folders are left out.",
      .required = true},
     {.name = "src_only",
      .form = Form::List,
@@ -48,17 +51,18 @@ constexpr Key kTargetKeys[] = {
      .doc = "Folders of headers. Targets that depend on this one search them too.",
      .default_value = "./"},
     {.name = "cflags",
+     .form = Form::Lines,
      .doc = "Options for the compiler. Words are split as a shell splits them; `pkg-config ...` in back-ticks is run "
             "and gives "
             "its words.",
      .default_doc = "none"},
     {.name = "archive", .doc = "The archiver of a static library.", .default_value = "ar"},
     {.name = "linker",
-     .doc =
-         "The program that links, with its first words. `rust-lld -flavor gnu`, for applications with [os], stands for "
-         "LLVM's linker.",
+     .doc = "The program that links, with its first words. `rust-lld -flavor gnu`, for applications with [os], stands for "
+            "LLVM's linker.",
      .default_doc = "the compiler; for C++ that of C++"},
     {.name = "ldflags",
+     .form = Form::Lines,
      .doc = "Options for the linker, last on its command line. Of a static library: the operation of the archiver.",
      .default_doc = "none; `rcs` for a static library"},
     {.name = "deps",
@@ -73,13 +77,16 @@ constexpr Choice kUlibs[] = {
 };
 
 constexpr Key kOsKeys[] = {
-    {.name = "name", .doc = "Name of the system; a label.", .default_doc = "none"},
+    {.name = "name", .doc = "Name of the system; a label that `app check` and `--dry-run` show.", .default_doc = "none"},
     {.name = "services",
      .form = Form::List,
      .doc = "What the system has to offer; see the list below. What a service needs comes with it.",
      .default_doc = "none"},
     {.name = "ulib", .doc = "The C library.", .required = true, .choices = kUlibs},
-    {.name = "develop", .form = Form::Flag, .doc = "Build the system anew every time.", .default_value = "n"},
+    {.name = "develop",
+     .form = Form::Flag,
+     .doc = "Look with every build whether the system is stale. Here that always happens.",
+     .default_value = "n"},
 };
 
 constexpr Choice kPlatforms[] = {
@@ -95,14 +102,18 @@ constexpr Choice kLogs[] = {
     {"off", "nothing"},       {"error", "what stops the system"}, {"warn", "what somebody should look at"},
     {"info", "what happens"}, {"debug", "how it happens"},        {"trace", "every step"},
 };
-constexpr Choice kVerbosities[] = {{"", "quiet"}, {"1", "commands"}, {"2", "everything"}};
+constexpr Choice kVerbosities[] = {
+    {"", "a line for each step"},
+    {"1", "its command; the system's build speaks too"},
+    {"2", "also why each step is run, and the system's commands"},
+};
 
 constexpr Key kPlatformKeys[] = {
     {.name = "name", .doc = "The machine.", .default_value = "x86_64-qemu-q35", .choices = kPlatforms},
     {.name = "smp", .form = Form::Number, .doc = "Number of CPUs.", .default_value = "1", .min = 1, .max = kMostCpus},
     {.name = "mode", .doc = "How it is compiled.", .default_value = "release", .choices = kModes},
     {.name = "log", .doc = "The most detailed messages of the system.", .default_value = "warn", .choices = kLogs},
-    {.name = "v", .doc = "How much the build says.", .default_doc = "quiet", .choices = kVerbosities},
+    {.name = "v", .doc = "How much the build says.", .default_doc = "little", .choices = kVerbosities},
 };
 
 constexpr Choice kNetDevices[] = {{"user", "a private network behind the user's"}, {"tap", "the host's device tap0"}};
@@ -113,10 +124,7 @@ constexpr Choice kAccelerators[] = {
 };
 
 constexpr Key kQemuKeys[] = {
-    {.name = "blk",
-     .form = Form::Flag,
-     .doc = "A virtio-blk disk with the content of `disk_img`.",
-     .default_value = "n"},
+    {.name = "blk", .form = Form::Flag, .doc = "A virtio-blk disk with the content of `disk_img`.", .default_value = "n"},
     {.name = "net", .form = Form::Flag, .doc = "A virtio-net network device.", .default_value = "n"},
     {.name = "graphic",
      .form = Form::Flag,
@@ -126,24 +134,21 @@ constexpr Key kQemuKeys[] = {
      .form = Form::Flag,
      .doc = "Wait for gdb on local port 1234 before the first instruction; without acceleration.",
      .default_value = "n"},
-    {.name = "memory", .doc = "Size of the memory: a number with K, M, G or T; without, MiB.", .default_value = "128M"},
+    {.name = "memory",
+     .form = Form::Size,
+     .doc = "Size of the memory: a number with K, M, G or T; without, MiB.",
+     .default_value = "128M"},
     {.name = "disk_img",
      .doc = "File of the disk. Where `blk` is on and it is missing, an empty FAT32 disk of 64 MiB is made.",
      .default_value = "./disk_img"},
     {.name = "v9p", .form = Form::Flag, .doc = "A virtio-9p device that shares `v9p_path`.", .default_value = "n"},
     {.name = "v9p_path", .doc = "The folder of the host that is shared.", .default_value = "./"},
-    {.name = "qemu_log",
-     .form = Form::Flag,
-     .doc = "QEMU writes what the machine executes to qemu.log.",
-     .default_value = "n"},
+    {.name = "qemu_log", .form = Form::Flag, .doc = "QEMU writes what the machine executes to qemu.log.", .default_value = "n"},
     {.name = "net_dump",
      .form = Form::Flag,
      .doc = "Packets of the network device go to netdump.pcap too.",
      .default_value = "n"},
-    {.name = "net_dev",
-     .doc = "What the network device is connected to.",
-     .default_value = "user",
-     .choices = kNetDevices},
+    {.name = "net_dev", .doc = "What the network device is connected to.", .default_value = "user", .choices = kNetDevices},
     {.name = "ip", .doc = "IPv4 address of the guest. Built into the system.", .default_value = "10.0.2.15"},
     {.name = "gw", .doc = "IPv4 address of the gateway. Built into the system.", .default_value = "10.0.2.2"},
     {.name = "args",

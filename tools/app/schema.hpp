@@ -16,6 +16,8 @@ enum class Form : u8 {
   Number,      ///< an integer, or a string with one
   TextOrList,  ///< a string, or a list of strings
   List,        ///< a list of strings
+  Lines,       ///< a string that may have several lines
+  Size,        ///< a string, or an integer
 };
 
 enum class Origin : u8 { Ruxgo, Ours };

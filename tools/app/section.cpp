@@ -34,7 +34,9 @@ class Checker {
 
   bool check(const Value& value) {
     switch (key_.form) {
-      case Form::Text: return text(value, std::string(key_.name));
+      case Form::Text:
+      case Form::Lines: return text(value, std::string(key_.name));
+      case Form::Size: return value.kind == Kind::Integer || text(value, std::string(key_.name), " or a number");
       case Form::Flag: return flag(value);
       case Form::Number: return number(value);
       case Form::TextOrList:
@@ -46,20 +48,26 @@ class Checker {
 
  private:
   bool wrong_kind(const Value& value, const std::string& what, std::string_view wanted) {
-    config::Diagnostic& d = diagnostics_.error(
-        value.where, fmt::format("'{}' must be {}, not {}", what, wanted, config::describe(value.kind)));
-    const bool wants_list = key_.form == Form::List && value.kind == Kind::String;
-    if (wants_list) d.fix(fmt::format("write {} = [\"{}\"]", key_.name, value.text));
+    const bool wants_list = key_.form == Form::List && value.kind != Kind::Array;
+    const std::string text = value.kind == Kind::Integer   ? std::to_string(value.integer)
+                             : value.kind == Kind::Boolean ? (value.boolean ? "true" : "false")
+                                                           : value.text;
+    diagnostics_.error(value.where, fmt::format("'{}' must be {}, not {}", what, wanted, config::describe(value.kind)))
+        .fix(wants_list ? fmt::format("write {} = [\"{}\"]", key_.name, text.empty() ? "..." : text)
+                        : fmt::format("write it in quotes: \"{}\"", text.empty() ? "..." : text));
     return false;
   }
 
   bool text(const Value& value, const std::string& what, std::string_view alternative = "") {
     if (value.kind == Kind::Integer && !key_.choices.empty()) return choice(value, std::to_string(value.integer));
     if (value.kind != Kind::String) return wrong_kind(value, what, fmt::format("a string{}", alternative));
-    const bool control = std::ranges::any_of(
-        value.text, [](unsigned char c) { return (c < ' ' && c != '\n' && c != '\t') || c == 0x7f; });
+    const bool control = std::ranges::any_of(value.text, [this](unsigned char c) {
+      const bool blank = c == '\t' || (c == '\n' && key_.form == Form::Lines);
+      return (c < ' ' && !blank) || c == 0x7f;
+    });
     if (control) {
-      diagnostics_.error(value.where, fmt::format("'{}' contains a control character", what));
+      diagnostics_.error(value.where, fmt::format("'{}' contains a line break or another control character", what))
+          .fix("remove it");
       return false;
     }
     return key_.choices.empty() || choice(value, value.text);
@@ -80,8 +88,8 @@ class Checker {
       return true;
     const std::string given =
         value.kind == Kind::String ? fmt::format("'{}'", value.text) : std::string(describe(value.kind));
-    diagnostics_.error(value.where,
-                       fmt::format("'{}' must be \"y\" or \"n\" (or true or false), not {}", key_.name, given));
+    diagnostics_.error(value.where, fmt::format("'{}' must be \"y\" or \"n\" (or true or false), not {}", key_.name, given))
+        .fix(fmt::format("write {0} = \"y\", or {0} = \"n\"", key_.name));
     return false;
   }
 
@@ -93,14 +101,15 @@ class Checker {
       const std::string given = value.kind == Kind::String    ? fmt::format("'{}'", value.text)
                                 : value.kind == Kind::Integer ? std::to_string(value.integer)
                                                               : std::string(describe(value.kind));
-      diagnostics_.error(value.where, fmt::format("'{}' must be a number, not {}", key_.name, given));
+      diagnostics_.error(value.where, fmt::format("'{}' must be a number, not {}", key_.name, given)).fix(range());
       return false;
     }
     if (*number >= key_.min && *number <= key_.max) return true;
-    diagnostics_.error(value.where,
-                       fmt::format("'{}' is {}, outside its range: {} to {}", key_.name, *number, key_.min, key_.max));
+    diagnostics_.error(value.where, fmt::format("'{}' cannot be {}", key_.name, *number)).fix(range());
     return false;
   }
+
+  std::string range() const { return fmt::format("write a number from {} to {}", key_.min, key_.max); }
 
   bool list(const Value& value) {
     bool ok = true;
@@ -132,6 +141,7 @@ void report_unknown(const Table& table, const Value::Member& member, Diagnostics
   const std::optional<std::string> near = config::nearest(member.key, known);
   for (const Table& other : all_tables()) {
     if (!near && other.find(member.key) != nullptr) fix = fmt::format("move it to {}", title_of(other));
+    if (other.name.ends_with("." + member.key)) fix = fmt::format("write {}", title_of(other));
   }
   if (near) fix = fmt::format("did you mean '{}'?", *near);
   if (fix.empty()) fix = fmt::format("known here: {}", config::join(known));

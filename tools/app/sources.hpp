@@ -17,7 +17,8 @@ struct Source {
   Language language;
 };
 
-/// Build folders that the search leaves out, besides hidden ones.
+/// Build folders that the search leaves out, besides hidden ones and those that have a file called kBuildMark.
+inline constexpr std::string_view kBuildMark = ".app_build";
 inline constexpr std::string_view kBuildFolder = "app_build";
 inline constexpr std::string_view kRuxgoBuildFolder = "ruxgo_bld";
 

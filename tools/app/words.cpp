@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::string_view kBlanks = " \t\n";
 constexpr std::string_view kOperators = ";|&<>()";
+constexpr std::string_view kPattern = "*?[";
 constexpr std::string_view kEscapableInQuotes = "\"\\$`";
 
 class Splitter {
@@ -40,7 +41,10 @@ class Splitter {
       append_split(dollar());
     } else if (kOperators.find(c) != std::string_view::npos || (c == '#' && !in_word_)) {
       fail(fmt::format("'{}' has a meaning for a shell, and none is used", c), fmt::format("write '{}' in quotes", c));
+    } else if (c == '~' && !in_word_) {
+      fail("'~' is the home folder for a shell, and none is used", "write the whole path");
     } else {
+      pattern_ |= kPattern.find(c) != std::string_view::npos;
       add(c);
     }
   }
@@ -51,9 +55,14 @@ class Splitter {
   }
 
   void finish_word() {
+    // Of an option, a shell too would make nothing else: no file is called like it.
+    if (pattern_ && !word_.starts_with('-')) {
+      fail(fmt::format("'{}' is a pattern for a shell, and none is used", word_), "name the files, or write it in quotes");
+    }
     if (in_word_) words_.push_back(std::move(word_));
     word_.clear();
     in_word_ = false;
+    pattern_ = false;
   }
 
   void fail(std::string text, std::string fix) {
@@ -132,7 +141,9 @@ class Splitter {
     }
     auto output = pkg_config_(*words);
     if (output) return *std::move(output);
-    fail(output.error(), "install the library's development package, or correct its name");
+    const bool no_program = output.error().starts_with("cannot run");
+    fail(output.error(),
+         no_program ? "install the package pkg-config" : "install the library's development package, or correct its name");
     return {};
   }
 
@@ -153,6 +164,7 @@ class Splitter {
   Words words_;
   std::string word_;
   bool in_word_ = false;
+  bool pattern_ = false;  ///< the word has an unquoted character of kPattern
   WordsError error_;
 };
 

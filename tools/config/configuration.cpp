@@ -85,11 +85,16 @@ class ViolationReporter {
   Diagnostics& diagnostics_;
 };
 
-void run_rules(const std::vector<const Vm*>& vms, u32 cpus, bool pc, Diagnostics& diagnostics) {
+/// Whether only all VMs of a machine together can break the rule.
+bool is_about_others(hv::Rule rule) { return rule == hv::Rule::StartAfterUnknown || rule == hv::Rule::SharedAlone; }
+
+void run_rules(const std::vector<const Vm*>& vms, u32 cpus, bool pc, bool among_others, Diagnostics& diagnostics) {
   std::vector<hv::VmConfig> configs;
   for (const Vm* vm : vms) configs.push_back(vm->config());
-  hv::check(std::span<const hv::VmConfig>(configs), HostFacts(vms, cpus, pc),
-            ViolationReporter(vms, configs, diagnostics));
+  const ViolationReporter report(vms, configs, diagnostics);
+  hv::check(std::span<const hv::VmConfig>(configs), HostFacts(vms, cpus, pc), [&](const hv::Violation& violation) {
+    if (!among_others || !is_about_others(violation.rule)) report(violation);
+  });
 }
 
 bool is_path(const std::string& text) { return text.find('/') != std::string::npos || text.ends_with(kExtension); }
@@ -210,8 +215,9 @@ void Configuration::load_board(SourceStore& sources, Diagnostics& diagnostics) {
   const std::optional<fs::path> path = given_path ? fs::path(options_.board) : find("board", options_.board);
   if (!path) {
     const std::vector<std::string> names = known("board");
+    const std::string_view instead = instead_of_hypervisor(options_.board);
     diagnostics.error({}, fmt::format("there is no board '{}'", options_.board))
-        .fix(did_you_mean(options_.board, names, fmt::format("known boards: {}", join(names))));
+        .fix(instead.empty() ? did_you_mean(options_.board, names, fmt::format("known boards: {}", join(names))) : std::string(instead));
     return;
   }
   const std::string shown = given_path ? options_.board : display(*path);
@@ -347,7 +353,7 @@ void Configuration::resolve_product(ImageReference& image, Diagnostics& diagnost
     std::vector<std::string> names = known("images");
     for (const auto& [key, path] : options_.images) names.push_back(key);
     const std::string all =
-        names.empty() ? "write configs/images/NAME.toml" : fmt::format("known images: {}", join(names));
+        names.empty() ? "write configs/images/NAME.toml" : fmt::format("known images: {}; one of a registry needs a recipe (docs/images.md)", join(names));
     diagnostics.error(image.where, fmt::format("there is no image '{}' to build", name))
         .fix(did_you_mean(name, names, all));
   } else if (!options_.image_dir.empty()) {
@@ -360,8 +366,10 @@ void Configuration::resolve_file(ImageReference& image, Diagnostics& diagnostics
   image.path = image.path.lexically_normal();
   const fs::file_status status = fs::status(image.path, error);
   if (!fs::exists(status)) {
+    const bool of_application = image.text.find("app_build/") != std::string::npos;
     diagnostics.error(image.where, fmt::format("image file '{}' does not exist", image.text))
-        .fix(fmt::format("put it at {} (paths are relative to the file that names them)", display(image.path)));
+        .fix(of_application ? "./xtask image build --config with this file builds the application that it is a part of"
+                            : fmt::format("put it at {} (paths are relative to the file that names them)", display(image.path)));
   } else if (!fs::is_regular_file(status)) {
     diagnostics.error(image.where, fmt::format("image file '{}' is not a regular file", image.text));
   } else if (fs::file_size(image.path, error) == 0) {
@@ -385,7 +393,8 @@ void Configuration::embed(ImageReference& image) {
 void Configuration::check_rules(Diagnostics& diagnostics) {
   std::vector<const Vm*> all;
   for (const auto& vm : vms_) all.push_back(vm.get());
-  run_rules(all, smp_.value_or(0), board_.target != nullptr && board_.target->arch == "x86_64", diagnostics);
+  run_rules(all, smp_.value_or(0), board_.target != nullptr && board_.target->arch == "x86_64",
+            options_.among_others, diagnostics);
 }
 
 std::vector<hv::VmConfig> Configuration::vm_configs() const {
@@ -409,8 +418,8 @@ void require_built_platform(const Configuration& configuration, Diagnostics& dia
   diagnostics
       .error(
           doc.where(doc.has("target") ? "target" : "platform"),
-          fmt::format("platform {} ({}) is not built yet in this version", board.platform.name, board.target->arch))
-      .fix("choose a board of an aarch64 or x86_64 machine");
+          fmt::format("the hypervisor does not run on {} (platform {})", board.target->arch, board.platform.name))
+      .fix(std::string(instead_of_hypervisor(board.target->arch)));
 }
 
 void require_image_files(const Configuration& configuration, Diagnostics& diagnostics) {
@@ -429,6 +438,6 @@ void require_image_files(const Configuration& configuration, Diagnostics& diagno
   }
 }
 
-void check_vm_alone(const Vm& vm, Diagnostics& diagnostics) { run_rules({&vm}, 0, false, diagnostics); }
+void check_vm_alone(const Vm& vm, Diagnostics& diagnostics) { run_rules({&vm}, 0, false, false, diagnostics); }
 
 }  // namespace ax::config

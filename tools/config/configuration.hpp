@@ -19,6 +19,7 @@ struct Options {
   std::string board;                        ///< a name, or the path of a file
   std::string vm_configs;                   ///< list of paths or names, separated by ':'; empty: the board decides
   std::filesystem::path vm_configs_origin;  ///< folder that `vm_configs` is relative to; empty: the current one
+  bool among_others = false;  ///< the machine has other VMs, too: whom the files name is not known
   std::optional<u32> smp{};
   std::string config_path;                    ///< list of folders with board/, vms/, images/, separated by ':'
   std::map<std::string, std::string> images;  ///< NAME -> file, for image:NAME

@@ -19,6 +19,13 @@ std::string board_config_header(const Configuration& configuration);
 /// vm_configs.hpp: the VMs as constexpr data, `hv::generated::kVms`.
 std::string vm_configs_header(const Configuration& configuration);
 
+/// One VM as C++: its lists, then an initializer of `hv::VmConfig`. Images that are embedded are named by nobody.
+std::string vm_config_source(const hv::VmConfig& config);
+
+/// NAME.vm: the same for a hypervisor that runs (hypervisor/config/vm_description.hpp). Without `with_id` the hypervisor chooses the id.
+/// Error: OutOfMemory (more than a description may have).
+std::expected<std::vector<std::byte>, Error> vm_description(const hv::VmConfig& config, bool with_id, std::string_view arch);
+
 /// report.txt: who owns what, for people.
 std::string report(const Configuration& configuration, const Diagnostics& diagnostics);
 

@@ -98,7 +98,8 @@ std::string cpp_flags(hv::MemoryFlags f) {
 /// Writes one VM: an array per list, then the VmConfig that views them.
 class VmWriter {
  public:
-  VmWriter(const Vm& vm, usize number) : vm_(vm), config_(vm.config()), number_(number) {}
+  /// `vm` knows which images are embedded; it may be null.
+  VmWriter(const hv::VmConfig& config, const Vm* vm, usize number) : vm_(vm), config_(config), number_(number) {}
 
   std::string arrays() {
     std::string out;
@@ -209,7 +210,7 @@ class VmWriter {
     if (image.present()) {
       out += fmt::format(", .path = {}", cpp_string(image.path));
       if (!image.sha256.empty()) sha256 = fmt::format(", .sha256 = {}", cpp_string(image.sha256));
-      const ImageReference* reference = vm_.image(key);
+      const ImageReference* reference = vm_ == nullptr ? nullptr : vm_->image(key);
       if (reference != nullptr && reference->index) {
         out += fmt::format(", .begin = vm_image_{0}_begin, .end = vm_image_{0}_end", *reference->index);
       }
@@ -217,7 +218,7 @@ class VmWriter {
     return out + fmt::format(", .load_address = Gpa({:#x}){}}}", image.load_address.value(), sha256);
   }
 
-  const Vm& vm_;
+  const Vm* vm_;
   const hv::VmConfig& config_;
   usize number_;
 };
@@ -311,6 +312,11 @@ std::string board_config_header(const Configuration& c) {
   return out + "\n}  // namespace ax::board\n";
 }
 
+std::string vm_config_source(const hv::VmConfig& config) {
+  VmWriter writer(config, nullptr, 0);
+  return writer.arrays() + writer.initializer();
+}
+
 std::string vm_configs_header(const Configuration& c) {
   std::string out = fmt::format(
       "// {}\n#pragma once\n\n#include <array>\n#include <cstddef>\n\n#include \"hypervisor/config/vm_config.hpp\"\n\n",
@@ -326,7 +332,7 @@ std::string vm_configs_header(const Configuration& c) {
   out += "namespace hv::generated {\n\n";
   std::string vms;
   for (usize i = 0; i < c.vms().size(); ++i) {
-    VmWriter writer(*c.vms()[i], i);
+    VmWriter writer(c.vms()[i]->config(), c.vms()[i].get(), i);
     out += writer.arrays() + "\n";
     vms += writer.initializer();
   }

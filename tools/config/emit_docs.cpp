@@ -272,7 +272,7 @@ std::string boards_json(const Options& options, SourceStore& sources, Diagnostic
 std::string boards_text(const std::string& json) {
   std::string out;
   for (const Json& board : Json::parse(json)) {
-    const std::string_view state = board.at("built").get<bool>() ? "" : "  (platform not built yet)";
+    const std::string_view state = board.at("built").get<bool>() ? "" : "  (not for the hypervisor)";
     out +=
         fmt::format("{:20} {}{}\n", board.at("name").get<std::string>(), board.at("target").get<std::string>(), state);
   }

@@ -89,12 +89,6 @@ class MachineChecker {
                  fmt::format("I/O ports exist on x86_64 only, {}", this_board()))
           .fix("remove passthrough_ports");
     }
-    if (!vm_.config().passthrough_pci.empty()) {
-      diagnostics_
-          .error(doc_.where("devices.passthrough_pci"),
-                 fmt::format("PCI functions are passed through on x86_64 only so far, {}", this_board()))
-          .fix("remove passthrough_pci, or name the device tree's node of a device in passthrough_devices");
-    }
     if (vm_.config().boot_protocol == hv::BootProtocol::Multiboot) {
       diagnostics_
           .error(doc_.where("kernel.boot_protocol"), fmt::format("Multiboot is for x86_64 only, {}", this_board()))

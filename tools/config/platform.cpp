@@ -84,6 +84,16 @@ std::optional<Platform> read_platform(const SourceFile& file, const fs::path& fo
 
 std::span<const Target> all_targets() { return kTargets; }
 
+std::string_view instead_of_hypervisor(std::string_view name) {
+  for (const Target& target : kTargets) {
+    if (!target.built && name.find(target.arch) != std::string_view::npos) {
+      return "the hypervisor needs a board of an aarch64 or x86_64 machine; on riscv64 there are the platform and the unikernel "
+             "(cmake --preset qemu-riscv64), which ./xtask app runs applications on";
+    }
+  }
+  return "";
+}
+
 Platform PlatformFolders::of(const Target& target) {
   Platform platform{.name = std::string(target.platform), .targets = {&target}, .load_address = target.load_address};
   for (const Feature& feature : all_features()) {

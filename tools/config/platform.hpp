@@ -20,6 +20,10 @@ struct Target {
 };
 std::span<const Target> all_targets();
 
+/// What there is for who wants a target or a board, by its name, of an architecture that the hypervisor does not run on; empty:
+/// it runs there.
+std::string_view instead_of_hypervisor(std::string_view name);
+
 struct Platform {
   std::string name;
   std::vector<const Target*> targets{};  ///< at least one

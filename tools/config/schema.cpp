@@ -9,8 +9,6 @@ namespace {
 
 using std::string_view;
 
-constexpr u64 kNoMaximum = std::numeric_limits<i64>::max();
-
 // Every file may say which version of these tables it was written for.
 constexpr Key kSchemaKey{
     .name = "schema",
@@ -59,14 +57,14 @@ constexpr Section kDefconfigSections[] = {{"", "Values for every board.", kDefco
 constexpr Choice kTargets[] = {
     {.text = "aarch64-unknown-none-softfloat", .doc = "64-bit Arm, entered at EL2."},
     {.text = "x86_64-unknown-none", .doc = "64-bit x86 with VMX or SVM."},
-    {.text = "riscv64gc-unknown-none-elf", .doc = "64-bit RISC-V with the H extension."},
+    {.text = "riscv64gc-unknown-none-elf", .doc = "64-bit RISC-V: unikernel only."},
 };
 
 constexpr string_view kAarch64Aliases[] = {"aarch64-generic"};
 constexpr Choice kPlatforms[] = {
     {.text = "aarch64-dyn", .doc = "Any Arm machine that hands over a device tree.", .aliases = kAarch64Aliases},
     {.text = "x86-qemu-q35", .doc = "QEMU's q35 and PCs like it."},
-    {.text = "riscv64-qemu-virt", .doc = "QEMU's RISC-V virt machine."},
+    {.text = "riscv64-qemu-virt", .doc = "QEMU's RISC-V virt machine: unikernel only."},
 };
 
 constexpr string_view kErrorAliases[] = {"error"}, kWarnAliases[] = {"warn"}, kInfoAliases[] = {"info"},
@@ -250,7 +248,7 @@ constexpr Key kBaseKeys[] = {
      .doc = "Number of vCPUs.",
      .required = true,
      .min = 1,
-     .max = hv::kMaxVcpus},
+     .max = hv::kMaxConfiguredVcpus},
     {.name = "phys_cpu_ids",
      .type = Type::IntegerList,
      .doc = "Per vCPU, the physical CPU that it runs on: MPIDR affinity on Arm, APIC id on x86. CPUs may be shared. With "
@@ -393,7 +391,8 @@ constexpr Key kKernelKeys[] = {
      .default_doc = "kernel_load_addr"},
     {.name = "image_location",
      .type = Type::String,
-     .doc = "Where the images come from.",
+     .doc = "Where the images come from: \"memory\", files of the building machine, which are built in; \"fs\", absolute paths on a disk of the "
+            "machine; \"module\", names of what the boot loader passes. \"image:NAME\" is built in, whatever this says.",
      .default_value = "memory",
      .choices = kImageLocations},
     {.name = "cmdline",
@@ -537,7 +536,7 @@ constexpr Choice kEmulatedTypes[] = {
     {.text = "x86-io-apic", .number = 0x23, .doc = "I/O APIC, at 0xfec0_0000."},
     {.text = "x86-pit", .number = 0x24, .doc = "8254 timer, at port 0x40."},
     {.text = "loongarch-pch-pic", .number = 0x25, .doc = "PCH-PIC.", .not_built = "LoongArch is not supported"},
-    {.text = "riscv-plic", .number = 0x30, .doc = "PLIC.", .not_built = "the RISC-V platform is not built yet"},
+    {.text = "riscv-plic", .number = 0x30, .doc = "PLIC.", .not_built = "the hypervisor does not run on riscv64"},
     {.text = "virtio-blk", .number = 0xe1, .doc = "Block device.", .not_built = kNoVirtio},
     {.text = "virtio-net", .number = 0xe2, .doc = "Network card.", .not_built = kNoVirtio},
     {.text = "virtio-console", .number = 0xe3, .doc = "Console.", .not_built = kNoVirtio},
@@ -578,8 +577,8 @@ constexpr Key kDeviceKeys[] = {
      .origin = Origin::AxVisorNewer},
     {.name = "passthrough_pci",
      .type = Type::StringList,
-     .doc = "PCI functions of the machine that belong to this VM, as \"0000:00:03.0\". Configuration space and message-signalled "
-            "interrupts are mediated.",
+     .doc = "PCI functions of the machine that belong to this VM, as \"0000:00:03.0\", all behind one host bridge. Their configuration "
+            "space is mediated.",
      .default_value = "[]",
      .origin = Origin::Ours},
     {.name = "allow_unprotected_dma",

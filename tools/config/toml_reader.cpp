@@ -74,6 +74,21 @@ bool check_line_lengths(const SourceFile& file, Diagnostics& diagnostics) {
   return true;
 }
 
+/// What repairs the mistakes that people make most, by words of the parser.
+std::string syntax_remedy(std::string_view description) {
+  constexpr std::pair<std::string_view, std::string_view> kRemedies[] = {
+      {"could not determine value type", "a text stands in quotes: \"...\"; true, false and numbers do not"},
+      {"cannot redefine existing", "keep one of the two"},
+      {"saw '\\'", "write \\\" for a quotation mark in a text, or put the text between '...'"},
+      {"expected ']'", "close the bracket"},
+      {"control characters", "a text ends with a quotation mark on its own line"},
+  };
+  for (const auto& [words, remedy] : kRemedies) {
+    if (description.find(words) != std::string_view::npos) return std::string(remedy);
+  }
+  return {};
+}
+
 }  // namespace
 
 const Value::Member* Value::find(std::string_view key) const {
@@ -95,7 +110,7 @@ std::optional<Value> parse_toml(const SourceFile& file, Diagnostics& diagnostics
   } catch (const toml::parse_error& error) {
     Position where = position_of(file, error.source());
     where.length = 1;
-    diagnostics.error(where, fmt::format("TOML syntax: {}", error.description()));
+    diagnostics.error(where, fmt::format("TOML syntax: {}", error.description())).fix(syntax_remedy(error.description()));
     return std::nullopt;
   }
 }

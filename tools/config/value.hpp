@@ -19,7 +19,7 @@ struct Value {
   bool boolean = false;
   std::string text{};             ///< of a String
   std::vector<Value> items{};     ///< of an Array
-  std::vector<Member> members{};  ///< of a Table, in the order of the file
+  std::vector<Member> members;    ///< of a Table, in the order of the file
 
   /// The member called `key` of a table, or nothing.
   const Member* find(std::string_view key) const;

@@ -1,4 +1,5 @@
 // The system calls that every program has, whatever its services: identity, clocks, limits, the end.
+#include <algorithm>
 #include <arch/cpu.hpp>
 #include <utility>
 
@@ -7,7 +8,9 @@
 #include "unikernel/core/call_numbers.hpp"
 #include "unikernel/core/errno.hpp"
 #include "unikernel/core/program.hpp"
+#include "unikernel/core/signals.hpp"
 #include "unikernel/core/time.hpp"
+#include "unikernel/core/waiting.hpp"
 
 namespace ax::uni {
 namespace {
@@ -17,11 +20,10 @@ constexpr i64 kProcessId = 1;
 i64 exit_program(u64 status) { end_program(static_cast<unsigned>(status)); }
 /// Without a service for signals each has its default action, and a program can only reach itself.
 i64 signal_self(u64 signal) {
-  constexpr u64 kLast = 64, kIgnored = u64{1} << 17 | u64{1} << 18 | u64{1} << 23 | u64{1} << 28;  // CHLD, CONT, URG, WINCH
-  constexpr unsigned kBySignal = 128;
+  constexpr u64 kLast = 64;
   if (signal > kLast) return kInvalid;
-  if (signal == 0 || (kIgnored >> signal & 1) != 0) return 0;
-  end_program(kBySignal + static_cast<unsigned>(signal));
+  if (signal != 0) default_action(static_cast<unsigned>(signal));
+  return 0;
 }
 i64 signal_process(u64, u64 signal) { return signal_self(signal); }
 i64 signal_thread(u64, u64, u64 signal) { return signal_self(signal); }
@@ -72,7 +74,15 @@ i64 clock_resolution(u64 clock, TimeSpec* resolution) {
   return 0;
 }
 
-i64 clock_sleep(u64 clock, u64 flags, const TimeSpec* time, TimeSpec*) {
+/// Until the moment, or until a signal was handled.
+i64 sleep_interruptibly(u64 until) {
+  while (monotonic_now() < until) {
+    if (const i64 error = wait_interruptibly(change_count(), until, Restart::Never); error != 0) return error;
+  }
+  return 0;
+}
+
+i64 clock_sleep(u64 clock, u64 flags, const TimeSpec* time, TimeSpec* left) {
   constexpr u64 kAbsolute = 1;
   if (clock > kBootTime || !time->is_right()) return kInvalid;
   u64 until = time->in_nanoseconds();
@@ -82,8 +92,13 @@ i64 clock_sleep(u64 clock, u64 flags, const TimeSpec* time, TimeSpec*) {
   } else if (is_wall_clock(clock)) {
     until = until > wall_clock_offset() ? until - wall_clock_offset() : 0;
   }
-  sleep_until(until);
-  return 0;
+  if (!handles_signals()) {
+    sleep_until(until);
+    return 0;
+  }
+  const i64 result = sleep_interruptibly(until);
+  if (result != 0 && left != nullptr && (flags & kAbsolute) == 0) *left = TimeSpec::of(until - std::min(until, monotonic_now()));
+  return result;
 }
 
 i64 sleep_for(const TimeSpec* time, TimeSpec* left) { return clock_sleep(kMonotonic, 0, time, left); }

@@ -16,14 +16,17 @@ constinit SystemCall calls[kNumbers] = {};
 constinit std::atomic<u8> reported[kNumbers / 8 + 1] = {};
 constinit AfterCall after_call = nullptr;
 
-constexpr struct {
-  u16 number;
-  const char* name;
-} kNames[] = {
-#define AX_CALL(number, name) {number, name},
+// No pointers: in an image that can be anywhere each of them is three words.
+constexpr u16 kNumbersOfNames[] = {
+#define AX_CALL(number, name) number,
 #include "call_names.inc"
 #undef AX_CALL
 };
+constexpr char kNames[] =
+#define AX_CALL(number, name) name "\0"
+#include "call_names.inc"
+#undef AX_CALL
+    ;
 
 /// Once for each number: a program that asks in a loop is not drowned in its own reports.
 [[gnu::cold, gnu::noinline]] i64 refuse(u64 number) {
@@ -44,9 +47,18 @@ void install_calls(std::span<const ax_service* const> services) {
   }
 }
 
+void install_missing_calls(std::span<const NumberedCall> more) {
+  for (const NumberedCall& call : more) {
+    if (calls[call.number] == nullptr) calls[call.number] = call.call;
+  }
+}
+
 std::string_view call_name(u64 number) {
-  for (const auto& entry : kNames) {
-    if (entry.number == number) return entry.name;
+  const char* name = kNames;
+  for (const u16 named : kNumbersOfNames) {
+    const std::string_view text(name);
+    if (named == number) return text;
+    name += text.size() + 1;
   }
   return "no name";
 }

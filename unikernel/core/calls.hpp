@@ -10,6 +10,9 @@ namespace ax::uni {
 /// Enters what `services` answer into the table. Boot CPU, once, before the program.
 void install_calls(std::span<const ax_service* const> services);
 
+/// The same for calls that nobody answers yet.
+void install_missing_calls(std::span<const NumberedCall> more);
+
 /// "futex", or "" for a number that Linux does not have.
 std::string_view call_name(u64 number);
 

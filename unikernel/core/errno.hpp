@@ -7,7 +7,7 @@ namespace ax::uni {
 
 enum : i64 {
   kPerm = -1, kNoEntry = -2, kInterrupted = -4, kIo = -5, kBadFile = -9, kAgain = -11, kNoMemory = -12, kAccess = -13, kFault = -14,
-  kExists = -17, kNotDirectory = -20, kIsDirectory = -21, kInvalid = -22, kTooManyFiles = -24, kNotTerminal = -25,
+  kBusyDevice = -16, kExists = -17, kOtherDevice = -18, kNotDirectory = -20, kIsDirectory = -21, kInvalid = -22, kTooManyFiles = -24, kNotTerminal = -25,
   kFileTooLarge = -27, kNoSpace = -28, kIllegalSeek = -29, kReadOnly = -30, kBrokenPipe = -32, kRange = -34, kDeadlock = -35, kNameTooLong = -36,
   kNoSystemCall = -38, kNotEmpty = -39, kOverflow = -75, kNotSupported = -95, kTimedOut = -110,
 };
@@ -24,6 +24,8 @@ constexpr i64 to_errno(Error error) {
     case Error::ReadOnly: return kReadOnly;
     case Error::NotDirectory: return kNotDirectory;
     case Error::NotEmpty: return kNotEmpty;
+    case Error::IsDirectory: return kIsDirectory;
+    case Error::DeviceFailure: return kIo;
     case Error::Busy: return kAgain;
     case Error::TimedOut: return kTimedOut;
     case Error::Truncated:

@@ -2,8 +2,11 @@
 // unikernel/arch's.
 #pragma once
 
+#include <span>
+
 #include "kernel/base/result.hpp"
 #include "platforms/machine_info.hpp"
+#include "unikernel/core/signals.hpp"
 
 namespace ax::uni {
 
@@ -13,13 +16,31 @@ struct CpuHooks {
   /// clone() and the end of a thread on a stack that goes with it, as the C library calls them: see unikernel/musl.
   i64 (*clone)(int (*function)(void*), void* stack, u64 flags, void* argument, i32* parent, void* tls, i32* child) = nullptr;
   void (*unmap_and_exit)(void* base, u64 size) = nullptr;
+  ThreadSignals* (*signals)(u32 thread) = nullptr;
+  void (*interrupt_thread)(u32 thread, u64 signal) = nullptr;
+  void (*signal_times_changed)() = nullptr;
 };
 void set_cpu_hooks(const CpuHooks& hooks);
+
+/// What thread `thread` has of signals, 0: the calling one; nullptr: there is no such thread, or no service for threads.
+ThreadSignals* thread_signals(u32 thread);
+/// Ends what thread `thread` waits for with -EINTR, if it does not mask the signal (a bit); 0: of one thread that does not. One that
+/// runs elsewhere is interrupted.
+void interrupt_thread(u32 thread, u64 signal);
+/// next_signal_interrupt() is another moment.
+void signal_times_changed();
 
 /// The interrupt controller. Boot CPU, once, before init_cpu_interrupts(). Errors: those of the driver.
 Result<void> init_interrupts(const MachineInfo& machine);
 /// This CPU's part of it: its timer and kicks arrive from now on, when interrupts are not masked.
 Result<void> init_cpu_interrupts(unsigned index);
+/// Both for the boot CPU, once: whoever needs interrupts first. Boot CPU. The same errors.
+Result<void> start_interrupts();
+bool has_interrupts();
+/// `handler` is called, interrupts masked, whenever the interrupt of the machine's one device that is used has come. `interrupt` is
+/// what the machine's device tree says of it; a PC's device sends a message with the vector host_vector::kFirstLine to the boot CPU. After
+/// start_interrupts(). Errors: NotSupported (there is no such interrupt).
+Result<void> attach_device(std::span<const u32> interrupt, void (*handler)());
 /// Makes CPU `index` take an interrupt. Any context.
 void kick_cpu(unsigned index);
 /// Acknowledges and ends what has arrived; calls `timer` if the deadline was among it. Interrupts masked.

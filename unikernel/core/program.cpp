@@ -1,12 +1,22 @@
 #include "unikernel/core/program.hpp"
 
+#include <atomic>
+
 #include "kernel/drivers/uart.hpp"
 #include "kernel/log/log.hpp"
 #include "platforms/platform.hpp"
 
 namespace ax::uni {
+namespace {
+
+constinit std::atomic<void (*)(bool)> end_hook{nullptr};
+
+}  // namespace
+
+void set_end_hook(void (*hook)(bool crashed)) { end_hook.store(hook, std::memory_order_relaxed); }
 
 void end_program(unsigned status) {
+  if (const auto hook = end_hook.exchange(nullptr)) hook(status == kCrashStatus);
   class Text final : public Sink {
    public:
     void write(std::string_view text) override {

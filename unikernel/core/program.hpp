@@ -11,6 +11,10 @@ namespace ax::uni {
 /// (ECMA-48 8.3.2), which terminals do not show and `xtask app run` takes for its own exit status. Any context.
 [[noreturn]] void end_program(unsigned status);
 
+/// Called once, before the machine ends: what is still to be written is written. `crashed`: anything may be in the middle of
+/// something, and nothing may be waited for.
+void set_end_hook(void (*hook)(bool crashed));
+
 /// What a shell reports for a program that a signal ended: 128 + its number.
 inline constexpr unsigned kAbortStatus = 134;
 inline constexpr unsigned kCrashStatus = 139;

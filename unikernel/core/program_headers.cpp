@@ -8,7 +8,7 @@ extern "C" {
 AX_LINKER_SYMBOL(__tls_start);
 AX_LINKER_SYMBOL(__tls_data_end);
 AX_LINKER_SYMBOL(__tls_end);
-AX_LINKER_SYMBOL(__tls_align);  // its address is the number
+AX_LINKER_SYMBOL(__tls_align);  // as far behind the start as the alignment is large
 AX_LINKER_SYMBOL(__eh_frame_hdr_start);
 AX_LINKER_SYMBOL(__eh_frame_hdr_end);
 }
@@ -39,7 +39,7 @@ ProgramHeaders program_headers() {
   };
   headers = {header(kLoad, __image_start, __image_end, __image_end, kReadExecute, kPageSize),
              header(kEhFrame, __eh_frame_hdr_start, __eh_frame_hdr_end, __eh_frame_hdr_end, kRead, sizeof(u32)),
-             header(kTls, __tls_start, __tls_data_end, __tls_end, kRead, at(__tls_align))};
+             header(kTls, __tls_start, __tls_data_end, __tls_end, kRead, at(__tls_align) - at(__tls_start))};
   return {reinterpret_cast<u64>(headers.data()), sizeof(Header), headers.size()};
 }
 

@@ -16,6 +16,7 @@
 #include "unikernel/core/program_headers.hpp"
 #include "unikernel/core/random_bytes.hpp"
 #include "unikernel/core/stack.hpp"
+#include "unikernel/core/time.hpp"
 
 extern "C" {
 [[gnu::visibility("default")]] int main(int, char**, char**);
@@ -26,6 +27,7 @@ namespace ax::uni {
 namespace {
 
 constinit CpuHooks hooks;
+constinit bool interrupts_started = false;
 
 /// The block that a program's start finds on its stack: argc, argv, 0, envp, 0, auxv, and the texts.
 class StartBlock {
@@ -49,7 +51,12 @@ class StartBlock {
     values_[count_++] = value;
   }
   usize count() const { return count_; }
-  char** pointers() { return reinterpret_cast<char**>(values_.data()); }
+  /// Puts the vectors where a program expects them: at the end of its stack.
+  u64 copy_to(u64 top) const {
+    const u64 place = align_down(top - count_ * sizeof(u64), 16);
+    __builtin_memcpy(reinterpret_cast<void*>(place), values_.data(), count_ * sizeof(u64));
+    return place;
+  }
 
  private:
   std::array<u64, 256> values_{};
@@ -92,9 +99,9 @@ void add_auxiliary_vector() {
   }
 }
 
-void run_program(void*) {
+void run_program(void* vectors) {
   arch::irq_enable();
-  char** arguments = block.pointers();
+  char** arguments = static_cast<char**>(vectors);
   __libc_start_main(main, argument_count, arguments, nullptr, nullptr, nullptr);
   end_program(0);  // not reached: the C library exits
 }
@@ -110,6 +117,24 @@ Hva first_stack() {
 }  // namespace
 
 void set_cpu_hooks(const CpuHooks& wanted) { hooks = wanted; }
+
+Result<void> start_interrupts() {
+  if (interrupts_started) return {};
+  TRY(init_interrupts(platform::machine()));
+  TRY(init_cpu_interrupts(0));
+  interrupts_started = true;
+  return {};
+}
+bool has_interrupts() { return interrupts_started; }
+
+ThreadSignals* thread_signals(u32 thread) { return hooks.signals == nullptr ? nullptr : hooks.signals(thread); }
+void interrupt_thread(u32 thread, u64 signal) {
+  if (hooks.interrupt_thread != nullptr) hooks.interrupt_thread(thread, signal);
+}
+
+void signal_times_changed() {
+  if (hooks.signal_times_changed != nullptr) hooks.signal_times_changed();
+}
 
 }  // namespace ax::uni
 
@@ -130,7 +155,8 @@ void main_on_boot_cpu(MachineInfo& machine) {
   }
   read_command_line(machine.command_line);
   add_auxiliary_vector();
-  ax_run_on_stack(first_stack().value(), run_program, nullptr);
+  const u64 vectors = block.copy_to(first_stack().value());
+  ax_run_on_stack(vectors, run_program, reinterpret_cast<void*>(vectors));
 }
 
 void main_on_secondary_cpu(unsigned index) {
@@ -139,7 +165,8 @@ void main_on_secondary_cpu(unsigned index) {
 }
 
 void handle_interrupt() {
-  if (uni::hooks.interrupt != nullptr) uni::hooks.interrupt();
+  if (uni::hooks.interrupt != nullptr) return uni::hooks.interrupt();
+  uni::take_interrupts(&uni::timer_has_come);
 }
 
 }  // namespace ax::platform

@@ -76,6 +76,8 @@ i64 remap(u64 address, u64 old_size, u64 size, u64 flags) {
   constexpr u64 kMayMove = 1;
   if (!aligned(address) || old_size == 0 || size == 0 || (flags & ~kMayMove) != 0) return kInvalid;
   const Range<Hva> old{Hva(address), align_up(old_size, kPageSize)};
+  // C libraries find the end of the first stack like this.
+  if (!ProgramMemory::kWindow.contains(old)) return platform::physical_address(old.base) ? kNoMemory : kFault;
   return address_or_error(program_memory().lock()->resize(old, align_up(size, kPageSize), (flags & kMayMove) != 0));
 }
 

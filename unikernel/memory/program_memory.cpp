@@ -152,8 +152,13 @@ Result<Hva> ProgramMemory::resize(Range<Hva> old, u64 size, bool may_move) {
     return old.base;
   }
   const Area* area = areas_.find(old.base);
-  if (area == nullptr || !area->range.contains(old)) return fail(Error::NotFound);
+  if (area == nullptr) return fail(Error::NotFound);
   const u8 protection = area->protection;
+  // What mprotect() has cut and given the same protection again is still one mapping.
+  for (; area->range.end() < old.end(); area = area->next) {
+    const Area* next = area->next;
+    if (next == nullptr || next->range.base != area->range.end() || next->protection != protection) return fail(Error::NotFound);
+  }
   const Range<Hva> more{old.end(), size - old.size};
   if (areas_.in_window(more) && areas_.is_free(more)) {
     TRY(map_fixed(more, protection));

@@ -2,6 +2,8 @@
 // that is not there, and no access waits for a frame.
 #pragma once
 
+#include <optional>
+
 #include "kernel/base/spinlock.hpp"
 #include "unikernel/memory/areas.hpp"
 #include "unikernel/memory/page_pool.hpp"
@@ -37,6 +39,16 @@ class ProgramMemory {
 
   /// Whether nothing is mapped at `address` on purpose: it lies in a mapping without access.
   bool is_guard(Hva address) const;
+  /// What the page at `address` is used for.
+  struct Use {
+    Range<Hva> range{};
+    u8 protection = kNoAccess;
+  };
+  std::optional<Use> use_of(Hva address) const {
+    const Area* area = areas_.find(address);
+    return area == nullptr ? std::nullopt : std::optional(Use{area->range, area->protection});
+  }
+  bool is_unused(Range<Hva> range) const { return areas_.is_free(range); }
   u64 free_bytes() const { return pool_.free_pages() * kPageSize; }
   u64 total_bytes() const { return total_; }
 

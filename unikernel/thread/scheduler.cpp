@@ -19,11 +19,6 @@ namespace {
 /// How long a thread runs while others are ready.
 constexpr u64 kSlice = 5'000'000;
 
-u64 in_ticks(u64 nanoseconds) {
-  const u64 frequency = drivers::host_timer::frequency();
-  return nanoseconds / kNanosecondsPerSecond * frequency + nanoseconds % kNanosecondsPerSecond * frequency / kNanosecondsPerSecond + 1;
-}
-
 }  // namespace
 
 /// The lock, interrupts masked. Who is switched to holds it on behalf of who switched.
@@ -65,6 +60,7 @@ Scheduler::Scheduler() {
   }
   percpu::this_cpu().program = &cpus_[0];
   first_.id = next_id_++;
+  all_.push_back(first_);
   cpus_[0].current = &first_;
   // The boot CPU's own stack is in use: this is called on it.
   const Result<Hva> stack = platform::allocate_stack(platform::kCpuStackSize);
@@ -117,9 +113,13 @@ void Scheduler::idle() {
 
 void Scheduler::set_timer(const Cpu& cpu) {
   u64 deadline = sleepers_.empty() ? kNever : sleepers_.front()->deadline;
-  if (!ready_.empty() && !cpu.current->idle) deadline = std::min(deadline, monotonic_now() + kSlice);
+  if (!cpu.current->idle) {
+    const u64 now = monotonic_now(), signal = next_signal_interrupt();
+    if (!ready_.empty()) deadline = std::min(deadline, now + kSlice);
+    if (signal > now) deadline = std::min(deadline, signal);  // else it is on its way
+  }
   if (deadline == kNever) return drivers::host_timer::cancel_deadline();
-  drivers::host_timer::set_deadline(in_ticks(deadline));
+  drivers::host_timer::set_deadline(ticks_at(deadline));
 }
 
 // ---- switching ---------------------------------------------------------------------------------------------------------
@@ -203,12 +203,26 @@ void Scheduler::wake_sleepers() {
   }
 }
 
+/// A signal is due: whoever computes takes it when the interrupt ends, on whichever CPU.
+void Scheduler::interrupt_for_signal() {
+  if (next_signal_interrupt() > monotonic_now()) return;
+  for (unsigned i = 0; i < cpu_count_; ++i) {
+    if (&cpus_[i] != &this_cpu() && !cpus_[i].current->idle) kick_cpu(i);
+  }
+}
+
+void Scheduler::set_own_timer() {
+  Guard guard(*this);
+  set_timer(this_cpu());
+}
+
 void Scheduler::interrupt() {
   static constinit Scheduler* self = nullptr;
   self = this;
   take_interrupts([] {
     self->lock_.lock();
     self->wake_sleepers();
+    self->interrupt_for_signal();
     Cpu& cpu = this_cpu();
     cpu.must_switch = !self->ready_.empty() && !cpu.current->idle;
     cpu.waits = false;
@@ -252,6 +266,8 @@ Result<Thread*> Scheduler::create(int (*function)(void*), void* argument, u64 st
   thread->argument = argument;
   thread->thread_pointer = thread_pointer;
   thread->context = make_context(stack, &begin, this);
+  thread->signals.mask = this_cpu().current->signals.mask;
+  all_.push_back(*thread);
   ++alive_;
   return thread;
 }
@@ -281,6 +297,7 @@ void Scheduler::exit(unsigned status) {
   }
   Cpu& cpu = this_cpu();
   cpu.left = cpu.current;
+  All::remove(*cpu.left);
   switch_away();
   __builtin_unreachable();
 }
@@ -296,6 +313,29 @@ void Scheduler::sleep_until(u64 deadline) {
   if (deadline <= monotonic_now()) return;
   Guard guard(*this);
   wait(*this_cpu().current, deadline);
+}
+
+ThreadSignals* Scheduler::signals_of(u32 id) {
+  Guard guard(*this);
+  if (id == 0) return &this_cpu().current->signals;
+  for (Thread& thread : all_) {
+    if (thread.id == id) return &thread.signals;
+  }
+  return nullptr;
+}
+
+void Scheduler::interrupt_thread(u32 id, u64 signal) {
+  Guard guard(*this);
+  for (Thread& thread : all_) {
+    const bool waits = thread.futex != 0 || thread.sleeper.linked();
+    if ((id != 0 && thread.id != id) || (thread.signals.mask & signal) != 0 || !waits) continue;
+    return wake(thread, kInterrupted);
+  }
+  for (unsigned i = 0; i < cpu_count_; ++i) {
+    const Thread& thread = *cpus_[i].current;
+    if (&cpus_[i] == &this_cpu() || thread.idle || (id != 0 && thread.id != id) || (thread.signals.mask & signal) != 0) continue;
+    return kick_cpu(i);
+  }
 }
 
 // ---- futexes -----------------------------------------------------------------------------------------------------------

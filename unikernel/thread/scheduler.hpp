@@ -7,6 +7,7 @@
 
 #include "kernel/base/intrusive_list.hpp"
 #include "kernel/base/result.hpp"
+#include "unikernel/core/signals.hpp"
 #include "unikernel/core/time.hpp"
 
 namespace ax::uni {
@@ -18,16 +19,19 @@ struct Thread {
   bool idle = false;
 
   ListHook queue{};    ///< ready, or waiting for a futex
+  ListHook all{};      ///< every thread that has not ended
   ListHook sleeper{};  ///< waiting for a deadline, besides
   u64 deadline = kNever;
   u64 futex = 0;  ///< address that it waits for; 0: none
   u32 futex_bits = 0;
   i64 wait_result = 0;
+  ThreadSignals signals{};
 
   int (*function)(void*) = nullptr;
   void* argument = nullptr;
   i32* clear_at_exit = nullptr;  ///< set to 0 and woken when the thread has left its stack
   Range<Hva> stack_to_unmap{};
+  u64 robust_list = 0;  ///< struct robust_list_head: what it has locked when it ends tells others so
 };
 
 /// Whoever comes first gets it: under an emulator or a hypervisor the CPU whose turn it would be may not be running.
@@ -69,6 +73,13 @@ class Scheduler {
   /// Wakes up to `wake`, and lets up to `move` others wait for `target` instead, if `address` holds `*expected` (when given).
   i64 futex_requeue(const u32* address, u64 wake, u64 move, const u32* target, const u32* expected);
 
+  /// See interrupts.hpp.
+  ThreadSignals* signals_of(u32 id);
+  void interrupt_thread(u32 id, u64 signal);
+
+  /// See signal_times_changed() in interrupts.hpp.
+  void set_own_timer();
+
   /// An interrupt has come; the program's registers are saved but for vectors.
   void interrupt();
   /// A secondary CPU's life.
@@ -84,6 +95,7 @@ class Scheduler {
     bool must_switch = false;
   };
   using Queue = IntrusiveList<Thread, &Thread::queue>;
+  using All = IntrusiveList<Thread, &Thread::all>;
   using Sleepers = IntrusiveList<Thread, &Thread::sleeper>;
   class Guard;
 
@@ -99,11 +111,13 @@ class Scheduler {
   void wait(Thread& thread, u64 deadline);
   void wake(Thread& thread, i64 result);
   void wake_sleepers();
+  void interrupt_for_signal();
   void set_timer(const Cpu& cpu);
   Thread* allocate();
 
   UnfairLock lock_;
   Queue ready_;
+  All all_;
   Sleepers sleepers_;  ///< by deadline
   std::array<Queue, 64> futexes_;
   Thread* unused_ = nullptr;

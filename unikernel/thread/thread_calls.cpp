@@ -41,12 +41,63 @@ i64 clone(int (*function)(void*), void* stack, u64 flags, void* argument, i32* p
   return id;
 }
 
+// ---- mutexes that outlive their owners
+
+/// struct robust_list_head. The list ends where it begins.
+struct RobustList {
+  u64 first;
+  i64 offset;  ///< from an entry to its futex
+  u64 pending;
+};
+
+void leave_mutex(u64 entry, const RobustList& list, u32 owner) {
+  constexpr u32 kWaiters = 1u << 31, kOwnerDied = 1u << 30, kOwner = kOwnerDied - 1;
+  u32* const word = reinterpret_cast<u32*>((entry & ~u64{1}) + static_cast<u64>(list.offset));
+  u32 value = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+  do {
+    if ((value & kOwner) != owner) return;
+  } while (!__atomic_compare_exchange_n(word, &value, (value & kWaiters) | kOwnerDied, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+  if ((value & kWaiters) != 0) scheduler().futex_wake(word, 1, ~u32{0});
+}
+
+void leave_mutexes() {
+  constexpr unsigned kMost = 2048;  // as Linux: a list may be a ring by mistake
+  Thread& self = Scheduler::current();
+  const u64 head = std::exchange(self.robust_list, 0);
+  if (head == 0) return;
+  const RobustList& list = *reinterpret_cast<const RobustList*>(head);
+  unsigned count = 0;
+  for (u64 entry = list.first; entry != head && entry != 0 && count < kMost; ++count) {
+    const u64 next = *reinterpret_cast<const u64*>(entry & ~u64{1});
+    if (entry != list.pending) leave_mutex(entry, list, self.id);
+    entry = next;
+  }
+  if (list.pending != 0) leave_mutex(list.pending, list, self.id);
+}
+
+i64 set_robust_list(u64 head, u64 size) {
+  if (size != sizeof(RobustList)) return kInvalid;
+  Scheduler::current().robust_list = head;
+  return 0;
+}
+
+i64 tell_robust_list(u64 thread, u64* head, u64* size) {
+  if (thread != 0) return kPerm;
+  *head = Scheduler::current().robust_list;
+  *size = sizeof(RobustList);
+  return 0;
+}
+
 void unmap_and_exit(void* base, u64 size) {
+  leave_mutexes();
   Scheduler::current().stack_to_unmap = {Hva(reinterpret_cast<u64>(base)), align_up(size, kPageSize)};
   scheduler().exit(0);
 }
 
-i64 exit_thread(u64 status) { scheduler().exit(static_cast<unsigned>(status)); }
+i64 exit_thread(u64 status) {
+  leave_mutexes();
+  scheduler().exit(static_cast<unsigned>(status));
+}
 
 i64 thread_id() { return Scheduler::current().id; }
 
@@ -76,7 +127,10 @@ i64 futex(u32* address, u64 operation, u64 value, u64 time_or_count, u32* target
         deadline = time->in_nanoseconds() > kNever - base ? kNever : base + time->in_nanoseconds();
         if (kind == kWaitBits && (operation & kRealtime) != 0) deadline -= std::min(deadline, wall_clock_offset());
       }
-      return scheduler().futex_wait(address, static_cast<u32>(value), deadline, bits);
+      // A timer of the program ends the wait earlier, as its signal would.
+      const u64 until = until_next_signal(deadline);
+      const i64 result = scheduler().futex_wait(address, static_cast<u32>(value), until, bits);
+      return result == kTimedOut && until < deadline ? i64{kInterrupted} : result;
     }
     case kWake:
     case kWakeBits: return scheduler().futex_wake(address, value, bits);
@@ -89,15 +143,22 @@ i64 futex(u32* address, u64 operation, u64 value, u64 time_or_count, u32* target
 // ---- start
 
 void start() {
-  const Result<void> interrupts = init_interrupts(platform::machine());
-  if (!interrupts) stop_program("the interrupt controller cannot be used");
-  const Result<void> own = init_cpu_interrupts(0);
-  if (!own) stop_program("the boot CPU has no interrupts");
-  set_wait_hooks({.sleep_until = [](u64 deadline) { scheduler().sleep_until(deadline); }, .yield = [] { scheduler().yield(); }});
+  if (!start_interrupts()) stop_program("the interrupt controller cannot be used");
+  constexpr u32 kAll = ~u32{0};
+  set_wait_hooks({.sleep_until = [](u64 deadline) { scheduler().sleep_until(deadline); },
+                  .yield = [] { scheduler().yield(); },
+                  .wait_for_word =
+                      [](const u32* word, u32 value, u64 deadline) {
+                        static_cast<void>(scheduler().futex_wait(word, value, deadline, kAll));
+                      },
+                  .wake = [](const u32* word, u64 count) { static_cast<void>(scheduler().futex_wake(word, count, kAll)); }});
   set_cpu_hooks({.interrupt = [] { scheduler().interrupt(); },
                  .secondary = [](unsigned index) { scheduler().run_cpu(index); },
                  .clone = clone,
-                 .unmap_and_exit = unmap_and_exit});
+                 .unmap_and_exit = unmap_and_exit,
+                 .signals = [](u32 thread) { return scheduler().signals_of(thread); },
+                 .interrupt_thread = [](u32 thread, u64 signal) { scheduler().interrupt_thread(thread, signal); },
+                 .signal_times_changed = [] { scheduler().set_own_timer(); }});
   ::new (storage) Scheduler;
 }
 
@@ -105,6 +166,8 @@ constexpr NumberedCall kCalls[] = {
     {AX_NR_futex, system_call<futex>},
     {AX_NR_exit, system_call<exit_thread>},
     {AX_NR_gettid, system_call<thread_id>},
+    {AX_NR_set_robust_list, system_call<set_robust_list>},
+    {AX_NR_get_robust_list, system_call<tell_robust_list>},
     {AX_NR_set_tid_address, system_call<set_clear_address>},
 };
 

@@ -31,7 +31,8 @@ int main(int argc, char** argv) {
   const int connection = connect_to(argv[1], argv[2]);
   if (connection < 0) return 1;
   char request[1024];
-  const int size = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", argv[3], argv[1]);
+  const int size =
+      snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", argv[3], argv[1]);
   if (size < 0 || (size_t)size >= sizeof request || send(connection, request, (size_t)size, 0) != size) return 1;
   char answer[4096];
   ssize_t got = 0;

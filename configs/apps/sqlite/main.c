@@ -50,7 +50,8 @@ int main(int argc, char** argv) {
   } else {
     run(database, "COMMIT");
     printf("SQLite %s\n", sqlite3_libversion());
-    check(database, sqlite3_exec(database, "SELECT count(*), word FROM words GROUP BY word ORDER BY word", print_row, NULL, NULL));
+    check(database,
+          sqlite3_exec(database, "SELECT count(*), word FROM words GROUP BY word ORDER BY word", print_row, NULL, NULL));
   }
   return sqlite3_close(database) == SQLITE_OK ? 0 : 1;
 }

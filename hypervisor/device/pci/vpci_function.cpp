@@ -1,6 +1,7 @@
 #include "hypervisor/device/pci/vpci_function.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace hv {
 namespace {
@@ -9,15 +10,17 @@ namespace {
 constexpr u32 kIdentity = 0x00, kCommand = 0x04, kClass = 0x08, kHeader = 0x0c, kFirstBar = 0x10, kSubsystem = 0x2c,
               kCapabilities = 0x34, kInterrupt = 0x3c, kFirstCapability = 0x40;
 constexpr unsigned kBars = 6;
+constexpr u32 kLastPin = 4;
 
-constexpr u16 kMemorySpace = 1 << 1, kBusMaster = 1 << 2, kInterruptDisable = 1 << 10;
-constexpr u16 kCommandBits = 1 << 0 | kMemorySpace | kBusMaster | kInterruptDisable;
+constexpr u16 kIoSpace = 1 << 0, kMemorySpace = 1 << 1, kBusMaster = 1 << 2, kInterruptDisable = 1 << 10;
+constexpr u16 kCommandBits = kIoSpace | kMemorySpace | kBusMaster | kInterruptDisable;
 constexpr u32 kHasCapabilities = 1 << 4;           // status
 constexpr u32 kStatusErrors = 0xf900;              // written as one to clear
 constexpr u32 kHeaderTypeMask = 0x7f, kHeaderTypeShift = 16;
 constexpr u32 kNothing = 0xffff'ffff;
 
-constexpr u32 kBarIsPort = 1, kBar64 = 2 << 1, kBarTypeMask = 3 << 1, kBarPrefetchable = 1 << 3, kBarFlags = 0xf;
+constexpr u32 kBarIsPort = 1, kBar64 = 2 << 1, kBarTypeMask = 3 << 1, kBarPrefetchable = 1 << 3, kBarFlags = 0xf, kPortBarFlags = 3;
+constexpr u32 kPorts = 0x1'0000;
 
 // Capabilities.
 constexpr u8 kMsi = 0x05, kVendor = 0x09, kExpress = 0x10, kMsix = 0x11;
@@ -48,16 +51,17 @@ constexpr u32 merge(u32 old, u32 value, u32 mask) { return (old & ~mask) | (valu
 
 // ---- what is there ----------------------------------------------------------------------------------------------------
 
-Result<void> VPciFunction::probe() {
+Result<void> VPciFunction::probe(bool with_ports) {
   if (hardware_.read_config(kIdentity, 4) == kNothing) return fail(Error::NotFound);
   if ((hardware_.read_config(kHeader, 4) >> kHeaderTypeShift & kHeaderTypeMask) != 0) return fail(Error::NotSupported);
   hardware_.write_config(kCommand, 2, kInterruptDisable);
-  TRY(read_bars());
+  read_bars(with_ports);
   read_capabilities();
   return {};
 }
 
-Result<void> VPciFunction::read_bars() {
+// A range of ports that nobody has placed is of no use: those of memory do the same, or the function has other drivers.
+void VPciFunction::read_bars(bool with_ports) {
   bars_.clear();
   for (u8 i = 0; i < kBars; ++i) {
     const u32 offset = kFirstBar + u32{i} * 4;
@@ -65,28 +69,32 @@ Result<void> VPciFunction::read_bars() {
     hardware_.write_config(offset, 4, kNothing);
     const u32 low_mask = hardware_.read_config(offset, 4);
     hardware_.write_config(offset, 4, low);
-    if (low_mask == 0 || (low & kBarIsPort) != 0) continue;
-    PciBar bar{.base = Hpa(low & ~kBarFlags),
+    if (low_mask == 0) continue;
+    if ((low_mask & kBarIsPort) != 0) {
+      const u32 port = low & ~kPortBarFlags, size = ~((low_mask & ~kPortBarFlags) | ~(kPorts - 1)) + 1;
+      if (with_ports && port != 0 && port < kPorts && size <= kPorts - port && size < kPorts)
+        (void)bars_.push_back({.bus = port, .size = size, .index = i, .is_port = true});
+      continue;
+    }
+    PciBar bar{.bus = low & ~kBarFlags,
                .index = i,
-               .is_64bit = (low & kBarTypeMask) == kBar64,
-               .prefetchable = (low & kBarPrefetchable) != 0};
+               .is_64bit = (low_mask & kBarTypeMask) == kBar64,
+               .prefetchable = (low_mask & kBarPrefetchable) != 0};
     u64 mask = low_mask & ~kBarFlags;
     if (bar.is_64bit && i + 1u < kBars) {
       const u32 high = hardware_.read_config(offset + 4, 4);
       hardware_.write_config(offset + 4, 4, kNothing);
       mask |= u64{hardware_.read_config(offset + 4, 4)} << 32;
       hardware_.write_config(offset + 4, 4, high);
-      bar.base = Hpa(bar.base.value() | u64{high} << 32);
+      bar.bus |= u64{high} << 32;
       ++i;
     } else {
+      bar.is_64bit = false;
       mask |= u64{kNothing} << 32;
     }
     bar.size = ~mask + 1;
-    if (mask == 0 || bar.size == 0) continue;
-    if (bar.base.value() == 0) return fail(Error::BadState);
-    TRY(bars_.push_back(bar));
+    if (std::has_single_bit(bar.size) && (bar.is_64bit || bar.size <= kNothing)) (void)bars_.push_back(bar);
   }
-  return {};
 }
 
 // A list that comes back to itself ends when every offset that a capability can have was seen.
@@ -110,10 +118,7 @@ void VPciFunction::read_capabilities() {
     }
     at = head >> 8 & 0xfc;
   }
-  first_capability_ = capabilities_.empty() ? u8{0} : capabilities_[0].offset;
-  for (usize i = 0; i < capabilities_.size(); ++i) {
-    Capability& capability = capabilities_[i];
-    capability.next = i + 1 < capabilities_.size() ? capabilities_[i + 1].offset : u8{0};
+  for (Capability& capability : capabilities_) {
     // One that claims more than its place has ends where the next one begins.
     for (u32 at = capability.offset + 4u; at < u32{capability.offset} + capability.length; at += 4) {
       if (starts[at / 4]) capability.length = static_cast<u8>(at - capability.offset);
@@ -123,14 +128,27 @@ void VPciFunction::read_capabilities() {
   if (const Capability* msix = find(kMsix)) read_msix(*msix);
 }
 
+// Who cannot be given messages does not see that there are any: drivers use the pin then.
+void VPciFunction::link_capabilities() {
+  u8 next = 0;
+  for (usize i = capabilities_.size(); i-- > 0;) {
+    Capability& c = capabilities_[i];
+    c.shown = !(c.id == kMsi || c.id == kMsix) || (!host_.empty() && (c.id == kMsi || table_.entries != 0));
+    if (!c.shown) continue;
+    c.next = next;
+    next = c.offset;
+  }
+  first_capability_ = next;
+}
+
 void VPciFunction::read_msix(const Capability& capability) {
   const u32 control = hardware_.read_config(capability.offset, 4) >> kControlShift;
   const u32 place = hardware_.read_config(capability.offset + 4u, 4);
   const auto bar = std::ranges::find(bars_, static_cast<u8>(place & kTableBarMask), &PciBar::index);
   const u32 entries = (control & kMsixSizeMask) + 1;
   const u64 offset = place & ~kTableBarMask;
-  if (bar == bars_.end() || offset + entries * kEntrySize > bar->size) return;  // of no use to anybody
-  table_ = {bar->base + offset, entries};
+  if (bar == bars_.end() || bar->is_port || offset + entries * kEntrySize > bar->size) return;  // of no use to anybody
+  table_ = {offset, entries, static_cast<u8>(bar - bars_.begin())};
   message_count_ = static_cast<u8>(std::min(entries, kMaxMessages));
 }
 
@@ -141,22 +159,34 @@ const VPciFunction::Capability* VPciFunction::find(u8 id) const {
 
 const VPciFunction::Capability* VPciFunction::capability_at(u32 offset) const {
   for (const Capability& c : capabilities_) {
-    if (offset >= c.offset && offset < u32{c.offset} + c.length) return &c;
+    if (c.shown && offset >= c.offset && offset < u32{c.offset} + c.length) return &c;
   }
   return nullptr;
 }
 
-u8 VPciFunction::hardware_interrupt_pin() { return static_cast<u8>(hardware_.read_config(kInterrupt + 1, 1)); }
+u8 VPciFunction::hardware_interrupt_pin() {
+  const u32 pin = hardware_.read_config(kInterrupt + 1, 1);
+  return pin <= kLastPin ? static_cast<u8>(pin) : u8{0};
+}
+u8 VPciFunction::hardware_interrupt_line() { return static_cast<u8>(hardware_.read_config(kInterrupt, 1)); }
+
+void VPciFunction::give_interrupt_pin(u8 line) {
+  interrupt_pin_ = hardware_interrupt_pin();
+  interrupt_line_ = line;
+}
 
 void VPciFunction::attach(std::span<const PciMessage> host) {
   detach();
   host_.clear();
   for (const PciMessage& message : host) (void)host_.push_back(message);
+  link_capabilities();
+  u32 decoded = 0;
   for (const PciBar& bar : bars_) {
-    bar_values_[bar.index] = static_cast<u32>(bar.base.value());
-    if (bar.is_64bit && bar.index + 1u < kBars) bar_values_[bar.index + 1u] = static_cast<u32>(bar.base.value() >> 32);
+    bar_values_[bar.index] = static_cast<u32>(bar.bus);
+    if (bar.is_64bit) bar_values_[bar.index + 1u] = static_cast<u32>(bar.bus >> 32);
+    decoded |= bar.is_port ? kIoSpace : kMemorySpace;
   }
-  write_command(0);
+  write_command(decoded);
   for (unsigned i = 0; i < host_.size(); ++i) program_entry(i);
 }
 
@@ -165,25 +195,31 @@ void VPciFunction::detach() {
   entries_.fill({.words = {0, 0, 0, 1}});
   msi_ = {};
   command_ = 0;
-  reset_hardware();
-  for (const PciBar& bar : bars_) {
-    const u32 offset = kFirstBar + u32{bar.index} * 4;
-    hardware_.write_config(offset, 4, static_cast<u32>(bar.base.value()));
-    if (bar.is_64bit) hardware_.write_config(offset + 4, 4, static_cast<u32>(bar.base.value() >> 32));
-  }
+  restore_bars();
+  if (reset_hardware()) restore_bars();
+  hardware_.write_config(kCommand, 2, kInterruptDisable | kMemorySpace);
   if (find(kMsi) != nullptr) program_msi();
   if (table_.entries != 0) program_msix_control();
 }
 
+void VPciFunction::restore_bars() {
+  for (const PciBar& bar : bars_) {
+    const u32 offset = kFirstBar + u32{bar.index} * 4;
+    hardware_.write_config(offset, 4, static_cast<u32>(bar.bus));
+    if (bar.is_64bit) hardware_.write_config(offset + 4, 4, static_cast<u32>(bar.bus >> 32));
+  }
+}
+
 // Memory decoding must be on for the reset of a virtio device; it has no other where there is no PCI Express.
-void VPciFunction::reset_hardware() {
+// True: all registers were reset.
+bool VPciFunction::reset_hardware() {
   hardware_.write_config(kCommand, 2, kInterruptDisable | kMemorySpace);
   const Capability* express = find(kExpress);
   if (express != nullptr && (hardware_.read_config(express->offset + kDeviceCapabilities, 4) & kFunctionLevelReset) != 0) {
     const u32 control = express->offset + kDeviceControl;
     hardware_.write_config(control, 2, hardware_.read_config(control, 2) | kStartReset);
     hardware_.wait_for_reset();
-    return;
+    return true;
   }
   const bool virtio = (hardware_.read_config(kIdentity, 2) & 0xffff) == kVirtioVendor;
   for (const Capability& c : capabilities_) {
@@ -191,8 +227,9 @@ void VPciFunction::reset_hardware() {
     const u8 index = static_cast<u8>(hardware_.read_config(c.offset + kVirtioBar, 1));
     const u64 at = u64{hardware_.read_config(c.offset + kVirtioOffset, 4)} + kVirtioStatus;
     const auto bar = std::ranges::find(bars_, index, &PciBar::index);
-    if (bar != bars_.end() && at < bar->size) hardware_.write_memory(bar->base + at, 1, 0);
+    if (bar != bars_.end() && !bar->is_port && at < bar->size) hardware_.write_memory(bar->base + at, 1, 0);
   }
+  return false;
 }
 
 // ---- configuration space ----------------------------------------------------------------------------------------------
@@ -258,7 +295,7 @@ u32 VPciFunction::read_bar(u32 index) const {
   for (const PciBar& bar : bars_) {
     const u64 writable = ~(bar.size - 1);
     if (bar.index == index) {
-      const u32 flags = (bar.is_64bit ? kBar64 : 0) | (bar.prefetchable ? kBarPrefetchable : 0);
+      const u32 flags = bar.is_port ? kBarIsPort : (bar.is_64bit ? kBar64 : 0) | (bar.prefetchable ? kBarPrefetchable : 0);
       return (bar_values_[index] & static_cast<u32>(writable)) | flags;
     }
     if (bar.is_64bit && bar.index + 1u == index) return bar_values_[index] & static_cast<u32>(writable >> 32);
@@ -268,10 +305,18 @@ u32 VPciFunction::read_bar(u32 index) const {
 
 void VPciFunction::write_bar(u32 index, u32 value, u32 mask) { bar_values_[index] = merge(bar_values_[index], value, mask); }
 
+std::optional<u64> VPciFunction::guest_bus_address(const PciBar& bar) const {
+  if ((command_ & (bar.is_port ? kIoSpace : kMemorySpace)) == 0) return std::nullopt;
+  const u64 value = bar_values_[bar.index] | (bar.is_64bit ? u64{bar_values_[bar.index + 1u]} << 32 : 0);
+  return value & ~(bar.size - 1);
+}
+
 void VPciFunction::write_command(u32 value) {
   command_ = static_cast<u16>(value);
   const bool pin = interrupt_pin_ != 0 && (command_ & kInterruptDisable) == 0;
-  hardware_.write_config(kCommand, 2, (command_ & kBusMaster) | kMemorySpace | (pin ? 0 : kInterruptDisable));
+  const bool ports = std::ranges::any_of(bars_, &PciBar::is_port);
+  hardware_.write_config(kCommand, 2,
+                         (command_ & kBusMaster) | kMemorySpace | (ports ? kIoSpace : 0) | (pin ? 0 : kInterruptDisable));
 }
 
 // ---- messages ---------------------------------------------------------------------------------------------------------
@@ -344,7 +389,7 @@ void VPciFunction::program_msix_control() {
 // The guest's masks go to the hardware, which then remembers in its pending bits what comes meanwhile.
 void VPciFunction::program_entry(unsigned index) {
   if (table_.entries == 0) return;
-  const Hpa at = table_.base + index * kEntrySize;
+  const Hpa at = table_base() + index * kEntrySize;
   const PciMessage& message = host_[index];
   hardware_.write_memory(at + 12, 4, 1);
   if (entries_[index].masked()) return;
@@ -368,20 +413,24 @@ void VPciFunction::send_missed(unsigned index) {
 
 // ---- the pages with the table -------------------------------------------------------------------------------------------
 
-bool VPciFunction::mediates(Hpa page) const {
-  if (table_.entries == 0) return false;
-  const HpaRange table{table_.base.align_down(kPageSize), (table_.base + table_.entries * kEntrySize).align_up(kPageSize) -
-                                                              table_.base.align_down(kPageSize)};
-  return table.contains(page);
+HpaRange VPciFunction::mediated() const {
+  if (table_.entries == 0) return {};
+  const Hpa first = table_base().align_down(kPageSize), end = (table_base() + table_.entries * kEntrySize).align_up(kPageSize);
+  return {first, end - first};
+}
+
+std::optional<u64> VPciFunction::table_offset(Hpa address) const {
+  if (table_.entries == 0 || address < table_base() || address - table_base() >= table_.entries * kEntrySize) return std::nullopt;
+  return address - table_base();
 }
 
 u64 VPciFunction::read_memory(Hpa address, u32 size) {
   if (size == 8) return read_memory(address, 4) | read_memory(address + 4, 4) << 32;
-  const u64 offset = address - table_.base;
-  if (address < table_.base || offset >= table_.entries * kEntrySize) return hardware_.read_memory(address, size);
-  const u64 index = offset / kEntrySize;
-  const u32 word = index < host_.size() ? entries_[index].words[offset % kEntrySize / 4] : offset % kEntrySize == 12 ? 1 : 0;
-  return extract_bytes(word, offset & 3, size);
+  const auto offset = table_offset(address);
+  if (!offset) return hardware_.read_memory(address, size);
+  const u64 index = *offset / kEntrySize, word = *offset % kEntrySize / 4;
+  const u32 value = index < host_.size() ? entries_[index].words[word] : word == kEntryControl ? 1 : 0;
+  return extract_bytes(value, *offset & 3, size);
 }
 
 void VPciFunction::write_memory(Hpa address, u32 size, u64 value) {
@@ -389,15 +438,13 @@ void VPciFunction::write_memory(Hpa address, u32 size, u64 value) {
     write_memory(address, 4, value & kNothing);
     return write_memory(address + 4, 4, value >> 32);
   }
-  const u64 offset = address - table_.base;
-  if (address < table_.base || offset >= table_.entries * kEntrySize) {
-    return hardware_.write_memory(address, size, static_cast<u32>(value));
-  }
-  const u64 index = offset / kEntrySize;
-  const usize word = offset % kEntrySize / 4;
+  const auto offset = table_offset(address);
+  if (!offset) return hardware_.write_memory(address, size, static_cast<u32>(value));
+  const u64 index = *offset / kEntrySize;
+  const usize word = *offset % kEntrySize / 4;
   if (index >= host_.size()) return;
   u32& target = entries_[index].words[word];
-  target = static_cast<u32>(replace_bytes(target, offset & 3, size, value));
+  target = static_cast<u32>(replace_bytes(target, *offset & 3, size, value));
   if (word != kEntryControl) return;
   target &= 1;
   program_entry(static_cast<unsigned>(index));

@@ -44,25 +44,35 @@ class PciMessageSink {
   ~PciMessageSink() = default;
 };
 
-/// A memory range of the function, as firmware or the host placed it.
+/// A range of the function's memory or ports.
 struct PciBar {
-  Hpa base{};
+  // As firmware or the host placed it.
+  u64 bus = 0;   ///< what the hardware's register holds; 0: it has no place
+  Hpa base{};    ///< where the CPU finds it; a port's number, too
   u64 size = 0;  ///< a power of two
   u8 index = 0;  ///< of its first register
   bool is_64bit = false;
   bool prefetchable = false;
+  bool is_port = false;
+  // As the guest placed it: VPciBus's.
+  bool direct = false;         ///< the guest reaches it without an exit, but for what is mediated
+  std::optional<u64> guest{};  ///< guest-physical address, or port; nothing: it is not decoded there
+  constexpr bool guest_has(bool port, u64 address, u64 count) const {
+    return guest && is_port == port && address >= *guest && count <= size && address - *guest <= size - count;
+  }
 };
 
 /// What the guest can do with it:
-/// - identification, class and subsystem are the hardware's; there is no expansion ROM, no I/O space and no second function;
-/// - base address registers can be sized and rewritten, but the memory stays where it is: a guest that moves it loses it
-///   until it puts it back;
-/// - of the command register bus mastering goes to the hardware; memory decoding stays on there;
+/// - identification, class and subsystem are the hardware's; there is no expansion ROM and no second function;
+/// - base address registers can be sized and rewritten: the hardware's never change, the guest's say where it finds what is behind;
+/// - of the command register bus mastering goes to the hardware, and the interrupt pin's disable bit if the guest has the line; decoding
+///   stays on there, and is the guest's in what it finds;
 /// - MSI, MSI-X, PCI Express and vendor-specific capabilities are shown, the latter two read-only; all else, and everything from
 ///   offset 256 on, reads as zero;
-/// - MSI and MSI-X are emulated: the hardware sends the host's messages, and hardware_message() passes the guest's on.
+/// - MSI and MSI-X are emulated: the hardware sends the host's messages, and hardware_message() passes the guest's on. Without messages
+///   of the host's neither is shown.
 ///
-/// Context: under the VM's device lock. attach() and detach() on the manager's thread while no vCPU runs.
+/// Context: under the bus's lock. attach() and detach() on the manager's thread while no vCPU runs.
 class VPciFunction {
  public:
   static constexpr unsigned kMaxMessages = 16;
@@ -73,28 +83,35 @@ class VPciFunction {
   VPciFunction(const VPciFunction&) = delete;
   VPciFunction& operator=(const VPciFunction&) = delete;
 
-  /// Reads what the hardware is; it does no DMA from now on. Errors: NotFound (nothing there), NotSupported (a bridge), BadState (a
-  /// memory range without an address).
-  Result<void> probe();
-  std::span<const PciBar> bars() const { return bars_; }
+  /// Reads what the hardware is; it does no DMA from now on, and decodes nothing. Ports are left out unless `with_ports`. Errors:
+  /// NotFound (nothing there), NotSupported (a bridge).
+  Result<void> probe(bool with_ports);
+  /// Before attach() each of them gets its `base`, and its `bus` address if it has none.
+  std::span<PciBar> bars() { return bars_; }
   /// Most messages that it can send and that can be mediated.
   unsigned message_count() const { return message_count_; }
-  /// The interrupt pin as the guest reads it: 1 to 4 for INTA to INTD, 0 for none.
-  void set_interrupt_pin(u8 pin) { interrupt_pin_ = pin; }
+  /// INTA to INTD as 1 to 4; 0: none.
   u8 hardware_interrupt_pin();
+  /// The line that firmware says it has.
+  u8 hardware_interrupt_line();
+  /// The guest has the line of its pin, and finds `line` in the register that says so.
+  void give_interrupt_pin(u8 line);
+  u8 interrupt_pin() const { return interrupt_pin_; }
 
-  /// Resets the function and makes it the guest's; the memory of its ranges can be accessed. `host` is what the hardware is to
-  /// send as message 0, 1 ...: at most message_count() of them. The guest sees no more.
+  /// Resets the function and makes it the guest's, where the machine has it and decoded; the memory of its ranges can be accessed. `host`
+  /// is what the hardware is to send as message 0, 1 ...: at most message_count() of them. The guest sees no more.
   void attach(std::span<const PciMessage> host);
-  /// The hardware does no DMA and sends no messages any more, and is reset as far as it can be.
+  /// The hardware does no DMA and sends no interrupts any more, and is reset as far as it can be.
   void detach();
 
   u32 read(u32 offset, u32 size);
   void write(u32 offset, u32 size, u32 value);
+  /// The bus address that the guest has given the range; nothing while it does not let it be decoded.
+  std::optional<u64> guest_bus_address(const PciBar& bar) const;
 
-  /// Whether the page has registers that are mediated, so that it must not be mapped.
-  bool mediates(Hpa page) const;
-  /// An access to such a page, `size` 1, 2, 4 or 8. Wider ones than 4 are split.
+  /// The pages with registers that are mediated, so that they must not be mapped; may be empty.
+  HpaRange mediated() const;
+  /// An access to a memory range at its host address, `size` 1, 2, 4 or 8. Wider ones than 4 are split.
   u64 read_memory(Hpa address, u32 size);
   void write_memory(Hpa address, u32 size, u64 value);
 
@@ -107,6 +124,7 @@ class VPciFunction {
     u8 offset = 0;
     u8 length = 0;
     u8 next = 0;  ///< as the guest reads it
+    bool shown = true;
   };
   /// What the guest has written into an entry of its MSI-X table, or its MSI capability.
   struct Entry {
@@ -116,12 +134,15 @@ class VPciFunction {
     PciMessage message() const { return {words[0] | u64{words[1]} << 32, words[2]}; }
   };
   struct Table {
-    Hpa base{};
+    u64 offset = 0;
     u32 entries = 0;  ///< of the hardware
+    u8 bar = 0;       ///< its place in `bars_`
   };
 
-  Result<void> read_bars();
+  void read_bars(bool with_ports);
+  void restore_bars();
   void read_capabilities();
+  void link_capabilities();
   void read_msix(const Capability& capability);
   const Capability* capability_at(u32 offset) const;
   const Capability* find(u8 id) const;
@@ -136,10 +157,12 @@ class VPciFunction {
   void program_msi();
   void program_msix_control();
   void program_entry(unsigned index);
+  std::optional<u64> table_offset(Hpa address) const;
+  Hpa table_base() const { return bars_[table_.bar].base + table_.offset; }
   bool enabled() const { return msix_enabled_ ? !msix_masked_ : msi_enabled_; }
   Entry& entry(unsigned index) { return msix_enabled_ ? entries_[index] : msi_; }
   void send_missed(unsigned index);
-  void reset_hardware();
+  bool reset_hardware();
 
   PciHardware& hardware_;
   PciMessageSink& sink_;

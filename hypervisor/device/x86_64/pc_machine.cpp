@@ -15,7 +15,6 @@ static_assert(kMaximumTscHz < ~u64{0} / VAcpiPm::kHz, "DeviceClock multiplies th
 constexpr u32 kIsaIrqs = 16;
 constexpr u32 kTimerGsi = 2;  // of IRQ 0
 
-constexpr u16 kPort61 = 0x61;
 constexpr u16 kSystemControlPort = 0x92;
 constexpr u8 kFastReset = 1u << 0;
 constexpr u8 kA20 = 1u << 1;
@@ -52,13 +51,14 @@ struct PcMachine::Tables {
        &write<&M::write_pic<V8259Pair::kSlavePort + 1>>},
       {V8254::kPort, 4, 1, &read<&M::read_pit>, &write<&M::write_pit>},
       {VAcpiPm::kPort, VAcpiPm::kSize, 4, &read<&M::read_acpi>, &write<&M::write_acpi>},
-      {kPort61, 1, 1, &read<&M::read_port61>, &write<&M::write_port61>},
+      {V8254::kPort61, 1, 1, &read<&M::read_port61>, &write<&M::write_port61>},
       {VRtc::kPort, 2, 1, &read<&M::read_rtc>, &write<&M::write_rtc>},
       {VI8042::kDataPort, 1, 1, &read<&M::read_keyboard_data>, &write<&M::write_keyboard_data>},
       {VI8042::kCommandPort, 1, 1, &read<&M::read_keyboard_status>, &write<&M::write_keyboard_command>},
       {kPciPort, 4, 4, &read<&M::read_pci>, &write<&M::write_pci>},
       {kSystemControlPort, 1, 1, &read<&M::read_system_control>, &write<&M::write_system_control>},
       {V8259Pair::kElcrPort, 2, 1, &read<&M::read_pic<V8259Pair::kElcrPort>>, &write<&M::write_pic<V8259Pair::kElcrPort>>},
+      {VFirmwareConfig::kPort, VFirmwareConfig::kPorts, 2, &read<&M::read_firmware_config>, &write<&M::write_firmware_config>},
       {kDebugExitPort, 4, 4, &read<&M::read_nothing>, &write<&M::write_debug_exit>},
   };
   static const std::array<u8, kLowPorts> low_ports;
@@ -80,7 +80,8 @@ PcMachine::PcMachine(const PcConfig& config, PcHost& host, LocalApicBus& apics)
       rtc_(config.tsc_hz, config.wall_clock, config.ram, config.ram_below_4g, rtc_line_),
       uart_(console_, uart_line_),
       acpi_(config.tsc_hz, host, sci_line_),
-      keyboard_(host) {
+      keyboard_(host),
+      firmware_config_(config.ram, config.vcpus) {
   keyboard_.power_on();
 }
 
@@ -93,6 +94,7 @@ void PcMachine::power_on() {
   uart_.power_on();
   acpi_.power_on();
   keyboard_.power_on();
+  firmware_config_.power_on();
   outside_lines_ = 0;
   system_control_ = reset_control_ = 0;
   board_changed();

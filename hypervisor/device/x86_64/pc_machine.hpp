@@ -8,6 +8,7 @@
 #include "hypervisor/device/x86_64/v8254.hpp"
 #include "hypervisor/device/x86_64/v8259.hpp"
 #include "hypervisor/device/x86_64/vacpi_pm.hpp"
+#include "hypervisor/device/x86_64/vfirmware_config.hpp"
 #include "hypervisor/device/x86_64/vi8042.hpp"
 #include "hypervisor/device/x86_64/vio_apic.hpp"
 #include "hypervisor/device/x86_64/vlocal_apic.hpp"
@@ -55,6 +56,8 @@ class PcMachine {
   /// A byte of a port below kLowPorts.
   u32 low_port_read(u16 port);
   static constexpr u16 kLowPorts = 0x100;
+  /// V8254::read_quiet_port61(). Any CPU, without the lock.
+  std::optional<u8> read_quiet_port61(u64 now) const { return pit_.read_quiet_port61(now); }
 
   // ---- interrupts ----
 
@@ -176,6 +179,12 @@ class PcMachine {
   void write_system_control(unsigned, u32, u32 value);
   u32 read_pci(unsigned offset, u32 size);
   void write_pci(unsigned offset, u32 size, u32 value);
+  u32 read_firmware_config(unsigned offset, u32 size) {
+    return offset == 0 ? read_nothing(offset, size) : firmware_config_.read_data();
+  }
+  void write_firmware_config(unsigned offset, u32, u32 value) {
+    if (offset == 0) firmware_config_.select(static_cast<u16>(value));
+  }
   void write_debug_exit(unsigned, u32, u32 value) { host_.debug_exit(value); }
 
   PcHost& host_;
@@ -194,6 +203,7 @@ class PcMachine {
   V16550 uart_;
   VAcpiPm acpi_;
   VI8042 keyboard_;
+  VFirmwareConfig firmware_config_;
   u64 board_deadline_ = kNoDeadline;  ///< as the host knows it
   u32 outside_lines_ = 0;             ///< level-triggered ones, by GSI, that wait for the guest's EOI
   u8 system_control_ = 0;             ///< port 0x92

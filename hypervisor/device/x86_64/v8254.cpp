@@ -135,7 +135,7 @@ void V8254::drive(bool output) {
 void V8254::power_on() {
   channels_ = {};
   channels_[kSpeaker].gate = false;
-  port61_ = 0;
+  show(0);
   deadline_ = kNoDeadline;
   drive(false);
 }
@@ -149,7 +149,9 @@ void V8254::write(u16 port, u8 value, u64 now) {
   const unsigned channel = port & 3;
   if (channel == kControlPort) return write_control(value, now);
   const u64 time = clock_.ticks(now);
-  if (channels_[channel].write(value, time) && channel == 0) schedule(time);
+  const bool complete = channels_[channel].write(value, time);
+  if (complete && channel == 0) schedule(time);
+  if (channel == kSpeaker) show(static_cast<u8>(shown_.load(std::memory_order_relaxed)));
 }
 
 void V8254::write_control(u8 value, u64 now) {
@@ -169,6 +171,7 @@ void V8254::write_control(u8 value, u64 now) {
   Channel& channel = channels_[value >> 6];
   if ((value >> 4 & 3) == 0) return channel.latch_count(time);
   channel.control(value);
+  if (value >> 6 == kSpeaker) show(static_cast<u8>(shown_.load(std::memory_order_relaxed)));
   if (value >> 6 != 0) return;
   deadline_ = kNoDeadline;
   drive(channel.output(time));
@@ -201,8 +204,13 @@ void V8254::run_timer(u64 now) {
 u8 V8254::speaker_output(u64 now) const { return channels_[kSpeaker].output(clock_.ticks(now)) ? kOutput : 0; }
 
 void V8254::write_port61(u8 value, u64 now) {
-  port61_ = value & kPort61Writable;
   channels_[kSpeaker].set_gate((value & kGate) != 0, clock_.ticks(now));
+  show(value & kPort61Writable);
+}
+
+void V8254::show(u8 port61) {
+  const bool speaks = channels_[kSpeaker].mode != 0 || channels_[kSpeaker].loaded;
+  shown_.store(static_cast<u16>(port61 | (speaks ? kSpeaks : 0)), std::memory_order_relaxed);
 }
 
 }  // namespace hv

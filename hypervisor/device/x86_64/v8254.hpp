@@ -2,6 +2,8 @@
 #pragma once
 
 #include <array>
+#include <atomic>
+#include <optional>
 
 #include "hypervisor/device/wires.hpp"
 #include "hypervisor/device/x86_64/device_clock.hpp"
@@ -15,6 +17,7 @@ namespace hv {
 class V8254 {
  public:
   static constexpr u16 kPort = 0x40;
+  static constexpr u16 kPort61 = 0x61;
   static constexpr u64 kHz = 1'193'182;
 
   V8254(u64 tsc_hz, InterruptLine& irq0) : clock_(tsc_hz, kHz), refresh_period_(clock_.tsc(kRefreshTicks)), irq0_(irq0) {
@@ -27,9 +30,15 @@ class V8254 {
   u8 read(u16 port, u64 now);
   void write(u16 port, u8 value, u64 now);
   u8 read_port61(u64 now) const {
-    const u8 refresh = (now / refresh_period_ & 1) != 0 ? kRefresh : 0;
-    return static_cast<u8>(port61_ | refresh |
-                           (channels_[kSpeaker].mode != 0 || channels_[kSpeaker].loaded ? speaker_output(now) : 0));
+    if (const auto value = read_quiet_port61(now)) return *value;
+    return static_cast<u8>(shown_.load(std::memory_order_relaxed) | refresh(now) | speaker_output(now));
+  }
+  /// The same without the lock, for guests that time themselves by its refresh bit; nothing where channel 2 is in use.
+  std::optional<u8> read_quiet_port61(u64 now) const {
+    const u16 shown = shown_.load(std::memory_order_relaxed);
+    if ((shown & kSpeaks) != 0) [[unlikely]]
+      return std::nullopt;
+    return static_cast<u8>(shown | refresh(now));
   }
   void write_port61(u8 value, u64 now);
 
@@ -40,6 +49,7 @@ class V8254 {
   static constexpr unsigned kSpeaker = 2;
   // Port 0x61 (ISA system control port B).
   static constexpr u8 kGate = 1u << 0, kRefresh = 1u << 4, kOutput = 1u << 5;
+  static constexpr u16 kSpeaks = 1u << 8;
   static constexpr u64 kRefreshTicks = 18;  // 15 us
 
   /// Times are in ticks of the 8254.
@@ -75,7 +85,9 @@ class V8254 {
     bool write(u8 value, u64 time);
   };
 
+  u8 refresh(u64 now) const { return static_cast<u8>(now / refresh_period_ % 2 * kRefresh); }
   u8 speaker_output(u64 now) const;
+  void show(u8 port61);
   void write_control(u8 value, u64 now);
   void schedule(u64 time);
   void drive(bool output);
@@ -86,8 +98,8 @@ class V8254 {
   std::array<Channel, 3> channels_{};
   u64 event_ = 0;  ///< when channel 0 interrupts next
   u64 deadline_ = kNoDeadline;
-  u8 port61_ = 0;
-  bool output_ = false;  ///< of channel 0
+  std::atomic<u16> shown_{0};  ///< what was written to port 0x61, and kSpeaks
+  bool output_ = false;        ///< of channel 0
 };
 
 }  // namespace hv

@@ -6,6 +6,8 @@
 // Most exits are answered by C++ that is called while x19 to x29 are still the guest's: it preserves them, so that they need
 // neither be saved nor restored.
 
+#include <arch/vector_registers.h>
+
     .set OFFSET_PC, 248
     .set RESUME, 5
     .set OFFSET_FPCR, 512
@@ -108,31 +110,10 @@ exit_common:
     ldp     x29, x30, [sp], #112
     ret
 
-.macro FP_REGISTERS op
-    \op     q0, q1, [x0, #0]
-    \op     q2, q3, [x0, #32]
-    \op     q4, q5, [x0, #64]
-    \op     q6, q7, [x0, #96]
-    \op     q8, q9, [x0, #128]
-    \op     q10, q11, [x0, #160]
-    \op     q12, q13, [x0, #192]
-    \op     q14, q15, [x0, #224]
-    \op     q16, q17, [x0, #256]
-    \op     q18, q19, [x0, #288]
-    \op     q20, q21, [x0, #320]
-    \op     q22, q23, [x0, #352]
-    \op     q24, q25, [x0, #384]
-    \op     q26, q27, [x0, #416]
-    \op     q28, q29, [x0, #448]
-    \op     q30, q31, [x0, #480]
-.endm
-
-    .arch_extension fp
-    .arch_extension simd
     .global ax_save_fp
     .type ax_save_fp, %function
 ax_save_fp:
-    FP_REGISTERS stp
+    for_vector_registers stp, x0
     mrs     x1, fpcr
     mrs     x2, fpsr
     add     x3, x0, #OFFSET_FPCR
@@ -143,7 +124,7 @@ ax_save_fp:
     .global ax_restore_fp
     .type ax_restore_fp, %function
 ax_restore_fp:
-    FP_REGISTERS ldp
+    for_vector_registers ldp, x0
     add     x3, x0, #OFFSET_FPCR
     ldp     x1, x2, [x3]
     msr     fpcr, x1

@@ -109,4 +109,9 @@ Result<void> PortPermissions::allow(u16 first, u32 count) {
   return {};
 }
 
+void PortPermissions::forbid(u16 first, u32 count) {
+  u8* bits = reinterpret_cast<u8*>(map_.base.value());
+  for (u32 port = first; port < first + count && port < kPorts; ++port) bits[port / 8] |= static_cast<u8>(1u << port % 8);
+}
+
 }  // namespace hv

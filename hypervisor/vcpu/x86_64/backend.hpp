@@ -244,8 +244,10 @@ class PortPermissions {
   PortPermissions& operator=(PortPermissions&&) = delete;
   ~PortPermissions();
 
-  /// Lets the guest use `count` ports from `first` on. Before the VM runs. Error: OutOfRange.
+  /// Lets the guest use `count` ports from `first` on, and no longer. One caller at a time; while vCPUs run, one of them may go by what
+  /// was before until it leaves its guest. Error: OutOfRange.
   Result<void> allow(u16 first, u32 count);
+  void forbid(u16 first, u32 count);
 
   /// Of a bit per port (APM vol. 2 15.10.1): 8 KiB as VMX has them, and the page that SVM reads beyond.
   Hpa address() const { return map_.base; }

@@ -78,6 +78,7 @@ constexpr Row kOneByte[] = {
 /// Opcodes after 0F, sorted.
 constexpr Row kTwoByte[] = {
     {0x06, 0x06, code(Operation::Clts), Operands::None, 0},
+    {0x08, 0x09, code(Operation::InvalidateCaches), Operands::None, 0},
     {0x20, 0x20, code(Operation::MovFromControl), Operands::Control, 0},
     {0x21, 0x21, code(Operation::MovFromDebug), Operands::Control, 0},
     {0x22, 0x22, code(Operation::MovToControl), Operands::Control, 0},

@@ -57,6 +57,7 @@ enum class Operation : u8 {
   MovToControl,
   MovToDebug,
   Clts,
+  InvalidateCaches,  ///< INVD, WBINVD, WBNOINVD
   Unsupported,
 };
 

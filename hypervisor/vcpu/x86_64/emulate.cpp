@@ -119,6 +119,11 @@ class Execution {
       case Operands::String: return repeat_string();
       case Operands::PortImmediate:
       case Operands::PortDx: access_port(); return true;
+      case Operands::None:
+        // The guest's memory is coherent with whatever its devices do: there is nothing to write back, and nothing may be
+        // thrown away.
+        if (i_.operation == Operation::InvalidateCaches) return true;
+        [[fallthrough]];
       default: return fail({x86::Vector::kInvalidOpcode, 0, 0});
     }
   }
@@ -268,7 +273,8 @@ class Execution {
     const unsigned width = i_.memory.address_size;
     if (i_.repeat == Repeat::None) return string_step();
     const bool compares = i_.operation == Operation::Cmps || i_.operation == Operation::Scas;
-    for (unsigned step = 0; step < kMaxRepeatSteps; ++step) {
+    const unsigned steps = (r_.rflags & x86::Rflags::kTf) != 0 ? 1 : kMaxRepeatSteps;
+    for (unsigned step = 0; step < steps; ++step) {
       const u64 count = read_register(kCount, width);
       if (count == 0) return true;
       if (!string_step()) return false;

@@ -39,10 +39,10 @@ class EmulationHost {
 
 enum class EmulationProgress : u8 {
   Complete,  ///< step over the instruction: its length, its interrupt shadow, a single-step trap
-  Again,     ///< a REP that has not ended: registers say how far it is; run the guest at the same address
+  Again,     ///< a REP that has not ended: registers say how far it is; the same, without a length
 };
 
-/// A REP does at most this many steps in one call.
+/// A REP does at most this many steps in one call, and one while the guest single-steps.
 inline constexpr unsigned kMaxRepeatSteps = 64;
 
 /// Executes `instruction`, which stands at `registers.rip`. Changes the general-purpose registers and the flags, never

@@ -31,7 +31,7 @@ void handle_cpuid(ArchVcpu& vcpu, const VmExit& exit) {
 
 void handle_halt(ArchVcpu& vcpu, const VmExit& exit) {
   vcpu.complete(exit.instruction_length);
-  vcpu.halt();
+  if ((vcpu.registers.rflags & Rflags::kTf) == 0) vcpu.halt();  // the trap behind it is what it would wait for
 }
 
 // There are none yet; the answer is the one that guests of other hypervisors know for that.
@@ -64,10 +64,6 @@ void handle_xsetbv(ArchVcpu& vcpu, const VmExit& exit) {
   if (!valid) return vcpu.inject(Vector::kGeneralProtection, 0);
   vcpu.complete(exit.instruction_length);
 }
-
-// The guest's memory is coherent with whatever its devices do: there is nothing to write back, and nothing may be
-// thrown away.
-void handle_cache_invalidation(ArchVcpu& vcpu, const VmExit& exit) { vcpu.complete(exit.instruction_length); }
 
 void handle_pause(ArchVcpu& vcpu, const VmExit& exit) {
   vcpu.complete(exit.instruction_length);
@@ -182,7 +178,7 @@ constexpr auto kTable = [] {
   set(ExitReason::Xsetbv, &handle_xsetbv);
   set(ExitReason::TaskPriority, &handle_task_priority);
   set(ExitReason::Cr4Write, &handle_cr4_write);
-  set(ExitReason::CacheInvalidation, &handle_cache_invalidation);
+  set(ExitReason::CacheInvalidation, &emulate_instruction);  // with its prefixes: WBNOINVD is WBINVD with one
   set(ExitReason::Pause, &handle_pause);
   set(ExitReason::UndefinedInstruction, &handle_undefined);
   set(ExitReason::ProtectedInstruction, &handle_protected);

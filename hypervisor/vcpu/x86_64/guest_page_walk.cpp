@@ -119,7 +119,8 @@ class Walk {
     if (format_.entry_size == 4) return leaf && level == 2 ? field(21, 22) : 0;
     u64 bits = field(state_.physical_address_bits, kAddressEnd);
     if (is_pae()) bits |= field(kAddressEnd, 63);
-    if (is_pae_top(level)) return bits | kEntryNoExecute | field(1, 3) | field(5, 9);
+    // Bit 5 is reserved there, too, but processors look at it only when CR3 is loaded, and QEMU's mark the entry as accessed.
+    if (is_pae_top(level)) return bits | kEntryNoExecute | field(1, 3) | field(6, 9);
     if (!no_execute_enabled()) bits |= kEntryNoExecute;
     if (level == kFourLevels.levels) bits |= kEntryLarge;
     if (leaf && level > 1) bits |= field(13, kPageShift + (level - 1) * format_.index_bits);

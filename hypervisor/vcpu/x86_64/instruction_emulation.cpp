@@ -170,7 +170,8 @@ bool stands_at_halt(ArchVcpu& vcpu) {
   }
   const auto progress = emulate(*instruction, emulation.mode(), vcpu.registers, emulation);
   if (!progress) return raise(vcpu, progress.error());
-  if (*progress == EmulationProgress::Complete) vcpu.complete(instruction->length);
+  const bool ended = *progress == EmulationProgress::Complete, traps = (vcpu.registers.rflags & Rflags::kTf) != 0;
+  if (ended || traps) vcpu.complete(ended ? instruction->length : 0);
 }
 
 void emulate_instruction(ArchVcpu& vcpu, const VmExit& exit) {

@@ -1,6 +1,7 @@
 #include "hypervisor/vcpu/x86_64/svm.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "hypervisor/vcpu/x86_64/architecture.hpp"
 
@@ -206,8 +207,8 @@ const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
   SaveArea& s = vmcb_.save;
   if (epoch_ != settings_.translation.epoch() || !cpu_->asids.is_current(asid_)) [[unlikely]]
     renew_asid();
-  if (nmi_waits_) [[unlikely]]
-    step_over_return(registers);
+  if (needs_preparation_) [[unlikely]]
+    prepare_entry(registers);
   s.rax = registers[Gpr::Rax];
   s.rsp = registers[Gpr::Rsp];
   s.rip = registers.rip;
@@ -221,7 +222,8 @@ const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
   registers.rflags = s.rflags;
   c.tlb_control = TlbControl::kNothing;
   c.clean = Clean::kAll;
-  c.event_injection = 0;
+  if (injects_) [[unlikely]]
+    end_injection();
   completes_simply_ = true;
   if ((c.interrupt_shadow & kInShadow) != 0 || shadowed_ != kNothingShadowed) [[unlikely]]
     completes_simply_ = follow_shadow(registers.rip);
@@ -243,10 +245,47 @@ const VmExit& SvmVcpu::enter(GuestRegisters& registers) {
   return exit_;
 }
 
+[[gnu::noinline]] void SvmVcpu::prepare_entry(GuestRegisters& registers) {
+  if (nmi_waits_) step_over_return(registers);
+  const Event event(vmcb_.control.event_injection);
+  injects_ = event.valid();
+  if (machine_.features.injects_twice && injects_ && event.type() == Event::Type::Interrupt && !window_open())
+    offer_interrupt(event.vector());
+  needs_preparation_ = nmi_waits_;
+}
+
+// A virtual interrupt instead, which the guest takes at once as well: it has been seen to be able to.
+void SvmVcpu::offer_interrupt(u8 vector) {
+  ControlArea& c = vmcb_.control;
+  c.event_injection = 0;
+  c.virtual_interrupt = VirtualInterrupt::kMasking | VirtualInterrupt::kPending | VirtualInterrupt::kPriorityMax |
+                        VirtualInterrupt::kIgnoreTpr | u64{vector} << VirtualInterrupt::kVectorShift;
+  c.clean &= ~Clean::kInterrupts;
+  offers_ = true;
+}
+
+// What the guest has not taken is injected again: an interrupt of the host came first, or QEMU met a fault in its delivery.
+void SvmVcpu::end_injection() {
+  ControlArea& c = vmcb_.control;
+  injects_ = false;
+  c.event_injection = 0;
+  const bool offered = std::exchange(offers_, false), taken = (c.virtual_interrupt & VirtualInterrupt::kPending) == 0;
+  if (!offered || taken) return;
+  set_event(Event::of(Event::Type::Interrupt, static_cast<u8>(c.virtual_interrupt >> VirtualInterrupt::kVectorShift)));
+  c.virtual_interrupt = VirtualInterrupt::kMasking;
+  c.clean &= ~Clean::kInterrupts;
+}
+
+void SvmVcpu::set_event(Event event) {
+  vmcb_.control.event_injection = event.encoded();
+  needs_preparation_ = true;
+}
+
 [[gnu::noinline]] void SvmVcpu::repeat_interrupted_event() {
   const Event interrupted(vmcb_.control.exit_interrupt_info);
   exit_.during_delivery = true;
-  if (interrupted.must_be_repeated()) vmcb_.control.event_injection = interrupted.encoded();
+  // QEMU calls a virtual interrupt that it could not deliver an exception, too.
+  if (interrupted.must_be_repeated() && !Event(vmcb_.control.event_injection).valid()) set_event(interrupted);
 }
 
 /// Whether the guest stands behind what was shadowed.
@@ -376,17 +415,17 @@ void SvmVcpu::set_intercept(u64 exit_code, bool on) {
 bool SvmVcpu::inject_exception(u8 vector, std::optional<u32> error_code) {
   if ((vmcb_.save.cr0 & Cr0::kPe) == 0) error_code.reset();  // real mode knows none
   const auto event = combine(Event(vmcb_.control.event_injection), Event::of(Event::Type::Exception, vector, error_code));
-  vmcb_.control.event_injection = event ? event->encoded() : 0;
+  set_event(event.value_or(Event()));
   return event.has_value();
 }
 
 void SvmVcpu::inject_interrupt(u8 vector) {
-  if ((vmcb_.control.virtual_interrupt & VirtualInterrupt::kPending) != 0) close_window();
-  vmcb_.control.event_injection = Event::of(Event::Type::Interrupt, vector).encoded();
+  if (window_open()) close_window();
+  set_event(Event::of(Event::Type::Interrupt, vector));
 }
 
 void SvmVcpu::inject_nmi() {
-  vmcb_.control.event_injection = Event::of(Event::Type::Nmi, Vector::kNmi).encoded();
+  set_event(Event::of(Event::Type::Nmi, Vector::kNmi));
   nmi_ = NmiState::Masked;
   set_intercept(ExitCode::kIret, true);
 }
@@ -406,7 +445,7 @@ bool SvmVcpu::can_take_nmi(const GuestRegisters& registers) const {
 // nearly always when an interrupt could be taken.
 void SvmVcpu::request_nmi_window() {
   if (nmi_ == NmiState::Open) return request_interrupt_window();
-  nmi_waits_ = true;
+  nmi_waits_ = needs_preparation_ = true;
 }
 
 // The IRET is single-stepped: it loads the flag that the guest has saved, and traps behind it all the same.

@@ -17,6 +17,7 @@ struct Features {
   bool flush_by_asid = false;
   bool pause_filter = false;
   bool tsc_aux = false;
+  bool injects_twice = false;  ///< an interrupt may be delivered twice (docs/machines.md): QEMU's mistake
 };
 
 /// One CPU's part in running guests.
@@ -77,6 +78,11 @@ class SvmVcpu final : public VcpuBackend {
   void close_window();
   void set_intercept(u64 exit_code, bool on);
   bool follow_shadow(u64 rip);
+  bool window_open() const { return (vmcb_.control.virtual_interrupt & VirtualInterrupt::kPending) != 0; }
+  void prepare_entry(GuestRegisters& registers);
+  void set_event(Event event);
+  void offer_interrupt(u8 vector);
+  void end_injection();
   void repeat_interrupted_event();
   void describe(GuestRegisters& registers);
   void classify_exception(GuestRegisters& registers);
@@ -100,6 +106,9 @@ class SvmVcpu final : public VcpuBackend {
   static constexpr u64 kNothingShadowed = ~u64{0};
   static constexpr u64 kInShadow = 1;
   u64 shadowed_ = kNothingShadowed;
+  bool needs_preparation_ = false;  ///< the next entry: an event, or an NMI that waits
+  bool injects_ = false;            ///< the entry that comes or has been: an event
+  bool offers_ = false;             ///< which is a virtual interrupt
   NmiState nmi_ = NmiState::Open;
   bool nmi_waits_ = false;  ///< for the end of another NMI
   bool stepping_ = false;   ///< over the IRET that ends it

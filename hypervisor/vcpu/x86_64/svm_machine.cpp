@@ -52,6 +52,15 @@ Result<void> turn_on(unsigned cpu) {
   return {};
 }
 
+/// QEMU without KVM, by the name that its CPUs give themselves.
+bool is_emulated_by_qemu() {
+  constexpr u32 kSelfDescription = 1, kHypervisorPresent = 1u << 31, kHypervisorName = 0x4000'0000;
+  constexpr u32 kTcg = 0x54474354, kCgt = 0x43544743, kGtc = 0x47435447;  // "TCGT" "CGTC" "GTCG"
+  if ((cpuid(kSelfDescription).ecx & kHypervisorPresent) == 0) return false;
+  const CpuidResult name = cpuid(kHypervisorName);
+  return name.ebx == kTcg && name.ecx == kCgt && name.edx == kGtc;
+}
+
 }  // namespace
 
 bool SvmMachine::present() {
@@ -75,7 +84,8 @@ Result<void> SvmMachine::detect() {
                      .decode_assists = (svm.edx & kDecodeAssists) != 0,
                      .flush_by_asid = (svm.edx & kFlushByAsid) != 0,
                      .pause_filter = (svm.edx & kPauseFilter) != 0,
-                     .tsc_aux = has_tsc_aux()};
+                     .tsc_aux = has_tsc_aux(),
+                     .injects_twice = is_emulated_by_qemu()};
   nested_ = {.kind = mm::NestedKind::Npt,
              .physical_bits = cpuid(kAddressLeaf).eax & 0xff,
              .gigabyte_leaves = (cpuid(kFeatureLeaf).edx & kGigabytePages) != 0,

@@ -26,6 +26,7 @@ struct ExitCode {
 struct VirtualInterrupt {
   static constexpr u64 kPending = u64{1} << 8, kPriorityMax = u64{15} << 16, kIgnoreTpr = u64{1} << 20,
                        kMasking = u64{1} << 24;
+  static constexpr unsigned kVectorShift = 32;
 };
 
 /// VMCB clean field: what the CPU may take from its cache (APM vol. 2 15.15.3).

@@ -30,7 +30,7 @@ const ArchVm::MmioRegion* ArchVm::find_device(Gpa address, u32 size) const {
 
 std::optional<u64> ArchVm::mmio_read(Vcpu& vcpu, Gpa address, u32 size) {
   const MmioRegion* region = find_device(address, size);
-  if (region == nullptr) return std::nullopt;
+  if (region == nullptr) return pci_ ? pci_->mmio_read(address, size) : std::nullopt;
   const MmioAccess access{address - region->range.base, size, vcpu.index};
   if (region->device != nullptr) return interrupts_->read(*region->device, access);
   if (is_watchdog(*region)) return sbsa_watchdog::read(vm_.watchdog(), access, vm_.now());
@@ -44,11 +44,12 @@ std::optional<u64> ArchVm::mmio_read(Vcpu& vcpu, Gpa address, u32 size) {
 
 bool ArchVm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
   const MmioRegion* region = find_device(address, size);
-  if (region == nullptr) return false;
+  if (region == nullptr) return pci_ && pci_->mmio_write(address, size, value);
   const MmioAccess access{address - region->range.base, size, vcpu.index};
   if (region->device != nullptr) return interrupts_->write(*region->device, access, value);
   if (is_watchdog(*region)) {
     sbsa_watchdog::write(vm_.watchdog(), access, value, vm_.now());
+    if (vm_.now() < vm_.watchdog().half()) set_watchdog_line(false);
     vm_.watchdog_changed();
     return true;
   }
@@ -59,6 +60,16 @@ bool ArchVm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
   // Nobody else sees that the guest waits, and then an unfinished line is to be shown.
   if (interrupts_->direct() != nullptr) DirectInterrupts::expect_wait();
   return answered;
+}
+
+void ArchVm::set_watchdog_line(bool asserted) {
+  if (watchdog_interrupt_ != 0) interrupts_->set_line(watchdog_interrupt_, asserted);
+}
+
+// A meal lowers the line after it has moved the end: whoever raises it looks once more, so that none stays behind.
+void ArchVm::watchdog_warns() {
+  set_watchdog_line(true);
+  if (vm_.now() < vm_.watchdog().half()) set_watchdog_line(false);
 }
 
 void ArchVm::console_input(char c) {

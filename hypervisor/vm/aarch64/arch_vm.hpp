@@ -9,6 +9,8 @@
 #include "hypervisor/vcpu/aarch64/arch_vcpu.hpp"
 #include "hypervisor/vcpu/aarch64/virtual_interrupts.hpp"
 #include "hypervisor/vm/boot_layout.hpp"
+#include "hypervisor/vm/pci_host_bridge.hpp"
+#include "hypervisor/vm/pci_passthrough.hpp"
 #include "hypervisor/vm/stage2.hpp"
 #include "hypervisor/vm/stolen_time.hpp"
 #include "hypervisor/vm/tlb_residents.hpp"
@@ -27,10 +29,12 @@ struct PassthroughResources;
 
 inline constexpr usize kMaxVcpus = kMaxVgicVcpus;
 
-class ArchVm {
+class ArchVm final : private PciMessageSink {
  public:
   /// Of a kernel, the loader only looks at the first page.
   static constexpr bool kStreamsKernel = true;
+  /// PCI functions: no I/O ports, and firmware may have left them without addresses.
+  static constexpr bool kHasPorts = false, kPlacesPciMemory = true;
 
   explicit ArchVm(Vm& owner);
 
@@ -39,6 +43,16 @@ class ArchVm {
   Result<void> create_translation();
   /// Errors: those of mm::PageTable::map().
   Result<void> map(GpaRange range, Hpa target, mm::PageAttributes attributes) { return stage2_->map(range, target, attributes); }
+  // For PciPassthrough.
+  void unmap(GpaRange range) { static_cast<void>(stage2_->unmap(range)); }
+  Result<void> set_tables_aside(usize count) { return stage2_->set_tables_aside(count); }
+  bool open_ports(u16, u32, bool) { return false; }
+  /// Messages would need an ITS or a frame of the machine's for each guest.
+  Result<PciMessage> give_message(u32) { return fail(Error::NotSupported); }
+  /// The INTID of `pin` of `device` on the root bus. Errors: those of find_pci_interrupt().
+  Result<u32> find_pci_line(u8 device, u8 pin, u8 firmware_line);
+  /// The guest has the line, under the same number. Errors: those of PhysicalInterrupts::give_to_vm().
+  Result<u32> give_pci_line(u32 line, std::span<const GuestPciLine> given);
   /// What the guest knows vCPU `index` by: MPIDR_EL1 affinity.
   static u64 guest_id(const VmConfig& config, unsigned index);
   /// A vCPU that was just made.
@@ -55,9 +69,12 @@ class ArchVm {
   /// Devices of the machine do no DMA any more; nothing runs any more.
   void quiesce_devices();
   /// Address space and tables go; nothing runs any more.
-  void destroy_translation() { stage2_.reset(); }
+  void destroy_translation() {
+    pci_.reset();
+    stage2_.reset();
+  }
 
-  /// Part of the host's own interrupt controller.
+  /// Part of the host's own interrupt controller, or PCI configuration space.
   static bool belongs_to_host(const MachineInfo& machine, HpaRange range);
 
   /// Points stage 2 of the calling CPU, number `cpu`, at this VM, of which `vcpu` is about to run.
@@ -75,6 +92,9 @@ class ArchVm {
       if (r.address == address && size == sizeof r.value) return r.value;
     return std::nullopt;
   }
+
+  /// The first stage of the watchdog is over, unless the guest feeds it right now. Any CPU, interrupts masked.
+  void watchdog_warns();
 
   /// A character for the guest's UART. Any CPU, interrupts masked.
   void console_input(char c);
@@ -119,13 +139,20 @@ class ArchVm {
     StaticVector<char, 1024> typed{};
   };
 
+  void send(const PciMessage&) override {}
+  Result<void> find_host_bridge();
+  Result<void> create_pci();
+  void reset_virtio();
   const MmioRegion* find_device(Gpa address, u32 size) const;
   /// The device of that type that the configuration places; nullptr: none.
   const EmulatedDevice* emulated(EmulatedDeviceType type) const;
   Gpa distributor_address() const;
+  u32 spi_count() const;
   GpaRange console_range() const;
   bool is_watchdog(const MmioRegion& region) const { return region.range.base == watchdog_.base && !watchdog_.empty(); }
   Result<void> place_watchdog(const PassthroughResources& taken);
+  u32 find_watchdog_interrupt(const PassthroughResources& taken);
+  void set_watchdog_line(bool asserted);
   Result<void> add_device(GpaRange range, MmioDevice* device);
   Result<void> select(const fdt::Fdt& host, std::span<NodeRecord> scratch, DeviceSelection& selection);
   Result<void> map_resources(const PassthroughResources& resources);
@@ -145,6 +172,9 @@ class ArchVm {
   Locked<Terminal, LockRank::VirtualDevice> terminal_;
   u32 uart_interrupt_ = 0;  ///< 0: none
   GpaRange watchdog_{};     ///< empty: none
+  std::optional<PciHostBridge> host_bridge_;  ///< of the VM's PCI functions
+  mm::Box<PciPassthrough> pci_;               ///< empty: the VM has none
+  u32 watchdog_interrupt_ = 0;  ///< of its first stage; 0: none
   BootLayout layout_;
   StolenTime stolen_time_;
 };

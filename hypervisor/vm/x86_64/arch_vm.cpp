@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <arch/cpu.hpp>
 #include <arch/msr.hpp>
+#include <arch/port.hpp>
 #include <arch/timer.hpp>
 #include <bit>
 #include <utility>
@@ -93,16 +94,39 @@ bool ArchVm::msr_write(Vcpu& vcpu, u32 index, u64 value) {
 }
 
 // The reset control register is a byte between the PCI ports.
-bool ArchVm::is_pci_port(u16 port, u32 size) const {
+constexpr bool is_configuration_port(u16 port, u32 size) {
   constexpr u16 kResetControl = 0xcf9;
-  return pci_ && port - VPciBus::kPort < VPciBus::kPortCount && port >= VPciBus::kPort && !(port == kResetControl && size == 1);
+  return port >= VPciBus::kPort && port - VPciBus::kPort < VPciBus::kPortCount && !(port == kResetControl && size == 1);
+}
+
+// A range of ports that the guest has moved: at the old place it would have them without an exit.
+std::optional<u32> ArchVm::pci_port_in(u16 port, u32 size) {
+  if (is_configuration_port(port, size)) return pci_->configuration_read(port - VPciBus::kPort, size);
+  const auto machine_port = pci_->machine_port(port, size);
+  if (!machine_port) return std::nullopt;
+  if (size == 1) return arch::port_read8(*machine_port);
+  return size == 2 ? arch::port_read16(*machine_port) : arch::port_read32(*machine_port);
+}
+bool ArchVm::pci_port_out(u16 port, u32 size, u32 value) {
+  if (is_configuration_port(port, size)) {
+    pci_->configuration_write(port - VPciBus::kPort, size, value);
+    return true;
+  }
+  const auto machine_port = pci_->machine_port(port, size);
+  if (!machine_port) return false;
+  if (size == 1) arch::port_write8(*machine_port, static_cast<u8>(value));
+  else if (size == 2) arch::port_write16(*machine_port, static_cast<u16>(value));
+  else arch::port_write32(*machine_port, value);
+  return true;
 }
 
 u32 ArchVm::port_in(u16 port, u32 size) {
   if (PortWatchdog::owns(port) && vm_.watchdog().present())
     return PortWatchdog::read(vm_.watchdog(), port, vm_.now(), drivers::host_timer::frequency() / 1000);
+  if (pci_)
+    if (const auto value = pci_port_in(port, size)) return *value;
   return with_board([&](PcMachine& board) {
-    const u32 value = is_pci_port(port, size) ? pci_->bus().port_read(port - VPciBus::kPort, size) : board.port_read(port, size);
+    const u32 value = board.port_read(port, size);
     if (!typed_.empty()) feed(board);
     if (++port_reads_ == kReadsThatMeanWaiting) vm_.output().flush();
     return value;
@@ -113,12 +137,10 @@ void ArchVm::port_out(u16 port, u32 size, u32 value) {
     PortWatchdog::write(vm_.watchdog(), port, value, vm_.now(), drivers::host_timer::frequency() / 1000);
     return vm_.watchdog_changed();
   }
+  if (pci_ && pci_port_out(port, size, value)) return;
   with_board([&](PcMachine& board) {
     port_reads_ = 0;
-    if (is_pci_port(port, size))
-      pci_->bus().port_write(port - VPciBus::kPort, size, value);
-    else
-      board.port_write(port, size, value);
+    board.port_write(port, size, value);
     return true;
   });
 }
@@ -133,10 +155,8 @@ std::optional<u64> ArchVm::mmio_read(Vcpu& vcpu, Gpa address, u32 size) {
   return value;
 }
 [[gnu::noinline]] std::optional<u64> ArchVm::board_read(Gpa address, u32 size) {
-  return with_board([&](PcMachine& board) {
-    const std::optional<u64> value = board.mmio_read(address, size);
-    return !value && pci_ ? pci_->mmio_read(address, size) : value;
-  });
+  const auto value = with_board([&](PcMachine& board) { return board.mmio_read(address, size); });
+  return !value && pci_ ? pci_->mmio_read(address, size) : value;
 }
 
 bool ArchVm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
@@ -148,9 +168,8 @@ bool ArchVm::mmio_write(Vcpu& vcpu, Gpa address, u32 size, u64 value) {
   return true;
 }
 [[gnu::noinline]] bool ArchVm::board_write(Gpa address, u32 size, u64 value) {
-  return with_board([&](PcMachine& board) {
-    return board.mmio_write(address, value) || (pci_ && pci_->mmio_write(address, size, value));
-  });
+  return with_board([&](PcMachine& board) { return board.mmio_write(address, value); }) ||
+         (pci_ && pci_->mmio_write(address, size, value));
 }
 
 u8 ArchVm::task_priority(Vcpu& vcpu) { return local_apic(vcpu).cr8(); }
@@ -235,10 +254,19 @@ void ArchVm::hardware_interrupt(u32 gsi, bool level) {
 }
 
 void ArchVm::hardware_message(u32 number) {
-  with_board([&](PcMachine&) {
-    pci_->hardware_message(number);
-    return true;
-  });
+  pci_->hardware_message(number);
+  set_timers();
+}
+
+// The other vCPUs forget the old translation when they are entered again.
+void ArchVm::unmap(GpaRange range) {
+  static_cast<void>(translation_->unmap(range));
+  for (unsigned i = 0; i < vm_.vcpu_count(); ++i) kick(i);
+}
+
+bool ArchVm::open_ports(u16 first, u32 count, bool open) {
+  open ? static_cast<void>(ports_->allow(first, count)) : ports_->forbid(first, count);
+  return true;
 }
 
 // A message as a local APIC understands it (SDM vol. 3 11.11): what a guest writes reaches its own APICs only.

@@ -28,6 +28,8 @@ class ArchVm final : private PcHost, private EndOfInterruptListener, private Pci
  public:
   /// Of a kernel, the loader only looks at the first page.
   static constexpr bool kStreamsKernel = false;
+  /// PCI functions: with I/O ports, and where firmware has put them.
+  static constexpr bool kHasPorts = true, kPlacesPciMemory = false;
 
   explicit ArchVm(Vm& owner) : vm_(owner) {}
 
@@ -38,6 +40,15 @@ class ArchVm final : private PcHost, private EndOfInterruptListener, private Pci
   Result<void> map(GpaRange range, Hpa target, mm::PageAttributes attributes) {
     return translation_->map(range, target, attributes);
   }
+  // For PciPassthrough.
+  void unmap(GpaRange range);
+  Result<void> set_tables_aside(usize count) { return translation_->set_tables_aside(count); }
+  bool open_ports(u16 first, u32 count, bool open);
+  Result<PciMessage> give_message(u32 number);
+  /// Firmware's word is the only one about where a pin arrives. Error: NotFound.
+  Result<u32> find_pci_line(u8 device, u8 pin, u8 firmware_line);
+  /// The guest has the line, under a number of its I/O APIC that is not `given`. Errors: those of PhysicalInterrupts::give_to_vm().
+  Result<u32> give_pci_line(u32 gsi, std::span<const GuestPciLine> given);
   /// What the guest knows vCPU `index` by: its APIC id.
   static u64 guest_id(const VmConfig&, unsigned index) { return index; }
   /// A vCPU that was just made.
@@ -52,13 +63,17 @@ class ArchVm final : private PcHost, private EndOfInterruptListener, private Pci
   /// The guest's time begins.
   void begin_time();
   /// Devices of the machine do no DMA any more; nothing runs any more.
-  void quiesce_devices() { pci_.reset(); }
+  void quiesce_devices() {
+    if (pci_) pci_->quiesce();
+  }
   /// Address space and tables go; nothing runs any more.
   void destroy_translation();
 
   /// Part of the host's own interrupt controllers and timers.
   static bool belongs_to_host(const MachineInfo& machine, HpaRange range);
 
+  /// The first half of the watchdog's time is over: a WDAT describes no interrupt for that.
+  void watchdog_warns() {}
   /// A character for the guest's serial port. Any CPU, interrupts masked.
   void console_input(char c);
   /// The physical line behind pin `pin` of the guest's I/O APIC has raised an interrupt. Any CPU, interrupts masked.
@@ -77,6 +92,9 @@ class ArchVm final : private PcHost, private EndOfInterruptListener, private Pci
   u32 port_in(u16 port, u32 size);
   /// PortAccess::reads_low_byte().
   u32 board_port_in(u16 port) {
+    if (port == V8254::kPort61) [[unlikely]] {
+      if (const auto value = board_->without_lock().read_quiet_port61(ArchVm::now())) return *value;
+    }
     return with_board([&](PcMachine& board) { return board.low_port_read(port); });
   }
   void port_out(u16 port, u32 size, u32 value);
@@ -140,7 +158,7 @@ class ArchVm final : private PcHost, private EndOfInterruptListener, private Pci
 
   Result<void> virtualize_apic();
   Result<void> give_line(const PassthroughDevice& device);
-  // PciMessageSink: called under the board's lock.
+  // PciMessageSink: called under the PCI bus's lock.
   void send(const PciMessage& message) override;
 
   Result<void> give_ports();
@@ -158,7 +176,9 @@ class ArchVm final : private PcHost, private EndOfInterruptListener, private Pci
   }
   VLocalApic& local_apic(const Vcpu& vcpu);
   bool takes_8259(Vcpu& vcpu);
-  bool is_pci_port(u16 port, u32 size) const;
+  std::optional<u32> pci_port_in(u16 port, u32 size);
+  bool pci_port_out(u16 port, u32 size, u32 value);
+  Result<void> create_pci();
   std::optional<u64> board_read(Gpa address, u32 size);
   bool board_write(Gpa address, u32 size, u64 value);
   void feed(PcMachine& board);
@@ -179,7 +199,7 @@ class ArchVm final : private PcHost, private EndOfInterruptListener, private Pci
   std::optional<Hpa> apic_access_;     ///< a page behind the local APICs' address, for CPUs that virtualise them
   std::optional<LocalApicBus> apics_;  ///< without a lock: see VLocalApic
   std::optional<Locked<PcMachine, LockRank::VirtualDevice>> board_;
-  mm::Box<PciPassthrough> pci_;       ///< empty: the VM has no PCI functions. Under the board's lock
+  mm::Box<PciPassthrough> pci_;       ///< empty: the VM has no PCI functions
   StaticVector<char, 1024> typed_{};  ///< input that does not fit into the serial port yet; under the board's lock
   unsigned port_reads_ = 0;           ///< since the last write; under the board's lock
   std::atomic<u64> board_deadline_{kNoDeadline};

@@ -52,6 +52,7 @@ Result<void> ArchVm::prepare(Vcpu& vcpu) {
 }
 
 void ArchVm::destroy_translation() {
+  pci_.reset();
   if (apic_access_) vm_.frames().free({*apic_access_, kPageSize});
   apic_access_.reset();
   ports_.reset();
@@ -80,13 +81,60 @@ Result<void> ArchVm::create_devices() {
   }
   apics_->power_on();
   board_->without_lock().power_on();
-  if (!vm_.config().passthrough_pci.empty()) pci_ = TRY(PciPassthrough::create(vm_, static_cast<PciMessageSink&>(*this)));
+  return create_pci();
+}
+
+// A PC's bus has the CPU's addresses. The guest may move its functions to where its PC has no memory and no other devices; above 4 GiB
+// there is only room for what is there.
+Result<void> ArchVm::create_pci() {
+  const auto functions = vm_.config().passthrough_pci;
+  if (functions.empty()) return {};
+  const auto segments = vm_.hypervisor().machine().pc.pci;
+  const auto segment = std::ranges::find(segments, functions[0].segment, &acpi::PciSegment::segment);
+  if (segment == segments.end()) return vm_.reject(Error::NotFound, "wants PCI functions of a machine that has no PCI Express like that");
+  constexpr PciWindow kMachine[] = {{.size = u64{1} << 48}, {.size = u64{1} << 16, .is_port = true}};
+  pci_ = TRY(PciPassthrough::create(vm_, static_cast<PciMessageSink&>(*this), *segment, kMachine));
+  constexpr u64 kFirstPort = 0x1000, kPorts = 0x1'0000, kEndOfWindow = 0xfec0'0000;
+  TRY(pci_->add_window({.bus = kFirstPort, .base = kFirstPort, .size = kPorts - kFirstPort, .is_port = true}));
+  if (GpaRange low = pci_->window(false); !low.empty()) {
+    u64 first = 0;
+    const auto is_below = [&](GpaRange range) {
+      if (range.end() <= low.base) first = std::max(first, range.end().value());
+    };
+    is_below(pci_->ecam());
+    for (const GuestRegion& region : vm_.regions()) is_below(region.gpa);
+    first = std::min(align_up(first, 1_MiB), low.base.value());
+    TRY(pci_->add_window({.bus = first, .base = first, .size = std::max(kEndOfWindow, low.end().value()) - first}));
+  }
+  if (const GpaRange high = pci_->window(true); !high.empty())
+    TRY(pci_->add_window({.bus = high.base.value(), .base = high.base.value(), .size = high.size}));
   return {};
+}
+
+Result<PciMessage> ArchVm::give_message(u32 number) { return vm_.hypervisor().interrupts().give_message(vm_, number); }
+
+Result<u32> ArchVm::find_pci_line(u8, u8, u8 firmware_line) {
+  constexpr u8 kIsaLines = 16;
+  return firmware_line != 0 && firmware_line < kIsaLines ? Result<u32>(vm_.hypervisor().machine().pc.route(firmware_line).gsi) : fail(Error::NotFound);
+}
+
+// At the same place as the machine's, if that is not an emulated device's or one that the configuration names.
+Result<u32> ArchVm::give_pci_line(u32 gsi, std::span<const GuestPciLine> given) {
+  const auto devices = vm_.config().passthrough_devices;
+  const auto is_free = [&](u32 pin) {
+    return PcMachine::is_free_line(pin) && std::ranges::find(devices, pin, &PassthroughDevice::irq) == devices.end() &&
+           std::ranges::find(given, pin, &GuestPciLine::line) == given.end();
+  };
+  u32 pin = gsi;
+  for (u32 other = VIoApic::kPins; !is_free(pin) && other-- > 0;) pin = other;
+  if (!is_free(pin)) return fail(Error::OutOfRange);
+  TRY(vm_.hypervisor().interrupts().give_to_vm(gsi, vm_, pin));
+  return pin;
 }
 
 Result<Gpa> ArchVm::load_firmware_tables() {
   GuestAcpi tables{.cpu_count = vm_.vcpu_count(), .watchdog_ms = vm_.config().watchdog_ms};
-  if (pci_) tables.pci = {pci_->ecam(), {pci_->window(false), pci_->window(true)}};
+  if (pci_) tables.pci = {.ecam = pci_->ecam(), .windows = pci_->windows(), .lines = pci_->lines()};
   const mm::Scratch scratch = TRY(mm::Scratch::create(vm_.hypervisor().heap(), guest_acpi_size(tables.cpu_count)));
   const usize size = TRY(write_guest_acpi(tables, scratch.bytes()));
   if (const auto written = vm_.memory().write(tables.base, scratch.bytes().first(size)); !written)
@@ -170,9 +218,13 @@ Result<void> ArchVm::give_ports() {
       log::error("VM {}: ports {:#x} to {:#x} belong to the host", vm_.name(), first, first + range.size - 1);
       return fail(Error::PermissionDenied);
     }
+    if (const auto claimed = vm_.hypervisor().device_owners().claim(vm_.number(), DeviceOwners::ports(static_cast<u16>(first), range.size)); !claimed) {
+      log::error("VM {}: ports {:#x} to {:#x} belong to another VM or a PCI function", vm_.name(), first, first + range.size - 1);
+      return claimed;
+    }
     TRY(ports_->allow(static_cast<u16>(first), static_cast<u32>(range.size)));
   }
-  return {};
+  return pci_ ? pci_->start() : Result<void>();
 }
 
 }  // namespace hv

@@ -133,7 +133,7 @@ constexpr u32 kTimerInterrupt = 0, kTimerGsi = 2;
 /// Encodes what little the DSDT needs (ACPI 6.5 chapter 20), at compile time.
 class Aml {
  public:
-  static constexpr usize kCapacity = 320;
+  static constexpr usize kCapacity = 768;
 
   constexpr void bytes(std::initializer_list<u8> list) {
     for (u8 byte : list) bytes_[size_++] = byte;
@@ -220,10 +220,26 @@ constexpr Aml kDsdt = [] {
   return aml;
 }();
 
+/// Name(_PRT, Package { Package { device << 16 | 0xffff, pin, 0, gsi } ... }): pins that are wired to the I/O APIC (ACPI 6.5 6.2.13).
+void pci_routing(Aml& aml, std::span<const GuestPciLine> lines) {
+  aml.bytes({Aml::kName});
+  aml.text("_PRT");
+  const usize table = aml.open({Aml::kPackage});
+  aml.bytes({static_cast<u8>(lines.size())});
+  for (const GuestPciLine& line : lines) {
+    const usize row = aml.open({Aml::kPackage});
+    aml.bytes({4, Aml::kDoubleWord});
+    aml.number(u32{line.device} << 16 | 0xffff, 4);
+    aml.bytes({Aml::kByte, static_cast<u8>(line.pin - 1), Aml::kByte, 0, Aml::kByte, static_cast<u8>(line.line)});
+    aml.close(row);
+  }
+  aml.close(table);
+}
+
 // The host bridge, with the ports of configuration mechanism 1, and the memory that configuration space takes. Descriptors: ACPI 6.4.
 Aml pci_devices(const GuestPci& pci) {
   constexpr u8 kBusSize = 16, kPortSize = 8, kWindowSize = 46, kFixedSize = 12, kEndSize = 2;
-  constexpr u8 kFixedProducer = 0x0c, kReadWrite = 1;
+  constexpr u8 kFixedProducer = 0x0c, kReadWrite = 1, kAllPorts = 3, kMemory = 0, kPorts = 1;
   Aml aml;
   const usize scope = aml.open({Aml::kScope});
   aml.text("\\_SB_");
@@ -233,14 +249,14 @@ Aml pci_devices(const GuestPci& pci) {
   aml.bytes({Aml::kName});
   aml.text("_CID");
   aml.bytes({Aml::kDoubleWord, 0x41, 0xd0, 0x0a, 0x03});
-  const usize resources = aml.begin_resources(kBusSize + kPortSize + 2 * kWindowSize + kEndSize);
+  if (!pci.lines.empty()) pci_routing(aml, pci.lines);
+  const usize resources = aml.begin_resources(static_cast<u8>(kBusSize + kPortSize + pci.windows.size() * kWindowSize + kEndSize));
   aml.bytes({0x88, kBusSize - 3, 0, 2, kFixedProducer, 0});  // one bus
   for (const u16 value : {0, 0, 0, 0, 1}) aml.number(value, 2);
   aml.bytes({0x47, 1, 0xf8, 0x0c, 0xf8, 0x0c, 1, 8});
-  for (const GpaRange& window : pci.windows) {
-    const u64 base = window.base.value(), last = window.empty() ? base : base + window.size - 1;
-    aml.bytes({0x8a, kWindowSize - 3, 0, 0, kFixedProducer, kReadWrite});
-    for (const u64 value : {u64{0}, base, last, u64{0}, window.size}) aml.number(value, 8);
+  for (const PciWindow& window : pci.windows) {
+    aml.bytes({0x8a, kWindowSize - 3, 0, window.is_port ? kPorts : kMemory, kFixedProducer, window.is_port ? kAllPorts : kReadWrite});
+    for (const u64 value : {u64{0}, window.base, window.base + window.size - 1, u64{0}, window.size}) aml.number(value, 8);
   }
   aml.bytes({0x79, 0});
   aml.close(resources);

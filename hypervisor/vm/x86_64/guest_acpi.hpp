@@ -2,9 +2,9 @@
 // devices.
 #pragma once
 
-#include <array>
 #include <span>
 
+#include "hypervisor/device/pci/pci_window.hpp"
 #include "hypervisor/vm/x86_64/memory_map.hpp"
 #include "kernel/base/result.hpp"
 
@@ -22,8 +22,9 @@ inline constexpr u8 kSoftOff = 5;  ///< SLP_TYP of S5
 
 /// A PCI host bridge with one bus.
 struct GuestPci {
-  GpaRange ecam{};                     ///< configuration space; empty: there is no PCI
-  std::array<GpaRange, 2> windows{};   ///< where its functions have their memory; may be empty
+  GpaRange ecam{};                        ///< configuration space; empty: there is no PCI
+  std::span<const PciWindow> windows{};   ///< where its functions may have their memory and ports
+  std::span<const GuestPciLine> lines{};  ///< of their interrupt pins, by GSI; level-triggered
 };
 
 struct GuestAcpi {
@@ -35,7 +36,7 @@ struct GuestAcpi {
 };
 
 /// Bytes that are enough for `cpu_count` processors.
-constexpr usize guest_acpi_size(u32 cpu_count) { return 2_KiB + u64{8} * cpu_count; }
+constexpr usize guest_acpi_size(u32 cpu_count) { return 3_KiB + u64{8} * cpu_count; }
 
 /// Writes all tables, ready to be copied to `base`. Returns their size. Error: OutOfRange (`out` is too small).
 Result<usize> write_guest_acpi(const GuestAcpi& machine, std::span<std::byte> out);

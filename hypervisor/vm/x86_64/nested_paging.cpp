@@ -14,20 +14,21 @@ Result<NestedPaging> NestedPaging::create(Gpa highest, const mm::NestedCapabilit
 }
 
 NestedPaging::NestedPaging(NestedPaging&& other) noexcept
-    : NestedPaging(other.table_.format().capabilities(), other.table_.root(), other.epoch(), other.source_.frames) {
+    : NestedPaging(other.table_.format().capabilities(), other.table_.root(), other.epoch(), other.source_.frames()) {
   other.owner_ = false;
 }
 
 NestedPaging::~NestedPaging() {
   if (!owner_) return;
+  source_.release();
   table_.destroy(source_);
-  source_.frames.free({table_.root(), kPageSize});
+  source_.frames().free({table_.root(), kPageSize});
 }
 
 Result<void> NestedPaging::map(GpaRange range, Hpa target, mm::PageAttributes attributes) {
   return table_.map(source_, range, target, attributes);
 }
 
-Result<void> NestedPaging::unmap(GpaRange range) { return table_.unmap(source_, range); }
+Result<void> NestedPaging::unmap(GpaRange range) { return table_.remove(range); }
 
 }  // namespace hv

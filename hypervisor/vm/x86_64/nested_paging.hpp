@@ -12,8 +12,8 @@
 
 namespace hv {
 
-/// Changed only by the thread that creates or destroys the VM, while none of its vCPUs runs; read by the CPUs that run
-/// them.
+/// Changed by the thread that creates or destroys the VM, while none of its vCPUs runs, and within set_tables_aside() by its vCPUs'
+/// exits; read by the CPUs that run them. What is unmapped while they run is gone for another vCPU at its next entry.
 class NestedPaging {
  public:
   /// `highest`: the last guest-physical address that must be reachable. `frames` outlives the object.
@@ -27,7 +27,11 @@ class NestedPaging {
 
   /// Errors: those of mm::PageTable::map().
   Result<void> map(GpaRange range, Hpa target, mm::PageAttributes attributes);
+  /// Takes back what map() did for the same range. Errors: those of mm::PageTable::remove().
   Result<void> unmap(GpaRange range);
+  /// From now on map() makes do with `count` tables, at most TranslationTables::kMaxReserve, and it and unmap() may be called
+  /// while vCPUs run, one at a time. Error: OutOfMemory.
+  Result<void> set_tables_aside(usize count) { return source_.set_aside(count); }
   std::optional<mm::Translation> translate(Gpa address) const { return table_.translate(address); }
 
   /// For the VMCB's N_CR3.
@@ -40,24 +44,14 @@ class NestedPaging {
  private:
   using Table = mm::PageTable<mm::X86NestedFormat, mm::X86NestedTlb<arch::NestedTlb>>;
 
-  /// One table at a time out of VmFrames.
-  struct Source {
-    VmFrames& frames;
-    Result<Hpa> allocate_table() {
-      const HpaRange table = TRY(frames.allocate(kPageSize, kPageSize));
-      return table.base;
-    }
-    void free_table(Hpa table) { frames.free({table, kPageSize}); }
-  };
-
   NestedPaging(const mm::NestedCapabilities& capabilities, Hpa root, u64 epoch, VmFrames& frames)
       : epoch_(epoch),
         table_(mm::X86NestedFormat(capabilities), mm::X86NestedTlb<arch::NestedTlb>(epoch_), root),
-        source_{frames} {}
+        source_(frames) {}
 
   std::atomic<u64> epoch_;
   Table table_;
-  Source source_;
+  TranslationTables source_;
   bool owner_ = true;
 };
 

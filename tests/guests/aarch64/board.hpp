@@ -46,17 +46,20 @@ inline u64 call(u64 function) {
 inline void power_off() { call(kPsciSystemOff); }
 inline void reset() { call(kPsciSystemReset); }
 
-/// Lets the virtual timer interrupt this CPU; GICv3.
-inline void enable_timer_interrupt() {
-  const u64 sgi_frame = kGicRedistributor + 0x1'0000;
-  write32(kGicRedistributor + 0x14, 0);                          // GICR_WAKER: awake
+/// Lets an SGI or PPI interrupt the calling CPU, the `cpu`-th; GICv3.
+inline void enable_private_interrupt(u32 interrupt, u64 cpu = 0) {
+  constexpr u64 kStride = 0x2'0000;
+  const u64 redistributor = kGicRedistributor + cpu * kStride;
+  const u64 sgi_frame = redistributor + 0x1'0000;
+  write32(redistributor + 0x14, 0);                              // GICR_WAKER: awake
   write32(sgi_frame + 0x80, 0xffff'ffff);                        // GICR_IGROUPR0: Group 1
-  write32(sgi_frame + 0x100, 1u << kVirtualTimerInterrupt);      // GICR_ISENABLER0
+  write32(sgi_frame + 0x100, 1u << interrupt);                   // GICR_ISENABLER0
   write32(kGicDistributor, 0x12);                                // GICD_CTLR: ARE, Group 1
   asm volatile("msr s3_0_c12_c12_5, %0\n isb" : : "r"(u64{1}));  // ICC_SRE_EL1
   asm volatile("msr s3_0_c4_c6_0, %0" : : "r"(u64{0xf0}));       // ICC_PMR_EL1
   asm volatile("msr s3_0_c12_c12_7, %0\n isb" : : "r"(u64{1}));  // ICC_IGRPEN1_EL1
 }
+inline void enable_timer_interrupt() { enable_private_interrupt(kVirtualTimerInterrupt); }
 
 // Called by tiny.S.
 extern "C" void tiny_main(u64 device_tree);

@@ -2,7 +2,8 @@
     .section .text.start, "ax"
     .global _start
 _start:
-    adr     x1, stack_top
+    adrp    x1, stack_top   // behind data of any size
+    add     x1, x1, :lo12:stack_top
     mov     sp, x1
     adr     x1, vectors
     msr     vbar_el1, x1
@@ -17,6 +18,8 @@ _start:
 .endm
 
     .balign 2048
+    .global vectors
+    .hidden vectors
 vectors:
     .rept 4                 // current EL with SP_EL0
     VECTOR unexpected

@@ -13,6 +13,7 @@ constexpr u64 kPsciVersion = 0x8400'0000;
 volatile u64 abort_syndrome;
 volatile u64 abort_address;
 volatile u32 timer_interrupts;
+volatile bool is_due_again;  ///< before its interrupt has ended
 int checks;
 bool failed;
 bool gic_v3;
@@ -38,12 +39,23 @@ void check_timer() {
   u64 frequency;
   asm volatile("mrs %0, cntfrq_el0" : "=r"(frequency));
   check(frequency != 0, "the counter has a frequency");
-  for (u32 round = 1; round <= 3; ++round) {
+  const auto set_timer = [&] {
     asm volatile("msr cntv_tval_el0, %0\n msr cntv_ctl_el0, %1\n isb" : : "r"(frequency / 10000), "r"(u64{1}));
-    // Masked but for an instant, so that none is taken between the question and the WFI.
-    while (timer_interrupts < round) asm volatile("wfi\n msr daifclr, #2\n isb\n msr daifset, #2" : : : "memory");
+  };
+  // Masked but for an instant, so that none is taken between the question and the WFI.
+  const auto wait_for_interrupt = [](u32 number) {
+    while (timer_interrupts < number) asm volatile("wfi\n msr daifclr, #2\n isb\n msr daifset, #2" : : : "memory");
+  };
+  for (u32 round = 1; round <= 3; ++round) {
+    set_timer();
+    wait_for_interrupt(round);
   }
   check(timer_interrupts == 3, "three timer interrupts arrived, each once");
+
+  is_due_again = true;
+  set_timer();
+  wait_for_interrupt(5);
+  check(timer_interrupts == 5, "a timer that is due again before its interrupt has ended interrupts again");
 }
 
 void check_abort() {
@@ -91,7 +103,12 @@ extern "C" void tiny_interrupt() {
   }
   if (id == kVirtualTimerInterrupt) {
     timer_interrupts = timer_interrupts + 1;
-    asm volatile("msr cntv_ctl_el0, xzr\n isb");
+    if (is_due_again) {
+      asm volatile("msr cntv_tval_el0, xzr\n isb");
+    } else {
+      asm volatile("msr cntv_ctl_el0, xzr\n isb");
+    }
+    is_due_again = false;
   }
   if (gic_v3) {
     asm volatile("msr s3_0_c12_c12_1, %0\n isb" : : "r"(id));  // ICC_EOIR1_EL1

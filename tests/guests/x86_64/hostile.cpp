@@ -10,6 +10,8 @@ namespace {
 constexpr u64 kFirstGiB = u64{1} << 30;
 
 u32 faults;
+volatile u32 steps;  ///< single-step traps while `is_stepping`
+bool is_stepping;
 u64 random_state = 0x9e37'79b9'7f4a'7c15;
 volatile u64 resume_address;  ///< where a fault continues
 
@@ -160,11 +162,37 @@ void try_cr4() {
   if (now != old) print("hostile: WRONG: CR4 is not what was written last\n");
 }
 
+/// Traps while a repeated string instruction is single-stepped: one for each of its steps.
+#define COUNT_STEPS(text, ...) \
+  asm volatile("pushfq\n orq $0x100, (%%rsp)\n popfq\n" text "\n pushfq\n andq $~0x100, (%%rsp)\n popfq" __VA_ARGS__)
+
+void try_single_steps() {
+  constexpr u16 kNoDevice = 0x1234;
+  u8 bytes[4];
+  u8* to = bytes;
+  u64 count = sizeof bytes;
+  const u32 before = steps;
+  is_stepping = true;
+  COUNT_STEPS("rep stosb", : "+D"(to), "+c"(count) : "a"(0) : "memory", "cc");
+  const u32 in_memory = steps - before;
+  to = bytes;
+  count = sizeof bytes;
+  COUNT_STEPS("rep insb", : "+D"(to), "+c"(count) : "d"(kNoDevice) : "memory", "cc");
+  is_stepping = false;
+  if (in_memory <= sizeof bytes || steps - before != 2 * in_memory)
+    print("hostile: WRONG: a string from a port is not stepped like one in memory\n");
+}
+
 }  // namespace
 
 extern "C" void guest_interrupt(u64 vector, u64* rip) {
+  constexpr u64 kDebug = 1;
   if (vector >= 32) {
     write32(kLocalApic + 0xb0, 0);
+    return;
+  }
+  if (vector == kDebug && is_stepping) {
+    steps = steps + 1;
     return;
   }
   ++faults;
@@ -175,6 +203,7 @@ extern "C" void guest_main(u32, u64) {
   install_handlers(table);
   print("hostile: hello\n");
   try_cpuid();
+  try_single_steps();
   try_instructions();
   try_cr4();
   try_msrs();

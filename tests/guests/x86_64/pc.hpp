@@ -84,11 +84,15 @@ extern "C" u8 handlers[];
 inline Gate gate_to(u64 address) {
   return {static_cast<u16>(address), 8, 0x8e00, static_cast<u16>(address >> 16), static_cast<u32>(address >> 32), 0};
 }
-inline void install_handlers(Gate (&table)[256]) {
-  for (u32 vector = 0; vector < 256; ++vector) table[vector] = gate_to(reinterpret_cast<u64>(handlers) + 16 * vector);
+/// This CPU uses `table` from now on.
+inline void load(const Gate (&table)[256]) {
   struct [[gnu::packed]] {
     u16 limit;
     u64 base;
   } const pointer = {sizeof(table) - 1, reinterpret_cast<u64>(table)};
   asm volatile("lidt %0" : : "m"(pointer));
+}
+inline void install_handlers(Gate (&table)[256]) {
+  for (u32 vector = 0; vector < 256; ++vector) table[vector] = gate_to(reinterpret_cast<u64>(handlers) + 16 * vector);
+  load(table);
 }

@@ -108,6 +108,7 @@ common:
 
     .data
     .balign 8
+    .global gdt
 gdt:
     .quad   0
     .quad   0x00af9b000000ffff      // code, 64-bit
@@ -118,6 +119,7 @@ gdt_pointer:
 
     .bss
     .balign 4096
+    .global top
 top:
     .skip   4096
 pointers:

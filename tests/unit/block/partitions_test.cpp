@@ -81,8 +81,10 @@ TEST(Partitions, ArePrimaryAndLogicalOnesOfAnMbr) {
   disk.mbr_entry(1000, 0, 0x83, 10, 90);
   disk.mbr_entry(1000, 1, 0x05, 200, 100);
   disk.mbr_entry(1200, 0, 0x83, 10, 20);
+  disk.mbr_entry(1200, 1, 0x05, 300, 100);  // as all but the first: from the extended partition's begin on
+  disk.mbr_entry(1300, 0, 0x83, 10, 30);
   const auto table = *read_partitions(disk.device);
-  ASSERT_EQ(table.size(), 3u);
+  ASSERT_EQ(table.size(), 4u);
   EXPECT_EQ(table[0].number, 1u);
   EXPECT_EQ(table[0].first, 64u);
   EXPECT_EQ(table[1].number, 5u);
@@ -90,6 +92,7 @@ TEST(Partitions, ArePrimaryAndLogicalOnesOfAnMbr) {
   EXPECT_EQ(table[1].sectors, 90u);
   EXPECT_EQ(table[2].number, 6u);
   EXPECT_EQ(table[2].first, 1210u);
+  EXPECT_EQ(table[3].first, 1310u);
 }
 
 TEST(Partitions, AreThoseOfAGpt) {

@@ -1,17 +1,21 @@
 // A PCI function with registers as the specification has them: sized ranges, a list of capabilities, an MSI-X table.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstring>
 #include <map>
+#include <set>
 #include <vector>
 
-#include "hypervisor/device/pci/vpci_function.hpp"
+#include "hypervisor/device/pci/vpci_bus.hpp"
 
 namespace hv::test {
 
 class FakePci final : public PciHardware {
  public:
   static constexpr u64 kTable = 0xfebd'2000, kRegisters = 0x8'0000'4000;
+  static constexpr u16 kPorts = 0xc000;
   static constexpr u8 kPower = 0x40, kExpress = 0x50, kVendor = 0x90, kMsi = 0xa0, kMsix = 0xc0;
 
   FakePci() {
@@ -22,7 +26,7 @@ class FakePci final : public PciHardware {
     put(0x2c, 0x0002'1af4);
     put(0x34, kPower);
     put(0x3c, 0x0100'010b);
-    bar(0, 0xc001, 0xffff'ff80);             // I/O ports
+    bar(0, kPorts | 1, 0xffff'ff80);         // 128 I/O ports
     bar(1, kTable, 0xffff'e000);             // 8 KiB
     bar(4, 0x0000'400c, 0xffff'c000);        // 16 KiB, 64 bits, prefetchable
     bar(5, 0x8, 0xffff'ffff);
@@ -69,6 +73,36 @@ class FakePci final : public PciHardware {
   std::map<u64, u32> memory;
   std::vector<std::pair<u32, u32>> writes;
   unsigned resets = 0;
+};
+
+/// A guest's address space: where it has RAM nothing else can be.
+class FakeSpace final : public PciSpace {
+ public:
+  bool map(GpaRange range, Hpa target) override {
+    EXPECT_TRUE(range.base.is_aligned(kPageSize) && is_aligned(range.size, kPageSize) && target.is_aligned(kPageSize));
+    if (tables == 0) return false;
+    for (const GpaRange& other : ram)
+      if (other.overlaps(range)) return false;
+    for (const auto& [base, other] : mapped)
+      if (GpaRange{Gpa(base), other.size}.overlaps(range)) return false;
+    mapped[range.base.value()] = {target, range.size};
+    return true;
+  }
+  void unmap(GpaRange range) override {
+    const auto at = mapped.find(range.base.value());
+    ASSERT_TRUE(at != mapped.end() && at->second.size == range.size) << "what is not mapped is not to be unmapped";
+    mapped.erase(at);
+  }
+  bool open_ports(u16 first, u32 count, bool open) override {
+    for (u32 port = first; port < first + count; ++port) EXPECT_NE(ports.contains(static_cast<u16>(port)), open);
+    for (u32 port = first; port < first + count; ++port) open ? (void)ports.insert(static_cast<u16>(port)) : (void)ports.erase(static_cast<u16>(port));
+    return true;
+  }
+
+  std::vector<GpaRange> ram;
+  std::map<u64, HpaRange> mapped;
+  std::set<u16> ports;
+  unsigned tables = 1;
 };
 
 struct FakeSink final : PciMessageSink {

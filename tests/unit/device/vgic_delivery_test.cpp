@@ -350,6 +350,25 @@ TEST_P(VgicDelivery, GuestDeactivatesTheTimerWithoutTheHost) {
   EXPECT_EQ(machine.maintenance_interrupts, 0u);
 }
 
+TEST_P(VgicDelivery, EachEndOfTheTimerIsSeenWhereHardwareCannotEndIt) {
+  VgicConfig config = GetParam();
+  config.can_end_by_hardware = false;
+  VgicMachine seeing(config);
+  seeing.enable_distributor();
+  seeing.enable(0, 27);
+  for (unsigned tick = 1; tick <= 3; ++tick) {
+    seeing.line(0, 27).asserted = true;
+    seeing.take_physical(0, 27);
+    ASSERT_EQ(seeing.acknowledge(0), 27u);
+    EXPECT_FALSE(seeing.cpus[0].set.entries[0].hardware());
+    EXPECT_TRUE(seeing.line(0, 27).active);
+    seeing.end(0, 27);
+    EXPECT_FALSE(seeing.line(0, 27).active);
+    EXPECT_EQ(seeing.deactivations, tick);
+    EXPECT_EQ(seeing.maintenance_interrupts, tick);
+  }
+}
+
 TEST_P(VgicDelivery, TimerThatFiresAgainBeforeTheListRegisterIsReadBackIsNotLost) {
   machine.short_form = false;
   machine.enable(0, 27);

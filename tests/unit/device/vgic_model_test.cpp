@@ -284,13 +284,19 @@ VgicConfig small(VgicConfig config, u8 list_registers) {
   return config;
 }
 
+VgicConfig with_maintenance(VgicConfig config) {
+  config.can_end_by_hardware = false;
+  return config;
+}
+
 INSTANTIATE_TEST_SUITE_P(Machines, VgicModel,
                          testing::Values(ModelParameters{"GicV2", small(gicv2(3), 16), false},
                                          ModelParameters{"GicV3", small(gicv3(3), 16), false},
                                          ModelParameters{"GicV2Overflow", small(gicv2(3), 4), true},
                                          ModelParameters{"GicV3Overflow", small(gicv3(3), 4), true},
                                          ModelParameters{"GicV3OneListRegister", small(gicv3(2), 1), true},
-                                         ModelParameters{"GicV2OneVcpu", small(gicv2(1), 4), true}),
+                                         ModelParameters{"GicV2OneVcpu", small(gicv2(1), 4), true},
+                                         ModelParameters{"GicV2OfQemu", with_maintenance(small(gicv2(2), 4)), true}),
                          [](const auto& param_info) { return param_info.param.name; });
 
 TEST_P(VgicModel, RandomGuestSeesTheArchitectedStateMachine) {

@@ -13,6 +13,7 @@ TEST(Watchdog, IsDueOneSpanAfterItWasFed) {
   EXPECT_EQ(watchdog.due(), 1000u) << "it runs from the start";
   watchdog.feed(500);
   EXPECT_EQ(watchdog.due(), 1500u);
+  EXPECT_EQ(watchdog.half(), 1000u);
 }
 
 TEST(Watchdog, LetsTheGuestShortenItsTimeAndNeverLengthenIt) {

@@ -43,6 +43,15 @@ TEST_F(GicV2Test, HandsTheSendersNumberBackWithAnSgi) {
   EXPECT_THAT(bus.written(kCpuInterface + 0x1000), ElementsAre(0x0c03));
 }
 
+TEST_F(GicV2Test, FindsTheRegistersOfAnInterfaceWhosePagesAreSpread) {
+  Gic spread;
+  spread.attach({.version = 2, .distributor = {Hpa(kDistributor), 0x1000}, .cpu_interface = {Hpa(kCpuInterface), 128_KiB}}, cpus);
+  spread.end_of_interrupt(3);
+  spread.deactivate(3);
+  EXPECT_THAT(bus.written(kCpuInterface + 0xf010), ElementsAre(3));
+  EXPECT_THAT(bus.written(kCpuInterface + 0x1'0000), ElementsAre(3));
+}
+
 TEST_F(GicV2Test, KnowsSpuriousInterrupts) {
   bus.values[kCpuInterface + 0xc] = 1023;
   EXPECT_TRUE(gic.acknowledge().spurious());

@@ -19,10 +19,10 @@ constexpr u64 kData = 0x900'0000, kFlags = 0x900'0018, kControl = 0x900'0030, kM
 
 TEST(CadenceUart, StartsTransmitterAndReceiverWithInterruptsOff) {
   test::FakeBus bus;
-  constexpr u64 kControl = 0x900'0000, kDisable = 0x900'000c;
-  bus.values[kControl] = 0x28;
+  constexpr u64 kCadenceControl = 0x900'0000, kDisable = 0x900'000c;
+  bus.values[kCadenceControl] = 0x28;
   CadenceUart(kBase).init();
-  EXPECT_THAT(bus.written(kControl), ElementsAre(0x14));
+  EXPECT_THAT(bus.written(kCadenceControl), ElementsAre(0x14));
   EXPECT_THAT(bus.written(kDisable), ElementsAre(0x1fff));
 }
 

@@ -26,6 +26,7 @@ class FakeDisk final : public arch::fake::Bus {
   u32 odd_used = 0;  ///< put into the used ring before what belongs there
   std::vector<std::byte> medium = std::vector<std::byte>(256 * block::kSectorSize);
   unsigned flushes = 0;
+  bool interrupts = false;  ///< what the interrupt status register says
 
   u64 read(u64 address, unsigned) override {
     switch (address - kBase) {
@@ -34,6 +35,7 @@ class FakeDisk final : public arch::fake::Bus {
       case 0x08: return id;
       case 0x10: return select == 0 ? (read_only ? 1u << 5 : 0) | 1u << 9 | 1u << 28 : version == 2;
       case 0x34: return queue_max;
+      case 0x60: return interrupts;
       case 0x70: return status;
       case 0x100: return medium.size() / block::kSectorSize;
       default: return 0;
@@ -46,6 +48,7 @@ class FakeDisk final : public arch::fake::Bus {
     switch (address - kBase) {
       case 0x14: select = static_cast<u32>(value); break;
       case 0x38: size = static_cast<u32>(value); break;
+      case 0x64: interrupts = interrupts && (value & 1) == 0; break;
       case 0x40:
         descriptors = value * kPageSize;
         available = descriptors + size * 16;
@@ -108,6 +111,7 @@ class FakeDisk final : public arch::fake::Bus {
       store<u8>(d.address, fails ? 1 : 0);
       if (odd_used != 0) complete(odd_used);
       complete(head);
+      interrupts = interrupts || load<u16>(available) == 0;
     }
   }
   u32 select = 0, size = 0, status = 0;
@@ -150,6 +154,21 @@ TEST_P(VirtioBlkOfVersion, ReadsAndWritesSeveralRequestsAtOnce) {
     ASSERT_EQ(in, out);
   }
   EXPECT_EQ(disk.flushes, 40u);
+}
+
+TEST_P(VirtioBlkOfVersion, InterruptsOnlyWhoWantsThat) {
+  for (const bool wanted : {false, true}) {
+    FakeDisk disk(GetParam());
+    Memory memory;
+    VirtioMmio transport = *VirtioMmio::probe(Hpa(kBase), kVirtioBlockDevice);
+    VirtioBlk driver = *VirtioBlk::create(transport, memory.span(), wanted);
+    ASSERT_TRUE(driver.reset());
+    block::Request flush{.operation = block::Request::Operation::Flush};
+    ASSERT_TRUE(driver.submit(flush));
+    EXPECT_EQ(disk.interrupts, wanted);
+    transport.acknowledge_interrupt();
+    EXPECT_FALSE(disk.interrupts);
+  }
 }
 
 TEST_P(VirtioBlkOfVersion, SaysThatItIsFull) {

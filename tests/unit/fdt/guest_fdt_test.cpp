@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "hypervisor/vm/pci_host_bridge.hpp"
 #include "platforms/aarch64-dyn/discovery.hpp"
 #include "tests/unit/fdt/trees.hpp"
 
@@ -131,6 +132,7 @@ TEST(GuestFdt, NamesTheWatchdogsControlFrameFirst) {
   Host host(virt_tree());
   GuestMachine machine = guest_machine();
   machine.watchdog = {Gpa(0x0901'0000), 8_KiB};
+  machine.watchdog_interrupt = 255;
   const Guest guest(host.select({}), machine);
   const auto node = guest.tree.find("/watchdog@9010000");
   ASSERT_TRUE(node);
@@ -139,6 +141,9 @@ TEST(GuestFdt, NamesTheWatchdogsControlFrameFirst) {
   ASSERT_TRUE(reg && reg->cell_count() == 8);
   EXPECT_EQ(reg->number(0, 2), 0x0901'1000u);
   EXPECT_EQ(reg->number(4, 2), 0x0901'0000u);
+  const auto interrupt = node->property("interrupts");
+  ASSERT_TRUE(interrupt && interrupt->cell_count() == 3);
+  EXPECT_EQ(interrupt->number(1, 1), 255u - 32);
 }
 
 TEST(GuestFdt, TellsTheGuestItsMemoryInitrdAndCommandLine) {
@@ -648,6 +653,73 @@ TEST(SuppliedFdt, RefusesMemoryThatItsCellsCannotExpress) {
   });
   Blob room(65536);
   EXPECT_EQ(adapt_guest_fdt(Fdt::parse(supplied).value(), guest_machine(), room).error(), Error::OutOfRange);
+}
+
+Blob tree_with_topology() {
+  VirtOptions options;
+  options.topology = true;
+  return virt_tree(options);
+}
+
+TEST(GuestFdt, CpusKeepTheirPlaceInTheMachine) {
+  Host host(tree_with_topology());
+  GuestMachine machine = guest_machine();
+  constexpr GuestCpu kSome[] = {{0, 3}, {1, 2}, {2, 3}, {3, 1}};
+  machine.cpus = kSome;
+  const Guest guest(host.select({}), machine);
+  const auto at = [&](const char* path) {
+    const auto node = guest.tree.find(path);
+    const auto cpu = node ? guest.tree.find_phandle(node->cell_or("cpu", 0)) : std::nullopt;
+    return cpu ? std::string(cpu->name()) : "nobody";
+  };
+  EXPECT_THAT(guest.children("/cpus/cpu-map"), ElementsAre("socket0"));
+  EXPECT_THAT(guest.children("/cpus/cpu-map/socket0"), ElementsAre("cluster0", "cluster1"));
+  EXPECT_THAT(guest.children("/cpus/cpu-map/socket0/cluster1"), ElementsAre("core0", "core1", "core2"));
+  EXPECT_EQ(at("/cpus/cpu-map/socket0/cluster0/core0"), "cpu@3") << "numbers begin at 0";
+  EXPECT_EQ(at("/cpus/cpu-map/socket0/cluster1/core0"), "cpu@1");
+  EXPECT_EQ(at("/cpus/cpu-map/socket0/cluster1/core1"), "cpu@0") << "two on one CPU are two cores";
+  EXPECT_EQ(at("/cpus/cpu-map/socket0/cluster1/core2"), "cpu@2");
+}
+
+TEST(GuestFdt, HasATopologyIfTheMachineHas) {
+  Host host(tree_with_topology());
+  GuestMachine machine = guest_machine();
+  constexpr GuestCpu kSome[] = {{0, 0}, {1, 9}};
+  machine.cpus = kSome;
+  EXPECT_TRUE(Guest(host.select({}), machine).tree.find("/cpus/cpu-map")) << "an unknown CPU is like any other";
+  Host without(virt_tree());
+  EXPECT_FALSE(Guest(without.select({}), machine).tree.find("/cpus/cpu-map"));
+}
+
+TEST(GuestFdt, HasABridgeOfItsOwnForPciFunctions) {
+  Host host(virt_tree());
+  const auto bridge = find_pci_host_bridge(host.tree(), 0).value();
+  constexpr GuestPciLine kLines[] = {{.device = 1, .pin = 1, .line = 38}, {.device = 2, .pin = 3, .line = 35}};
+  GuestMachine machine = guest_machine();
+  machine.pci = {.ecam = {Gpa(0x40'1000'0000), 1_MiB}, .windows = bridge.windows, .lines = kLines, .like = bridge.node};
+  const Guest guest(host.select({"/"}), machine);
+  const auto node = guest.tree.find("/pcie@4010000000");
+  ASSERT_TRUE(node);
+  EXPECT_FALSE(guest.tree.find("/pcie@10000000")) << "the machine's is not the guest's";
+  const auto cells = [&](std::string_view name) {
+    std::vector<u32> values;
+    const auto p = node->property(name);
+    for (usize i = 0; p && i < p->cell_count(); ++i) values.push_back(*p->cell(i));
+    return values;
+  };
+  EXPECT_THAT(cells("reg"), ElementsAre(0x40, 0x1000'0000, 0, 0x10'0000));
+  EXPECT_THAT(cells("bus-range"), ElementsAre(0, 0));
+  EXPECT_THAT(cells("ranges"), ElementsAre(0x0200'0000, 0, 0x1000'0000, 0, 0x1000'0000, 0, 0x2eff'0000,  //
+                                           0x0300'0000, 0x80, 0, 0x80, 0, 0x80, 0));
+  const u32 gic = host.selection().gic_phandle;
+  EXPECT_THAT(cells("interrupt-map"), ElementsAre(1 << 11, 0, 0, 1, gic, 0, 0, 0, 6, 4, 2 << 11, 0, 0, 3, gic, 0, 0, 0, 3, 4));
+  EXPECT_TRUE(node->has("dma-coherent"));
+  EXPECT_FALSE(node->has("msi-map"));
+  // And it reads as one.
+  const auto again = find_pci_host_bridge(guest.tree, 0);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->segment.last_bus, 0);
+  EXPECT_EQ(find_pci_interrupt(guest.tree, *again, 2, 3)->intid, 35U);
 }
 
 }  // namespace

@@ -98,6 +98,7 @@ struct VirtOptions {
   unsigned gic_version = 3;
   unsigned cpus = 4;
   u64 ram = 5_GiB;
+  bool topology = false;  ///< a socket of two clusters of two cores
   std::function<void(fdt::Writer&)> chosen = [](fdt::Writer& w) { w.string("stdout-path", "/pl011@9000000"); };
   std::function<void(fdt::Writer&)> more = [](fdt::Writer&) {};  ///< further children of the root
 };
@@ -188,7 +189,19 @@ inline Blob virt_tree(const VirtOptions& options = {}) {
     w.string("device_type", "pci");
     w.property("#address-cells", 3u);
     w.property("#size-cells", 2u);
+    w.property("#interrupt-cells", 1u);
     w.cells("reg", {0x40, 0x10000000, 0, 0x10000000});
+    w.cells("bus-range", {0, 0xff});
+    w.property("linux,pci-domain", 0u);
+    w.flag("dma-coherent");
+    w.cells("msi-map", {0, 0x8006, 0, 0x10000});
+    w.cells("ranges", {0x1000000, 0, 0, 0, 0x3eff0000, 0, 0x10000, 0x2000000, 0, 0x10000000, 0, 0x10000000, 0, 0x2eff0000,
+                       0x3000000, 0x80, 0, 0x80, 0, 0x80, 0});
+    fdt::Cells map;
+    for (u32 device = 0; device < 4; ++device)
+      for (u32 pin = 0; pin < 4; ++pin) map.add(device << 11).number(0, 2).add(pin + 1).add(kGicPhandle).number(0, 2).add(0).add(3 + (device + pin) % 4).add(4);
+    w.cells("interrupt-map", map);
+    w.cells("interrupt-map-mask", {0x1800, 0, 0, 7});
     w.end_node();
     add_virt_gic(w, options.gic_version);
     w.begin_node("cpus");
@@ -201,6 +214,20 @@ inline Blob virt_tree(const VirtOptions& options = {}) {
       w.string("enable-method", "psci");
       w.property("capacity-dmips-mhz", 1024u - i);
       w.property("reg", i);
+      if (options.topology) w.property("phandle", 0x8100u + i);
+      w.end_node();
+    }
+    if (options.topology) {
+      w.begin_node("cpu-map");
+      w.begin_node("socket0");
+      for (unsigned i = 0; i < options.cpus; ++i) {
+        if (i % 2 == 0) w.begin_node("cluster" + std::to_string(i / 2));
+        w.begin_node("core" + std::to_string(i % 2));
+        w.property("cpu", 0x8100u + i);
+        w.end_node();
+        if (i % 2 == 1) w.end_node();
+      }
+      w.end_node();
       w.end_node();
     }
     w.end_node();

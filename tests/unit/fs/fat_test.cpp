@@ -202,6 +202,59 @@ TEST_P(FatOfWidth, RenamesWithinADirectory) {
   disk.expect_sound();
 }
 
+TEST_P(FatOfWidth, MovesIntoAnotherDirectory) {
+  Disk disk(make_fat(GetParam(), size()));
+  ASSERT_TRUE(disk.tree.make_directory(Disk::path("/from")));
+  ASSERT_TRUE(disk.tree.make_directory(Disk::path("/to")));
+  ASSERT_TRUE(disk.tree.make_directory(Disk::path("/from/directory")));
+  ASSERT_TRUE(disk.tree.write_file(Disk::path("/from/directory/file"), bytes_of("contents")));
+  ASSERT_TRUE(disk.tree.write_file(Disk::path("/to/there"), bytes_of("other")));
+  const Node from = disk.tree.find(Disk::path("/from"))->node, to = disk.tree.find(Disk::path("/to"))->node;
+  EXPECT_EQ(disk.fat->move(from, "nothing", to, "x").error(), Error::NotFound);
+  EXPECT_EQ(disk.fat->move(from, "directory", to, "there").error(), Error::AlreadyExists);
+  ASSERT_TRUE(disk.fat->move(from, "directory", to, "a longer name of it"));
+  EXPECT_EQ(disk.read("/to/a longer name of it/file"), "contents");
+  ASSERT_TRUE(disk.fat->move(to, "a longer name of it", *disk.fat->root(), "back"));
+  EXPECT_EQ(disk.mtype("/back/file"), "contents");
+  EXPECT_EQ(disk.list("/from").size() + disk.list("/to").size(), 1u);
+  disk.expect_sound();
+}
+
+TEST_P(FatOfWidth, ShortensAFile) {
+  Disk disk(make_fat(GetParam(), size()));
+  const u64 free = disk.fat->usage()->free;
+  ASSERT_TRUE(disk.tree.write_file(Disk::path("/file"), bytes_of(pattern(20'000, 3))));
+  Node file = disk.tree.find(Disk::path("/file"))->node;
+  EXPECT_EQ(disk.fat->shorten(file, 20'001).error(), Error::OutOfRange);
+  ASSERT_TRUE(disk.fat->shorten(file, 5'000));
+  EXPECT_TRUE(disk.read("/file") == pattern(20'000, 3).substr(0, 5'000));
+  disk.expect_sound();
+  ASSERT_TRUE(disk.fat->write(file, 5'000, bytes_of("more")));
+  ASSERT_TRUE(disk.fat->commit(file));
+  EXPECT_EQ(disk.read("/file").substr(5'000), "more");
+  ASSERT_TRUE(disk.fat->shorten(file, 0));
+  EXPECT_EQ(disk.read("/file"), "");
+  EXPECT_EQ(disk.fat->usage()->free, free);
+  disk.expect_sound();
+}
+
+TEST_P(FatOfWidth, KeepsWhatAFileHoldsUntilItIsReleased) {
+  Disk disk(make_fat(GetParam(), size()));
+  const u64 free = disk.fat->usage()->free;
+  ASSERT_TRUE(disk.tree.write_file(Disk::path("/file"), bytes_of("contents")));
+  Node file = disk.tree.find(Disk::path("/file"))->node;
+  EXPECT_EQ(disk.fat->detach(*disk.fat->root(), "other").error(), Error::NotFound);
+  ASSERT_TRUE(disk.fat->detach(*disk.fat->root(), "file"));
+  EXPECT_EQ(disk.tree.find(Disk::path("/file")).error(), Error::NotFound);
+  file.place = 0;
+  std::array<std::byte, 8> read;
+  EXPECT_EQ(*disk.fat->read(file, 0, read), 8u);
+  ASSERT_TRUE(disk.fat->shorten(file, 3));
+  ASSERT_TRUE(disk.fat->release(file));
+  EXPECT_EQ(disk.fat->usage()->free, free);
+  disk.expect_sound();
+}
+
 TEST_P(FatOfWidth, WritesTheTime) {
   Disk disk(make_fat(GetParam(), size()), [] { return u64{1'700'000'000}; });
   ASSERT_TRUE(disk.tree.write_file(Disk::path("/file"), bytes_of("x")));

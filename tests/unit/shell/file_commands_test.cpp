@@ -111,8 +111,8 @@ TEST_F(FileCommands, CopyFilesAndDirectories) {
   EXPECT_EQ(run("cat a b"), "one\ntwo\n");
   EXPECT_EQ(run("cp a b"), "");
   EXPECT_EQ(run("cat b"), "one\n");
-  EXPECT_EQ(run("cp a a"), "cp: a: overlaps an existing range\n");
-  EXPECT_EQ(run("cp -r from from/inner/x"), "cp: from: overlaps an existing range\n");
+  EXPECT_EQ(run("cp a a"), "cp: a: cannot go onto or into itself\n");
+  EXPECT_EQ(run("cp -r from from/inner/x"), "cp: from: cannot go onto or into itself\n");
   EXPECT_EQ(run("cp nothing x"), "cp: nothing: not found\n");
   EXPECT_EQ(run("cp a b nowhere"), "cp: nowhere: not a directory\n");
   EXPECT_EQ(run("cp a"), "usage: cp [-r] FROM... TO\n");
@@ -128,7 +128,7 @@ TEST_F(FileCommands, MoveFilesAndDirectories) {
   EXPECT_EQ(run("cat other/renamed"), "x\n");
   EXPECT_EQ(run("mv d other"), "");
   EXPECT_EQ(run("cat other/d/e/deep"), "y\n");
-  EXPECT_EQ(run("mv other other/d/x"), "mv: other: overlaps an existing range\n");
+  EXPECT_EQ(run("mv other other/d/x"), "mv: other: cannot go onto or into itself\n");
   EXPECT_EQ(run("mv nothing x"), "mv: nothing: not found\n");
   EXPECT_EQ(run("ls"), "other/\n");
   expect_sound();
@@ -142,6 +142,76 @@ TEST_F(FileCommands, LoseNothingWhenTheDiskIsFull) {
   EXPECT_EQ(run("cp large new"), "cp: large: no space left\n");
   EXPECT_EQ(run("cat kept"), "kept\n");
   EXPECT_EQ(run("ls"), "kept\nlarge\n");
+  expect_sound();
+}
+
+TEST_F(FileCommands, ChangeNothingOnADiskWithoutAFreeCluster) {
+  run("mkdir d");
+  run("echo kept > kept");
+  run("echo other > d/other");
+  // Larger and larger files until not even one byte has room.
+  for (usize size = static_cast<usize>(fat.usage()->free); size != 0; size /= 2) {
+    const std::string contents = pattern(size, 1);
+    static_cast<void>(tree.write_file(*fs::Path::make(fs::Path(), "/fill" + std::to_string(size)), std::as_bytes(std::span(contents))));
+  }
+  ASSERT_EQ(fat.usage()->free, 0u);
+  const std::string before = run("ls -l / d");
+  EXPECT_EQ(run("echo new > kept"), "echo: kept: no space left\n");
+  EXPECT_EQ(run("echo " + std::string(200, 'x') + " > new"), "echo: new: no space left\n");
+  EXPECT_EQ(run("mkdir new"), "mkdir: new: no space left\n");
+  EXPECT_EQ(run("mkdir -p d/new/deeper"), "mkdir: d/new/deeper: no space left\n");
+  EXPECT_EQ(run("cp kept d"), "cp: kept: no space left\n");
+  EXPECT_EQ(run("cp -r d new"), "cp: d: no space left\n");
+  EXPECT_EQ(run("mv kept d/other"), "mv: kept: no space left\n");
+  EXPECT_EQ(run("cat kept d/other"), "kept\nother\n");
+  EXPECT_EQ(run("ls -l / d"), before);
+  EXPECT_EQ(run("mv kept renamed"), "") << "a name in the same directory needs no room";
+  EXPECT_EQ(run("rm d/other"), "");
+  EXPECT_EQ(run("cp renamed d"), "") << "and what was removed leaves some";
+  expect_sound();
+}
+
+TEST_F(FileCommands, SayHowTheyAreUsed) {
+  run("touch file");
+  const struct {
+    std::string_view line, usage;
+  } kWrong[] = {
+      {"ls -l -x", "usage: ls [-l] [-a] [PATH...]\n"},
+      {"cat", "usage: cat FILE...\n"},
+      {"echo > a > b", "usage: echo [-n] [TEXT...] [> FILE | >> FILE]\n"},
+      {"mkdir -p", "usage: mkdir [-p] DIRECTORY...\n"},
+      {"mkdir -q d", "usage: mkdir [-p] DIRECTORY...\n"},
+      {"rm -r -f", "usage: rm [-r] [-f] [-d] PATH...\n"},
+      {"rm -x file", "usage: rm [-r] [-f] [-d] PATH...\n"},
+      {"cd a b", "usage: cd [DIRECTORY]\n"},
+      {"pwd x", "usage: pwd\n"},
+      {"touch", "usage: touch FILE...\n"},
+      {"cp -r file", "usage: cp [-r] FROM... TO\n"},
+      {"cp -f file b", "usage: cp [-r] FROM... TO\n"},
+      {"mv file", "usage: mv FROM... TO\n"},
+      {"df x", "usage: df\n"},
+      {"mount x", "usage: mount\n"},
+  };
+  for (const auto& [line, usage] : kWrong) EXPECT_EQ(run(line), usage) << line;
+  EXPECT_EQ(run("ls -a"), "file\n") << "nothing has changed";
+}
+
+TEST_F(FileCommands, SayWhatIsMissingAndGoOn) {
+  run("mkdir d");
+  run("echo x > file");
+  EXPECT_EQ(run("ls no file"), "ls: no: not found\nfile\n");
+  EXPECT_EQ(run("cat no d file"), "cat: no: not found\ncat: d: is a directory\nx\n");
+  EXPECT_EQ(run("cat file/x"), "cat: file/x: not a directory\n");
+  EXPECT_EQ(run("touch no/x new"), "touch: no/x: not found\n");
+  EXPECT_EQ(run("touch d"), "touch: d: is a directory\n");
+  EXPECT_EQ(run("rm no new"), "rm: no: not found\n");
+  EXPECT_EQ(run("cp no file d"), "cp: no: not found\n");
+  EXPECT_EQ(run("mv d/no file d/moved"), "mv: d/moved: not a directory\n");
+  EXPECT_EQ(run("mv no d"), "mv: no: not found\n");
+  EXPECT_EQ(run("mkdir file/d"), "mkdir: file/d: not a directory\n");
+  EXPECT_EQ(run("echo x > d"), "echo: d: is a directory\n");
+  EXPECT_EQ(run("cd file"), "cd: file: not a directory\n");
+  EXPECT_EQ(run("ls -a / d"), "/:\nd/\nfile\nd:\nfile\n");
   expect_sound();
 }
 

@@ -32,6 +32,22 @@ TEST(Arm64Image, IsRecognisedByItsMagicAlone) {
   EXPECT_FALSE(Arm64Image::parse(cut));
 }
 
+TEST(Arm64Image, IsRefusedWhereItsPagesDoNotExist) {
+  constexpr u64 kOnly4And64 = 0, kNo4 = u64{15} << 28, kNo64 = u64{15} << 24, kHas16 = u64{1} << 20;
+  const auto with_pages = [](unsigned granule) {
+    auto bytes = image_header(0x1000);
+    bytes[24] = std::byte(granule << 1 | 8);  // bit 3: may lie anywhere
+    return *Arm64Image::parse(bytes);
+  };
+  for (const u64 mmfr0 : {kOnly4And64, kNo4, kNo64, kHas16}) EXPECT_EQ(with_pages(0).why_not_on(mmfr0), "");
+  EXPECT_EQ(with_pages(1).why_not_on(kOnly4And64), "");
+  EXPECT_EQ(with_pages(1).why_not_on(kNo4), "has a kernel with 4 KiB pages, which this CPU lacks");
+  EXPECT_EQ(with_pages(2).why_not_on(kOnly4And64), "has a kernel with 16 KiB pages, which this CPU lacks");
+  EXPECT_EQ(with_pages(2).why_not_on(kHas16), "");
+  EXPECT_EQ(with_pages(3).why_not_on(kOnly4And64), "");
+  EXPECT_EQ(with_pages(3).why_not_on(kNo64), "has a kernel with 64 KiB pages, which this CPU lacks");
+}
+
 TEST(BootLayout, PutsTheDeviceTreeAtTheTopAndTheRamdiskBelow) {
   const auto layout = plan_boot(config_at(0x8020'0000), kRam, {.kernel_size = 1_MiB, .ramdisk_size = 5000});
   ASSERT_TRUE(layout);
@@ -62,7 +78,7 @@ TEST(BootLayout, LimitsTheDeviceTreeToTheSpaceBeforeTheKernel) {
 }
 
 TEST(BootLayout, CountsTheKernelsZeroInitialisedData) {
-  const auto error = plan_boot(config_at(0x8020'0000), kRam, {.kernel_size = 1_MiB, .kernel_header = Arm64Image{0, 64_MiB}});
+  const auto error = plan_boot(config_at(0x8020'0000), kRam, {.kernel_size = 1_MiB, .kernel_header = Arm64Image{.image_size = 64_MiB}});
   EXPECT_EQ(error.error().error, Error::OutOfRange);
 }
 

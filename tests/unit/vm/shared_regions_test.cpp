@@ -31,6 +31,20 @@ TEST(SharedRegions, NamesAreKeptApart) {
   EXPECT_TRUE(regions.join("log"));
 }
 
+TEST(SharedRegions, OutliveTheNameTheyWereMadeWith) {
+  SharedRegions regions;
+  const std::string second = "ring";
+  {
+    std::string first = "ring";
+    ASSERT_TRUE(regions.add(first, kHost));
+    ASSERT_TRUE(regions.join(second));
+    regions.rename(second);
+    first = "gone";
+  }
+  EXPECT_FALSE(regions.leave("ring"));
+  EXPECT_TRUE(regions.leave("ring"));
+}
+
 TEST(SharedRegions, RefusesMoreThanItHasRoomFor) {
   SharedRegions regions;
   const std::string names = "abcdefghijklmnopqrstuvwxyz";

@@ -105,12 +105,33 @@ TEST_F(Stage2Test, FailsWithoutLeavingFramesBehind) {
   allocator.free(rest, Owner::host());
 }
 
-TEST_F(Stage2Test, UnmapsPartOfABlock) {
+TEST_F(Stage2Test, TakesBackWhatItMappedAndTouchesNothingElse) {
   auto stage2 = Stage2::create(Gpa(0xffff'ffff), k40Bits, 4, kVmid, frames);
   ASSERT_TRUE(stage2->map({Gpa(0x4000'0000), 2_MiB}, Hpa(0x8000'0000), ax::mm::kReadWriteExecute));
+  ASSERT_TRUE(stage2->map({Gpa(0x4020'0000), 8_KiB}, Hpa(0x9000'0000), ax::mm::kReadWriteExecute));
+  ax::arch::fake::Recording recording;
+  ASSERT_TRUE(stage2->unmap({Gpa(0x4020'0000), 8_KiB}));
+  EXPECT_THAT(recording.events(), ::testing::Contains("tlbi vmalls12e1is"));
+  EXPECT_FALSE(stage2->translate(Gpa(0x4020'1000)));
   ASSERT_TRUE(stage2->unmap({Gpa(0x4000'1000), 4_KiB}));
-  EXPECT_FALSE(stage2->translate(Gpa(0x4000'1000)));
-  EXPECT_EQ(stage2->translate(Gpa(0x4000'2008))->address, Hpa(0x8000'2008));
+  EXPECT_TRUE(stage2->translate(Gpa(0x4000'1000))) << "a part of what was mapped";
+}
+
+TEST_F(Stage2Test, WhileItsVmRunsItTakesNoFramesAndGivesNoneBack) {
+  const u64 free = allocator.free_bytes();
+  {
+    auto stage2 = Stage2::create(Gpa(0xffff'ffff), k40Bits, 4, kVmid, frames);
+    ASSERT_TRUE(stage2->set_tables_aside(3));
+    const u64 taken = allocator.bytes_of(kVm);
+    for (int i = 0; i < 100; ++i) {
+      ASSERT_TRUE(stage2->map({Gpa(0x1000'0000), 8_KiB}, Hpa(0x9000'0000), ax::mm::kDeviceReadWrite)) << i;
+      ASSERT_TRUE(stage2->unmap({Gpa(0x1000'0000), 8_KiB}));
+    }
+    ASSERT_TRUE(stage2->map({Gpa(0x2000'0000), 8_KiB}, Hpa(0x9000'0000), ax::mm::kDeviceReadWrite)) << "one table more";
+    EXPECT_EQ(stage2->map({Gpa(0x8000'0000), 8_KiB}, Hpa(0x9000'0000), ax::mm::kDeviceReadWrite).error(), Error::OutOfMemory);
+    EXPECT_EQ(allocator.bytes_of(kVm), taken);
+  }
+  EXPECT_EQ(allocator.free_bytes(), free);
 }
 
 }  // namespace

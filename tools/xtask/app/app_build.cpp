@@ -7,9 +7,11 @@
 #include <cerrno>
 #include <cstring>
 #include <set>
+#include <sstream>
 
 #include "tools/app/ide.hpp"
 #include "tools/app/project.hpp"
+#include "tools/app/sources.hpp"
 #include "tools/xtask/app/app_machine.hpp"
 #include "tools/xtask/app/app_package.hpp"
 #include "tools/xtask/build/cmake_build.hpp"
@@ -46,6 +48,9 @@ fs::path description_of(const Context& context, const AppOptions& options) {
     return context.resolve(options.file);
   }
   const fs::path folder = context.resolve(options.folder);
+  if (fs::is_regular_file(folder)) {
+    return folder;
+  }
   if (!fs::is_directory(folder)) {
     throw Failure(ExitCode::Usage, fmt::format("no such folder: {}", folder.string()));
   }
@@ -83,13 +88,19 @@ void require_programs(const app::Application& application) {
   }
 }
 
-/// Writes what changed and removes targets that are gone. Returns whether CMake has to forget its compilers.
-bool write_project(const fs::path& folder, const app::Application& application) {
-  bool compiler_changed = false;
+struct ProjectChange {
+  bool any = false;
+  bool compiler = false;  ///< CMake has to forget what it knows
+};
+
+/// Writes what changed and removes targets that are gone.
+ProjectChange write_project(const fs::path& folder, const app::Application& application) {
+  ProjectChange change;
   std::set<fs::path> targets;
   for (const app::GeneratedFile& file : app::cmake_project(application, folder)) {
     const bool changed = write_file_if_changed(folder / file.path, file.text);
-    compiler_changed |= changed && file.path == app::kCompilerFile;
+    change.any |= changed;
+    change.compiler |= changed && file.path == app::kCompilerFile;
     targets.insert((folder / file.path).parent_path());
   }
   std::error_code none;
@@ -98,7 +109,7 @@ bool write_project(const fs::path& folder, const app::Application& application) 
       fs::remove_all(entry.path());
     }
   }
-  return compiler_changed;
+  return change;
 }
 
 Argv configure_command(const LoadedApp& loaded, const AppOptions& options, bool fresh) {
@@ -121,13 +132,67 @@ Argv build_command(const Context& context, const LoadedApp& loaded, const AppOpt
   if (options.keep_going) {
     command.insert(command.end(), {"-k", "0"});
   }
-  if (context.console.verbosity() == Verbosity::Verbose) {
+  const auto& os = loaded.application().os;
+  const unsigned wanted = os ? os->verbosity : 0;  // by the description
+  const Verbosity verbosity = context.console.verbosity();
+  if (verbosity == Verbosity::Quiet) {
+    command.emplace_back("--quiet");
+  } else if (verbosity == Verbosity::Verbose || wanted > 0) {
     command.emplace_back("--verbose");
   }
-  if (context.console.verbosity() == Verbosity::Quiet) {
-    command.emplace_back("--quiet");
+  if (verbosity != Verbosity::Quiet && wanted > 1) {
+    command.insert(command.end(), {"-d", "explain"});
   }
   return command;
+}
+
+std::string why_not_configured(const fs::path& folder) {
+  constexpr std::uintmax_t kLittle = 1 << 20;
+  std::error_code error;
+  const fs::space_info space = fs::space(folder, error);
+  return !error && space.available < kLittle
+             ? "the disk is full: --build-dir FOLDER builds elsewhere"
+             : "is the compiler able to compile? " + (folder / "CMakeFiles/CMakeError.log").string();
+}
+
+/// CMake and Ninja know absolute paths: what was moved or copied would be built where it was before.
+void leave_other_place(const fs::path& folder) {
+  const fs::path mark = folder / ".place";
+  const std::string here = fs::weakly_canonical(folder).string() + "\n";
+  if (fs::exists(mark) && read_file(mark) == here) {
+    return;
+  }
+  if (fs::exists(mark) || fs::exists(folder / "CMakeCache.txt")) {
+    fs::remove_all(folder);
+  }
+  write_file(mark, here);
+}
+
+void configure(const Context& context, const LoadedApp& loaded, const AppOptions& options) {
+  const fs::path& folder = loaded.build_folder();
+  leave_other_place(folder);
+  const fs::path ninja_file = folder / "build.ninja";
+  const ProjectChange change = write_project(folder / "project", loaded.application());
+  if (change.any) {
+    fs::remove(ninja_file);  // an unfinished configuration must not be taken for one
+  }
+  if (fs::exists(ninja_file)) {
+    return;
+  }
+  context.console.step("configuring " + folder.string());
+  const fs::path unfinished = folder / ".unfinished";
+  const bool fresh = (change.compiler || fs::exists(unfinished)) && fs::exists(folder / "CMakeCache.txt");
+  write_file(unfinished, "");
+  const Argv command = configure_command(loaded, options, fresh);
+  context.console.detail(format_command(command));
+  const CapturedOutput result = capture_command({.argv = command, .environment = clean_build_environment()});
+  if (result.status != 0) {
+    fs::remove(ninja_file);
+    fmt::print(stderr, "{}", result.output);
+    throw Failure(ExitCode::Failure, "CMake cannot configure the application", why_not_configured(folder));
+  }
+  remove_old_products(folder);
+  fs::remove(unfinished);
 }
 
 }  // namespace
@@ -205,39 +270,60 @@ void build_for_host(const Context& context, const LoadedApp& loaded, const AppOp
     context.console.step(fmt::format("nothing to build: {} is ready made", application.app->string()));
     return;
   }
-  const fs::path folder = loaded.build_folder();
   if (context.dry_run) {
     print_out(format_command(configure_command(loaded, options, false)) + "\n");
     print_out(format_command(build_command(context, loaded, options)) + "\n");
     return;
   }
   require_programs(application);
+  make_build_root(loaded.build_root());
   const FileLock lock(loaded.build_root() / ".lock",
                       [&] { context.console.step("waiting for another build of this application"); });
-  write_file_if_changed(loaded.build_root() / ".gitignore", "*\n");
-  const bool fresh = write_project(folder / "project", application) && fs::exists(folder / "CMakeCache.txt");
-  if (fresh || !fs::exists(folder / "build.ninja")) {
-    context.console.step("configuring " + folder.string());
-    const Argv command = configure_command(loaded, options, fresh);
-    context.console.detail(format_command(command));
-    const CapturedOutput result = capture_command({.argv = command, .environment = clean_build_environment()});
-    if (result.status != 0) {
-      // An unfinished configuration must not be taken for one.
-      fs::remove(folder / "build.ninja");
-      fmt::print(stderr, "{}", result.output);
-      throw Failure(ExitCode::Failure, "CMake cannot configure the application",
-                    "is the compiler able to compile? " + (folder / "CMakeFiles/CMakeError.log").string());
+  configure(context, loaded, options);
+  run_ninja(context, loaded, options);
+}
+
+void make_build_root(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) {
+    throw Failure(ExitCode::Environment, fmt::format("cannot make the folder {}: {}", folder.string(), error.message()),
+                  "--build-dir FOLDER builds elsewhere");
+  }
+  write_file_if_changed(folder / ".gitignore", "*\n");
+  write_file_if_changed(folder / app::kBuildMark, "");
+}
+
+namespace {
+
+/// Ninja says that it had nothing to do even where it was told to be quiet.
+int run_quietly(const ChildProcess::Options& options) {
+  const CapturedOutput result = capture_command(options);
+  std::istringstream lines(result.output);
+  for (std::string line; std::getline(lines, line);) {
+    if (line != "ninja: no work to do.") {
+      fmt::print(stderr, "{}\n", line);
     }
   }
-  run_ninja(context, loaded, options);
+  return result.status;
+}
+
+}  // namespace
+
+void remove_old_products(const fs::path& folder) {
+  if (fs::exists(folder / ".ninja_log")) {
+    static_cast<void>(capture_command({.argv = {"ninja", "-C", folder.string(), "-t", "cleandead"}}));
+  }
 }
 
 void run_ninja(const Context& context, const LoadedApp& loaded, const AppOptions& options) {
   const Argv command = build_command(context, loaded, options);
   context.console.detail(format_command(command));
+  const bool quiet = context.console.verbosity() == Verbosity::Quiet;
   // Standard output is the program's, where it is run next.
-  if (run_command(
-          {.argv = command, .environment = clean_build_environment(), .console = ChildProcess::Console::Stderr}) != 0) {
+  const ChildProcess::Options child{
+      .argv = command, .environment = clean_build_environment(), .console = ChildProcess::Console::Stderr};
+  if ((quiet ? run_quietly(child) : run_command(child)) != 0) {
     throw Failure(ExitCode::Failure, "the application was not built");
   }
 }

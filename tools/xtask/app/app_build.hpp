@@ -23,6 +23,7 @@ struct AppOptions {
   std::string name;
   int jobs = 0;
   bool keep_going = false;
+  bool hypervisor = false;
   bool debug = false;
   bool gen_cc = false;
   bool gen_vsc = false;
@@ -63,6 +64,12 @@ void build_for_host(const Context& context, const LoadedApp& loaded, const AppOp
 
 /// Writes compile_commands.json and .vscode/c_cpp_properties.json, as asked for.
 void write_editor_files(const Context& context, const LoadedApp& loaded, const AppOptions& options);
+
+/// Makes the folder of everything that is built. Throws Failure(Environment) where nothing can be written.
+void make_build_root(const std::filesystem::path& folder);
+
+/// Removes what the build in `folder` made and does not make any more: products and objects of targets that are gone.
+void remove_old_products(const std::filesystem::path& folder);
 
 /// Runs Ninja in the build folder. Throws Failure when the build fails.
 void run_ninja(const Context& context, const LoadedApp& loaded, const AppOptions& options);

@@ -12,7 +12,9 @@
 #include "tools/app/qemu.hpp"
 #include "tools/app/ruxos.hpp"
 #include "tools/app/unikernel.hpp"
+#include "tools/xtask/app/app_guest.hpp"
 #include "tools/xtask/app/app_unikernel.hpp"
+#include "tools/xtask/app/host_ports.hpp"
 #include "tools/xtask/core/failure.hpp"
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/run/accelerator.hpp"
@@ -54,6 +56,11 @@ app::OsProvider provider_of(const Context& context, const LoadedApp& loaded) {
                                                           .build = loaded.build_folder(),
                                                           .xtask = fs::read_symlink("/proc/self/exe")});
   }
+  const app::Application& application = loaded.application();
+  if (application.app && !(application.os->musl && application.os->qemu.v9p && !application.app_on_disk)) {
+    throw Failure(ExitCode::Usage, "a ready-made program on RuxOS needs ulib = \"ruxmusl\" and v9p = \"y\": it is loaded from there",
+                  "set both, and add the service virtio-9p; or unset RUXOS_DIR");
+  }
   auto provider = app::ruxos_provider(loaded.application(), *ruxos, loaded.build_folder());
   if (!provider) {
     throw Failure(ExitCode::Usage, provider.error(), "correct RUXOS_DIR, or unset it");
@@ -68,7 +75,7 @@ app::OsBuild plan_of(const LoadedApp& loaded, const app::OsProvider& provider) {
 /// What a ready-made program needs in the folder that the system shares with this machine: source, destination.
 std::vector<std::pair<fs::path, fs::path>> shared_files(const app::Application& application, const app::OsProvider& provider) {
   std::vector<std::pair<fs::path, fs::path>> files;
-  if (!application.app) {
+  if (!application.app || provider.shared.empty()) {
     return files;
   }
   const fs::path shared = (application.folder / application.os->qemu.v9p_path).lexically_normal();
@@ -106,8 +113,11 @@ void require_os_programs(const app::OsBuild& plan, const app::OsProvider& provid
 }
 
 void require_program_file(const app::Application& application) {
-  if (application.app && !fs::is_regular_file(*application.app)) {
-    throw Failure(ExitCode::Usage, fmt::format("there is no program {}", application.app->string()), "correct 'app' in [build]");
+  if (application.app && !application.app_on_disk && !fs::is_regular_file(*application.app)) {
+    throw Failure(ExitCode::Usage,
+                  fmt::format("{}:{}:{}: there is no program {}", application.file.string(), application.app_where.line,
+                              application.app_where.column, application.app->string()),
+                  "correct 'app' in [build]");
   }
 }
 
@@ -151,13 +161,15 @@ void build_os(const Context& context, const LoadedApp& loaded, const AppOptions&
   const app::OsBuild plan = plan_of(loaded, provider);
   require_os_programs(plan, provider);
   const fs::path& folder = loaded.build_folder();
+  make_build_root(loaded.build_root());
   const FileLock lock(loaded.build_root() / ".lock",
                       [&] { context.console.step("waiting for another build of this application"); });
-  write_file_if_changed(loaded.build_root() / ".gitignore", "*\n");
   for (const auto& [path, text] : provider.files) {
     write_file_if_changed(path, text);
   }
-  write_file_if_changed(folder / "build.ninja", app::ninja_file(plan, application));
+  if (write_file_if_changed(folder / "build.ninja", app::ninja_file(plan, application))) {
+    remove_old_products(folder);
+  }
   std::optional<FileLock> runtime;
   if (on_unikernel) {
     runtime.emplace(loaded.unikernel_folder().string() + ".lock", [&] { context.console.step("waiting for another build of the unikernel"); });
@@ -192,6 +204,9 @@ Argv prepare_machine(const Context& context, const LoadedApp& loaded, const app:
       throw Failure(ExitCode::Failure, made.error());
     }
   }
+  if (os.qemu.net && !os.qemu.tap) {
+    require_free_ports(os.qemu.ports);
+  }
   if (os.qemu.v9p && !fs::is_directory(application.folder / os.qemu.v9p_path)) {
     throw Failure(ExitCode::Usage, fmt::format("there is no folder '{}' to share", os.qemu.v9p_path), "correct 'v9p_path'");
   }
@@ -207,7 +222,10 @@ void run_machine(const Context& context, const LoadedApp& loaded, const AppOptio
   app::QemuRequest request{.elf = plan.elf, .bin = plan.bin, .debugger = debugger, .extra = options.program_args,
                             .quiet_firmware = !ruxos_folder(context)};
   request.accelerator = accelerator_of(context, os, debugger);
-  const Argv command = prepare_machine(context, loaded, plan, os, request);
+  if (options.hypervisor && ruxos_folder(context)) {
+    throw Failure(ExitCode::Usage, "--hypervisor runs programs on the unikernel", "unset RUXOS_DIR");
+  }
+  const Argv command = options.hypervisor ? prepare_guest(context, loaded, plan, os) : prepare_machine(context, loaded, plan, os, request);
   if (context.dry_run) {
     print_out(format_command(command) + "\n");
     return;
@@ -217,12 +235,12 @@ void run_machine(const Context& context, const LoadedApp& loaded, const AppOptio
   }
   if (!ruxos_folder(context)) {
     std::fflush(nullptr);
-    std::exit(run_unikernel(context, command, application.folder, plan.elf));
+    std::exit(run_unikernel(context, application, command, plan.elf));
   }
   become_program(command, application.folder);
 }
 
-MachineTest machine_test(const Context& context, const LoadedApp& loaded, const std::vector<std::string>& args) {
+MachineTest machine_test(const Context& context, const LoadedApp& loaded, const std::vector<std::string>& args, bool hypervisor) {
   app::Os os = *loaded.application().os;
   if (ruxos_folder(context)) {
     throw Failure(ExitCode::Usage, "tests of a program with [os] run on the unikernel", "unset RUXOS_DIR");
@@ -230,13 +248,16 @@ MachineTest machine_test(const Context& context, const LoadedApp& loaded, const 
   const app::OsBuild plan = os_plan(context, loaded);
   if (!args.empty()) {
     // The program's name comes first, as in `args` of the description.
-    os.qemu.args = plan.elf.stem().string();
+    os.qemu.args = (loaded.application().app ? loaded.application().app->filename() : plan.elf.stem()).string();
     for (const std::string& word : args) {
       if (word.find_first_of(",;") != std::string::npos) {
         throw Failure(ExitCode::Usage, fmt::format("a test's argument '{}' has a comma or semicolon, which separate arguments of a machine", word));
       }
       os.qemu.args += "," + word;
     }
+  }
+  if (hypervisor) {
+    return {prepare_guest(context, loaded, plan, os), plan.elf, "[" + guest_name(plan) + "] "};
   }
   app::QemuRequest request{.elf = plan.elf, .bin = plan.bin, .quiet_firmware = true};
   request.accelerator = accelerator_of(context, os, false);

@@ -24,7 +24,8 @@ void run_machine(const Context& context, const LoadedApp& loaded, const AppOptio
 struct MachineTest {
   Argv command;
   std::filesystem::path elf;
+  std::string prefix{};  ///< of the program's lines on the console: a guest's name
 };
-MachineTest machine_test(const Context& context, const LoadedApp& loaded, const std::vector<std::string>& args);
+MachineTest machine_test(const Context& context, const LoadedApp& loaded, const std::vector<std::string>& args, bool hypervisor);
 
 }  // namespace ax::xtask

@@ -66,6 +66,37 @@ void make_missing_files(const Context& context, const app::Package& package, con
   run_quietly(context, make, sources, package.debian);
 }
 
+/// Makes `folder` of the package's files in `from`: complete, or not there at all.
+void copy_files(const app::Package& package, const fs::path& from, const fs::path& folder) {
+  const fs::path fresh = folder.string() + ".new";
+  fs::remove_all(fresh);
+  for (const std::string& file : package.files) {
+    const fs::path original = fs::exists(from / file) ? from / file : from / fs::path(file).filename();
+    write_file(fresh / fs::path(file).filename(), read_file(original));
+  }
+  write_file(fresh / kMark, mark_of(package));
+  write_file(fresh / ".gitignore", "*\n");
+  fs::remove_all(folder);
+  fs::rename(fresh, folder);
+}
+
+/// A folder with the package's files. To make them may take longer than to compile them, so that they are kept in the cache.
+fs::path made_files(const Context& context, const app::Package& package) {
+  const fs::path made = default_cache() / "made" / sha256_hex(mark_of(package));
+  if (fs::is_directory(made)) {
+    return made;
+  }
+  const char* offline = std::getenv("AXVISOR_OFFLINE");
+  const fs::path archive = original_archive(context.console, default_cache(), package.debian, package.version, package.sha256,
+                                            offline != nullptr && std::string_view(offline) == "1");
+  const TemporaryFolder work;
+  run_quietly(context, {"cmake", "-E", "tar", "xf", archive.string()}, work.path(), package.debian);
+  const fs::path sources = top_folder(work.path());
+  make_missing_files(context, package, sources);
+  copy_files(package, sources, made);
+  return made;
+}
+
 }  // namespace
 
 void have_package(const Context& context, const app::Package& package) {
@@ -82,23 +113,7 @@ void have_package(const Context& context, const app::Package& package) {
   if (is_there(package)) {
     return;  // another process has made it while this one waited
   }
-  const char* offline = std::getenv("AXVISOR_OFFLINE");
-  const fs::path archive = original_archive(context.console, default_cache(), package.debian, package.version, package.sha256,
-                                            offline != nullptr && std::string_view(offline) == "1");
-  const TemporaryFolder work;
-  run_quietly(context, {"cmake", "-E", "tar", "xf", archive.string()}, work.path(), package.debian);
-  const fs::path sources = top_folder(work.path());
-  make_missing_files(context, package, sources);
-  // Complete or not there at all.
-  const fs::path fresh = package.folder.string() + ".new";
-  fs::remove_all(fresh);
-  for (const std::string& file : package.files) {
-    write_file(fresh / fs::path(file).filename(), read_file(sources / file));
-  }
-  write_file(fresh / kMark, mark_of(package));
-  write_file(fresh / ".gitignore", "*\n");
-  fs::remove_all(package.folder);
-  fs::rename(fresh, package.folder);
+  copy_files(package, made_files(context, package), package.folder);
 }
 
 }  // namespace ax::xtask

@@ -1,6 +1,7 @@
 #include "tools/xtask/app/app_template.hpp"
 
 #include <fmt/format.h>
+#include <re2/re2.h>
 
 #include "tools/xtask/core/failure.hpp"
 #include "tools/xtask/core/files.hpp"
@@ -22,7 +23,7 @@ deps = []
 
 [[tests]]
 name = "says hello"
-success_regex = "^Hello from {name}!$"
+success_regex = '^Hello from {expression}!$'
 )";
 
 constexpr std::string_view kCMain = R"(#include <stdio.h>
@@ -52,8 +53,10 @@ constexpr std::string_view kReadme =
 
 std::string filled(std::string_view text, const std::string& name, std::string_view compiler) {
   std::string out(text);
-  for (const auto& [variable, value] :
-       {std::pair<std::string_view, std::string_view>{"{name}", name}, {"{compiler}", compiler}}) {
+  const std::string expression = RE2::QuoteMeta(name);
+  for (const auto& [variable, value] : {std::pair<std::string_view, std::string_view>{"{name}", name},
+                                        {"{compiler}", compiler},
+                                        {"{expression}", expression}}) {
     for (size_t at = out.find(variable); at != std::string::npos; at = out.find(variable, at + value.size())) {
       out.replace(at, variable.size(), value);
     }

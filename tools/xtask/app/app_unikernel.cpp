@@ -5,6 +5,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+
+#include "tools/app/qemu.hpp"
 #include "tools/app/unikernel.hpp"
 #include "tools/xtask/core/failure.hpp"
 
@@ -15,7 +18,8 @@ namespace {
 /// Adds names to the addresses of a back-trace, line by line; everything else passes at once.
 class Symboliser {
  public:
-  explicit Symboliser(fs::path elf) : elf_(std::move(elf)) {}
+  Symboliser(fs::path elf, const app::Application& application)
+      : elf_(std::move(elf)), program_(application.app_on_disk ? fs::path() : application.app.value_or(fs::path())) {}
 
   std::string take(std::string_view text) {
     std::string out;
@@ -45,14 +49,18 @@ class Symboliser {
   std::string named(const std::string& line) const {
     const auto address = at_start_ ? app::back_trace_address(line) : std::nullopt;
     if (!address || !find_program("llvm-symbolizer-19")) return line;
-    const CapturedOutput found = capture_command({.argv = {"llvm-symbolizer-19", "--obj=" + elf_.string(), "--output-style=GNU", "--pretty-print",
-                                                           "--no-inlines", "--basenames", fmt::format("{:#x}", *address)},
-                                                  .console = ChildProcess::Console::Quiet});
+    const fs::path& file = address->in_program ? program_ : elf_;
+    if (file.empty()) return line;
+    const CapturedOutput found =
+        capture_command({.argv = {"llvm-symbolizer-19", "--obj=" + file.string(), "--output-style=GNU", "--pretty-print",
+                                  "--no-inlines", "--basenames", fmt::format("{:#x}", address->address)},
+                         .console = ChildProcess::Console::Quiet});
     const std::string name = found.output.substr(0, found.output.find('\n'));
     return found.status == 0 && !name.starts_with("??") ? line.substr(0, line.size() - 1) + " " + name + "\n" : line;
   }
 
   fs::path elf_;
+  fs::path program_;  ///< ready-made; empty: none whose names are known
   std::string line_;
   bool at_start_ = true;
 };
@@ -91,13 +99,21 @@ class Foreground {
 }  // namespace
 
 void require_unikernel_services(const app::Application& application) {
-  if (application.os->arch == app::Arch::Riscv64) {
-    throw Failure(ExitCode::Failure, "the unikernel does not run on riscv64-qemu-virt: its platform code is missing",
-                  "choose aarch64-qemu-virt or x86_64-qemu-q35, or name a RuxOS source tree in RUXOS_DIR");
+  config::Diagnostics diagnostics;
+  app::check_ready_made(application, diagnostics);
+  if (!diagnostics.ok()) {
+    const bool color = ::isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
+    fmt::print(stderr, "{}", diagnostics.render(color));
+    throw Failure(ExitCode::Usage, fmt::format("{} is not a program for this system", application.app->string()));
   }
-  if (application.app) {
-    throw Failure(ExitCode::Failure, "the unikernel cannot load ready-made programs ('app' in [build])",
-                  "name a RuxOS source tree in RUXOS_DIR, or build the program from its sources");
+  const std::vector<app::MissingService> for_cxx = app::missing_for_cxx(application);
+  if (!for_cxx.empty()) {
+    std::string text;
+    for (const app::MissingService& entry : for_cxx) {
+      text += fmt::format("{}'{}' ({})", text.empty() ? "" : " and ", entry.service, entry.what);
+    }
+    throw Failure(ExitCode::Failure, fmt::format("sources in C++ need services that the description does not name: {}", text),
+                  "add them to 'services' in [os]");
   }
   const std::vector<app::MissingService> missing = app::missing_services(application);
   if (missing.empty()) return;
@@ -109,13 +125,14 @@ void require_unikernel_services(const app::Application& application) {
                 "remove the services, or name a RuxOS source tree in RUXOS_DIR");
 }
 
-int run_unikernel(const Context& context, const Argv& command, const fs::path& folder, const fs::path& elf) {
+int run_unikernel(const Context& context, const app::Application& application, const Argv& command, const fs::path& elf) {
   const bool terminal = ::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0;
   SignalWatch signals;
-  ChildProcess machine({.argv = command, .folder = folder, .console = ChildProcess::Console::Capture, .input = "/dev/stdin"});
+  ChildProcess machine(
+      {.argv = command, .folder = application.folder, .console = ChildProcess::Console::Capture, .input = "/dev/stdin"});
   const Foreground keyboard(machine.pid());
-  app::UnikernelOutput console;
-  Symboliser symboliser(elf);
+  app::UnikernelOutput console(app::firmware_speaks(application.os->arch));
+  Symboliser symboliser(elf, application);
   std::optional<int> ended;
   for (bool open = true; open;) {
     std::array<pollfd, 2> entries{{{signals.fd(), POLLIN, 0}, {machine.output_fd(), POLLIN, 0}}};
@@ -134,9 +151,9 @@ int run_unikernel(const Context& context, const Argv& command, const fs::path& f
   return static_cast<int>(ExitCode::Failure);
 }
 
-MachineEnd read_console(std::string_view text, const fs::path& elf) {
-  app::UnikernelOutput console;
-  Symboliser symboliser(elf);
+MachineEnd read_console(const app::Application& application, std::string_view text, const fs::path& elf) {
+  app::UnikernelOutput console(app::firmware_speaks(application.os->arch));
+  Symboliser symboliser(elf, application);
   MachineEnd end;
   end.output = symboliser.take(console.take(text));
   end.output += symboliser.take(console.finish()) + symboliser.finish();

@@ -15,7 +15,7 @@ void require_unikernel_services(const app::Application& application);
 
 /// Runs the machine with this terminal as its console and returns the program's exit status. Addresses in the report of a crash
 /// get the names of functions and lines out of `elf`.
-int run_unikernel(const Context& context, const Argv& command, const std::filesystem::path& folder, const std::filesystem::path& elf);
+int run_unikernel(const Context& context, const app::Application& application, const Argv& command, const std::filesystem::path& elf);
 
 /// What the console of a machine that has ended showed: the text for people, and the program's exit status (nothing where
 /// the machine ended without one).
@@ -23,6 +23,6 @@ struct MachineEnd {
   std::string output;
   std::optional<int> status;
 };
-MachineEnd read_console(std::string_view text, const std::filesystem::path& elf);
+MachineEnd read_console(const app::Application& application, std::string_view text, const std::filesystem::path& elf);
 
 }  // namespace ax::xtask

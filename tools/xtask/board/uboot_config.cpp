@@ -56,12 +56,12 @@ class Loader {
   }
 
  private:
-  std::string text(TomlReader& reader, std::string_view key) { return variables_.substitute(reader.string(key).value_or("")); }
+  std::string text(TomlReader& reader, std::string_view key) { return substitute_in_key(variables_, reader, key, reader.string(key).value_or("")); }
 
   std::vector<std::string> texts(std::string_view key) {
     std::vector<std::string> values = reader_.strings(key);
     for (std::string& value : values) {
-      value = variables_.substitute(value);
+      value = substitute_in_key(variables_, reader_, key, value);
     }
     return values;
   }
@@ -222,8 +222,8 @@ class Loader {
       return;
     }
     TomlReader reader(*inner, file_.string());
-    config.sign_keys = variables_.substitute(reader.required_string("keys"));
-    config.sign_key = variables_.substitute(reader.required_string("key"));
+    config.sign_keys = substitute_in_key(variables_, reader, "keys", reader.required_string("keys"));
+    config.sign_key = substitute_in_key(variables_, reader, "key", reader.required_string("key"));
     if (config.sign_keys.is_relative()) {
       config.sign_keys = fs::absolute(file_).parent_path() / config.sign_keys;
     }

@@ -59,6 +59,9 @@ fs::path user_file(const fs::path& root) { return root / ".build.toml"; }
 
 const fs::path& known_board(const fs::path& root, const std::string& name, const fs::path& file) {
   if (!fs::is_regular_file(file)) {
+    if (const std::string_view instead = config::instead_of_hypervisor(name); !instead.empty()) {
+      throw Failure(ExitCode::Usage, fmt::format("there is no board '{}'", name), std::string(instead));
+    }
     const std::vector<std::string> names = board_names(root);
     throw Failure(ExitCode::Usage, fmt::format("unknown board '{}'{}", name, did_you_mean(name, names)),
                   fmt::format("boards: {}", fmt::join(names, ", ")));
@@ -130,8 +133,8 @@ CustomBuild custom_build(const TomlTable& custom, const fs::path& root, const st
     all.define("workspaceFolder", root);
     return all;
   }();
-  const std::string command = variables.substitute(reader.required_string("build_cmd"));
-  const fs::path elf = root / variables.substitute(reader.required_string("elf_path"));
+  const std::string command = substitute_in_key(variables, reader, "build_cmd", reader.required_string("build_cmd"));
+  const fs::path elf = root / substitute_in_key(variables, reader, "elf_path", reader.required_string("elf_path"));
   to_bin = reader.boolean("to_bin").value_or(false);
   reader.finish();
   return {command, elf.lexically_normal()};
@@ -181,6 +184,11 @@ void read_keys(Board& board, const fs::path& root, const fs::path& file, const B
   apply_settings(keys, choice);
   TomlReader reader(keys.table, file.string());
   const std::optional<std::string> platform = reader.string("platform");
+  const bool has_target = platform.has_value() || reader.string("target").has_value();
+  if (!has_target) {
+    throw Failure(ExitCode::Usage, fmt::format("{}: 'target' is missing", file.string()),
+                  "./xtask defconfig BOARD writes a complete file; ./xtask vmconfig explain target says what it takes");
+  }
   board.target = platform && !reader.string("target") ? target_of_platform(root, *platform, file)
                                                       : reader.required_string("target");
   board.to_bin = reader.boolean("to_bin").value_or(false);

@@ -50,8 +50,19 @@ bool has_preset(const Context& context, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+/// Whether the folder was configured under another name, of its own or of the checkout: CMake refuses it then.
+bool was_moved(const BuildFolder& build) {
+  const std::map<std::string, std::string> cache = read_cmake_cache(build.folder);
+  const auto folder = cache.find("CMAKE_CACHEFILE_DIR"), home = cache.find("CMAKE_HOME_DIRECTORY");
+  return (folder != cache.end() && fs::weakly_canonical(folder->second) != fs::weakly_canonical(build.folder)) ||
+         (home != cache.end() && !fs::exists(home->second));
+}
+
 Argv configure_command(const Context& context, const BuildFolder& build) {
   Argv command{"cmake"};
+  if (was_moved(build)) {
+    command.push_back("--fresh");
+  }
   if (has_preset(context, build.preset)) {
     command.insert(command.end(), {"--preset", build.preset});
   } else {
@@ -101,17 +112,56 @@ std::vector<std::string> preset_names(const Context& context) {
   return names;
 }
 
-void run_step(const Context& context, const Argv& argv, const std::string& what) {
+// A message of CMake's is indented, but for its first line and the head of the call stack.
+void ConfigureMessages::take(std::string_view line) {
+  constexpr std::string_view kBegins = "CMake Error at ", kStack = "Call Stack";
+  const bool goes_on = !message_.empty() && (line.starts_with(' ') || line == "\n" || line.starts_with(kStack));
+  if (!goes_on) {
+    end();
+  }
+  if (goes_on || line.starts_with(kBegins)) {
+    message_ += line;
+  } else {
+    show_(line);
+  }
+}
+
+void ConfigureMessages::end() {
+  if (!message_.empty() && message_.find("The configuration has errors: see above.") == std::string::npos) {
+    show_(message_);
+  }
+  message_.clear();
+}
+
+namespace {
+
+template <class Run>
+void run_as_step(const Context& context, const Argv& argv, const std::string& what, Run run) {
   const EnvironmentChanges environment_changes = clean_build_environment();
   if (context.dry_run) {
     print_out(format_command(argv, environment_changes) + "\n");
     return;
   }
   context.console.detail(format_command(argv, environment_changes));
-  const int status = run_command({.argv = argv, .folder = context.root, .environment = environment_changes});
+  const int status = run(ChildProcess::Options{.argv = argv, .folder = context.root, .environment = environment_changes});
   if (status != 0) {
     throw Failure(ExitCode::Failure, fmt::format("{} failed (status {})", what, status));
   }
+}
+
+void run_configure(const Context& context, const BuildFolder& build) {
+  run_as_step(context, configure_command(context, build), "configuring " + build.preset, [](const ChildProcess::Options& options) {
+    ConfigureMessages messages([](std::string_view text) { fmt::print(stderr, "{}", text); });
+    const int status = run_command(options, [&](std::string_view line) { messages.take(line); });
+    messages.end();
+    return status;
+  });
+}
+
+}  // namespace
+
+void run_step(const Context& context, const Argv& argv, const std::string& what) {
+  run_as_step(context, argv, what, [](const ChildProcess::Options& options) { return run_command(options); });
 }
 
 BuildFolder board_build(const Context& context, const Board& board, const BuildRequest& request) {
@@ -142,9 +192,9 @@ void configure_and_build(const Context& context, const BuildFolder& build, const
       write_file_if_changed(file, build.board_file);
     }
   }
-  if (!is_current(build)) {
+  if (was_moved(build) || !is_current(build)) {
     context.console.step(fmt::format("configuring {} in {}", build.preset, build.folder.string()));
-    run_step(context, configure_command(context, build), "configuring " + build.preset);
+    run_configure(context, build);
   }
   context.console.step("building " + build.preset);
   Argv command{"cmake", "--build", build.folder.string()};

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tools/xtask/build/board.hpp"
@@ -15,6 +17,21 @@ namespace ax::xtask {
 
 /// What the user's environment must not leak into a build: CMake takes compilers and flags from these.
 EnvironmentChanges clean_build_environment();
+
+/// What a person sees of CMake's messages: not its own report, with a call stack, of a generator that has just said itself what is
+/// wrong with a configuration.
+class ConfigureMessages {
+ public:
+  /// Gives `show` what is to be seen, now or when it is clear what a message is about.
+  explicit ConfigureMessages(std::function<void(std::string_view)> show) : show_(std::move(show)) {}
+  /// With its end of line.
+  void take(std::string_view line);
+  void end();
+
+ private:
+  std::function<void(std::string_view)> show_;
+  std::string message_;  ///< of CMake's own, whose end has not come
+};
 
 /// Runs a command in the source tree, or prints it with --dry-run. Throws Failure(Failure, `what` failed) when it fails.
 void run_step(const Context& context, const Argv& argv, const std::string& what);
@@ -37,6 +54,7 @@ struct BuildRequest {
 };
 
 BuildFolder board_build(const Context& context, const Board& board, const BuildRequest& request);
+/// Of a preset that is no board.
 BuildFolder host_build(const Context& context, const std::string& preset);
 
 /// Every name in CMakePresets.json.

@@ -23,10 +23,17 @@ using Options = std::shared_ptr<AppOptions>;
 
 constexpr int kMostJobs = 1024;
 
+/// A folder, or the description in it.
+CLI::Validator existing_place(const CLI::App& app) {
+  return CLI::Validator(
+      [folder = existing_folder(&app)](std::string& text) { return fs::is_regular_file(text) ? std::string() : folder(text); },
+      "");
+}
+
 void add_place(CLI::App& app, AppOptions& options) {
-  app.add_option("DIR", options.folder, "Folder with config_linux.toml or app.toml (default: the current one)")
+  app.add_option("DIR", options.folder, "Folder with config_linux.toml or app.toml, or such a file (default: the current folder)")
       ->type_name("")
-      ->check(existing_folder(&app));
+      ->check(existing_place(app));
   app.add_option("-f,--file", options.file, "The description itself")->type_name("FILE")->check(existing_file());
   app.add_option("--build-dir", options.build_dir,
                  "Where everything is made (default: app_build beside the description)")
@@ -49,6 +56,7 @@ void add_run_options(CLI::App& app, AppOptions& options) {
       ->allow_extra_args(false);
   app.add_option("--accel", options.accel, "What executes an [os] machine, instead of the description's `accel`")
       ->check(CLI::IsMember({"auto", "kvm", "tcg"}));
+  app.add_flag("--hypervisor", options.hypervisor, "Run an [os] program as a guest of the hypervisor, which is built with it");
 }
 
 // ---- actions
@@ -61,8 +69,8 @@ AppOptions with_rest(const Context& context, AppOptions options) {
 void clean(const Context& context, const AppOptions& options) {
   fs::path folder = options.build_dir.empty() ? fs::path() : context.resolve(options.build_dir);
   if (folder.empty()) {
-    const fs::path beside =
-        options.file.empty() ? context.resolve(options.folder) : context.resolve(options.file).parent_path();
+    const fs::path place = context.resolve(options.file.empty() ? options.folder : options.file);
+    const fs::path beside = fs::is_directory(place) ? place : place.parent_path();
     if (!fs::is_directory(beside)) {
       throw Failure(ExitCode::Usage, fmt::format("no such folder: {}", beside.string()));
     }
@@ -73,7 +81,7 @@ void clean(const Context& context, const AppOptions& options) {
     return;
   }
   // Only what a build has made: a folder that a user names by mistake is not emptied.
-  if (fs::exists(folder) && !fs::exists(folder / ".lock")) {
+  if (fs::exists(folder) && !fs::exists(folder / app::kBuildMark) && !fs::exists(folder / ".lock")) {
     throw Failure(ExitCode::Usage, fmt::format("{} is no build folder of an application", folder.string()),
                   "remove it by hand");
   }
@@ -129,6 +137,10 @@ void debug(const Context& context, const LoadedApp& loaded, const AppOptions& op
     print_out(format_command(command) + "\n");
     return;
   }
+  if (!find_program(command.front())) {
+    throw Failure(ExitCode::Environment, "there is no debugger: neither gdb nor gdb-multiarch is installed",
+                  "install the package gdb");
+  }
   become_program(command, loaded.application().folder);
 }
 
@@ -176,19 +188,23 @@ Handler declare_app(CLI::App& app) {
   app.add_flag("-b,--build", options->build, "Build, as Ruxgo spells it");
   app.add_flag("-r,--run", options->run, "Run what was built, as Ruxgo spells it");
   app.add_flag("-c,--clean", options->clean, "Clean, as Ruxgo spells it; before -b and -r");
+  app.add_option("--path", options->folder, "DIR, as Ruxgo spells it")->type_name("DIR")->check(existing_folder());
   return [options, &app](Context& context) {
-    if (!options->build && !options->run && !options->clean) {
+    const AppOptions complete = with_rest(context, *options);
+    const bool for_editors = complete.gen_cc || complete.gen_vsc;
+    if (!complete.build && !complete.run && !complete.clean && !for_editors) {
       print_out(full_help(app));
       return ExitCode::Usage;
     }
-    const AppOptions complete = with_rest(context, *options);
     if (complete.clean) {
       clean(context, complete);
     }
-    if (complete.build || complete.run) {
+    if (complete.build || complete.run || for_editors) {
       const LoadedApp loaded(context, complete);
       if (complete.build) {
         build(context, loaded, complete);
+      } else {
+        write_editor_files(context, loaded, complete);
       }
       if (complete.run) {
         run(context, loaded, complete);
@@ -223,20 +239,22 @@ Handler declare_app_check(CLI::App& app) {
   const Options options = declared(app, {add_place});
   return handler(app, options, {[](const Context& context, const LoadedApp& loaded, const AppOptions&) {
                    const app::Application& application = loaded.application();
-                   if (application.app && !fs::is_regular_file(*application.app)) {
+                   if (application.app && !application.app_on_disk && !fs::is_regular_file(*application.app)) {
                      context.console.warn(fmt::format("there is no program {}", application.app->string()));
                    }
-                   context.console.step(fmt::format("{} is right: {} targets{}", application.file.string(),
-                                                    application.targets.size(),
-                                                    application.os ? ", for " + application.os->platform : ""));
+                   const auto& os = application.os;
+                   const std::string name = os && !os->name.empty() ? fmt::format("{} on ", os->name) : "";
+                   context.console.step(fmt::format("{} is right: {} target{}{}", application.file.string(),
+                                                    application.targets.size(), application.targets.size() == 1 ? "" : "s",
+                                                    os ? ", for " + name + os->platform : ""));
                  }});
 }
 
 Handler declare_app_clean(CLI::App& app) {
   const Options options = declared(app, {});
-  app.add_option("DIR", options->folder, "Folder of the application (default: the current one)")
+  app.add_option("DIR", options->folder, "Folder of the application, or its description (default: the current folder)")
       ->type_name("")
-      ->check(existing_folder());
+      ->check(existing_place(app));
   app.add_option("-f,--file", options->file, "The description itself")->type_name("FILE")->check(existing_file());
   app.add_option("--build-dir", options->build_dir, "Where everything was made")->type_name("FOLDER");
   return [&app, options](Context& context) {
@@ -255,7 +273,8 @@ Handler declare_app_init(CLI::App& app) {
   app.add_flag("--cpp", options->cpp, "A program in C++")->excludes(c);
   return [&app, options](Context& context) {
     refuse_flags(app);
-    const fs::path folder = context.resolve(options->name);
+    const fs::path named = context.resolve(options->name);
+    const fs::path folder = named.has_filename() ? named : named.parent_path();
     if (context.dry_run) {
       print_out(fmt::format("# makes {}\n", folder.string()));
       return ExitCode::Success;
@@ -271,6 +290,7 @@ Handler declare_app_test(CLI::App& app) {
   app.add_option("-R,--tests-regex", options->test_regex, "Only tests whose name matches")
       ->type_name("REGEX")
       ->check(expression());
+  app.add_flag("--hypervisor", options->hypervisor, "Run an [os] program as a guest of the hypervisor, which is built with it");
   app.add_option("--junit", options->junit, "Write the results here too")->type_name("FILE");
   return [&app, options](Context& context) {
     refuse_flags(app);

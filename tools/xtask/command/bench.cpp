@@ -25,8 +25,6 @@ struct BenchOptions {
   bool record = false;
 };
 
-std::string read_if_there(const fs::path& path) { return fs::is_regular_file(path) ? read_file(path) : std::string(); }
-
 /// From the limits of each suite that has some.
 BenchBudgets load_budgets(const Context& context, const BenchResults& results) {
   BenchBudgets budgets;

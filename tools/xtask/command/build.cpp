@@ -96,14 +96,24 @@ ExitCode build_all(const Context& context, const BoardOptions& options, const As
 
 fs::path vm_file(const Context& context, const fs::path& given) {
   const fs::path path = context.resolve(given);
-  if (!fs::exists(path) && !given.has_parent_path()) {
-    for (const fs::path& name : {given, fs::path(given.string() + ".toml")}) {
-      if (fs::is_regular_file(context.root / "configs/vms" / name)) {
-        return context.root / "configs/vms" / name;
-      }
-    }
+  if (fs::exists(path) || given.has_parent_path()) {
+    return path;
   }
-  return path;
+  std::vector<std::string> names;
+  std::error_code none;
+  for (const fs::directory_entry& entry : fs::directory_iterator(context.root / "configs/vms", none)) {
+    if (entry.is_directory()) continue;
+    const fs::path name = entry.path().filename();
+    if (name == given || name == given.string() + ".toml") {
+      return entry.path();
+    }
+    names.push_back(name.extension() == ".toml" ? name.stem().string() : name.string());
+  }
+  const std::string missing = missing_path(path);
+  const std::string other = did_you_mean(given.stem().string(), names);
+  const bool has_one = other.empty() || missing.find("did you mean") != std::string::npos;
+  throw Failure(ExitCode::Usage, fmt::format("--vmconfigs: {}{}", missing, has_one ? "" : other + " (configs/vms)"),
+                "./xtask config ls lists the virtual machines of this tree");
 }
 
 std::pair<std::string, std::string> split_assignment(std::string_view option, const std::string& text) {

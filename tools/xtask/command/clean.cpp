@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include "tools/xtask/build/cmake_build.hpp"
 #include "tools/xtask/command/commands.hpp"
@@ -43,6 +44,13 @@ bool builds_for(const fs::path& folder, const std::string& target) {
   return name == target || name == target + "-debug" || target_of(folder) == target;
 }
 
+/// Each once; host folders have no target.
+std::set<std::string> present(const std::vector<std::string>& names) {
+  std::set<std::string> result(names.begin(), names.end());
+  result.erase("");
+  return result;
+}
+
 std::vector<fs::path> selected(const Context& context, const CleanOptions& options) {
   std::vector<fs::path> folders = build_folders(context.root);
   if (options.all) {
@@ -56,7 +64,8 @@ std::vector<fs::path> selected(const Context& context, const CleanOptions& optio
   }
   std::erase_if(folders, [&](const fs::path& folder) { return !builds_for(folder, target); });
   if (folders.empty() && !options.target.empty()) {
-    throw Failure(ExitCode::Usage, fmt::format("no build folder for '{}'{}", target, did_you_mean(target, names)));
+    throw Failure(ExitCode::Usage, fmt::format("no build folder for '{}'{}", target, did_you_mean(target, names)),
+                  names.empty() ? "nothing was built here yet" : fmt::format("there are: {}", fmt::join(present(names), ", ")));
   }
   return folders;
 }

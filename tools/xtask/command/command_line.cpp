@@ -4,7 +4,10 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <set>
 #include <sstream>
@@ -209,7 +212,11 @@ std::string full_help(const CLI::App& app) {
 int run_command_line(std::span<const std::string> arguments) {
   Console console;
   try {
-    return CommandLine().run(arguments);
+    const int status = CommandLine().run(arguments);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      throw Failure(ExitCode::Failure, fmt::format("cannot write the output: {}", std::strerror(errno)));
+    }
+    return status;
   } catch (const Failure& failure) {
     if (failure.code() == ExitCode::Skipped) {
       print_out(std::string(failure.what()) + "\n");

@@ -83,7 +83,7 @@ constexpr std::array kImageCheckExamples{
 };
 constexpr std::array kImageBuildExamples{
     Example{"image build --config configs/vms/linux-aarch64-qemu-smp1.toml", "everything that this VM file names as image:NAME"},
-    Example{"image build guests -o disk.img", "the disk of configs/disks/guests.toml"},
+    Example{"image build guests-aarch64 -o disk.img", "the disk of configs/disks/guests-aarch64.toml"},
     Example{"image build --config my-vm.toml --kernel image:debian-arm64 --ramdisk initrd", "a disk for a VM with image_location = \"fs\""},
 };
 constexpr std::array kImageResizeExamples{Example{"image resize disk.img 512M", "the last partition gets what is more"}};
@@ -146,6 +146,10 @@ constexpr std::array kVmCheckExamples{
     Example{"vmconfig check my-vm.toml", "say everything that is wrong with it"},
     Example{"vmconfig check -b qemu-aarch64 a.toml b.toml", "also what they take from each other"},
 };
+constexpr std::array kVmCompileExamples{
+    Example{"vmconfig compile my-vm.toml", "write my-vm.vm, for the disk of a machine with the chosen board's hypervisor"},
+    Example{"vmconfig compile -b qemu-x86_64 a.toml b.toml -o disk/guest/vm_default", "two that run together, for another board"},
+};
 constexpr std::array kVmGenerateExamples{
     Example{"vmconfig generate", "answer some questions (on a terminal)"},
     Example{"vmconfig generate -g linux -n web -c 2 --memory 256 -O web.toml", "a Linux guest with two vCPUs"},
@@ -164,6 +168,9 @@ constexpr std::array kVmConfigCommands{
     Command{"schema", "Write the JSON Schema of VM files", "An editor finds it by a first line '#:schema PATH'.",
             kVmSchemaExamples, &declare_vmconfig_schema},
     Command{"check", "Check configuration files", "", kVmCheckExamples, &declare_vmconfig_check},
+    Command{"compile", "Check VM files and write descriptions for a hypervisor that runs",
+            "It reads /guest/vm_default/*.vm on its disk when it starts, and any with 'vm create' in its shell.", kVmCompileExamples,
+            &declare_vmconfig_compile},
     Command{"generate", "Write a VM file", "Without --guest and --kernel, on a terminal, it asks.", kVmGenerateExamples,
             &declare_vmconfig_generate},
     Command{"explain", "Explain a key of any configuration file", "", kVmExplainExamples, &declare_vmconfig_explain},
@@ -235,7 +242,11 @@ constexpr std::array kImageCommands{
 
 constexpr std::array kAppExamples{
     Example{"app init hello --c", "a new program in the folder hello"},
-    Example{"app run hello", "build it and run it"},
+    Example{"app run hello", "build it and run it; its exit status is returned"},
+    Example{"app run hello -- one two", "with two arguments"},
+    Example{"app check hello", "say everything that is wrong in its description"},
+    Example{"app test hello", "run the tests that its description has"},
+    Example{"app -br --dry-run hello", "show every command, run none"},
     Example{"app -cbr hello", "the same from a clean start, in Ruxgo's spelling"},
 };
 constexpr std::array kAppBuildExamples{
@@ -259,16 +270,29 @@ constexpr std::array kAppConfigExamples{Example{"app config", "what to use inste
 
 constexpr std::array kAppCommands{
     Command{"build", "Build the application", "", kAppBuildExamples, &declare_app_build},
-    Command{"run", "Build the application and run it", "The exit status is the program's.", kAppRunExamples, &declare_app_run, {}, true},
+    Command{"run",
+            "Build the application and run it",
+            "The exit status is the program's.",
+            kAppRunExamples,
+            &declare_app_run,
+            {},
+            true},
     Command{"test", "Build the application and run its [[tests]]", "Ends with a line 'N passed, N failed'.", kAppTestExamples,
             &declare_app_test},
-    Command{"check", "Check the description", "", kAppCheckExamples, &declare_app_check},
-    Command{"gdb", "Build for debugging and start gdb; with [os], QEMU waits for it", "", kAppGdbExamples, &declare_app_gdb, {}, true},
+    Command{"check", "Check the description", "Everything that is wrong, with file, line, column and what to write instead.",
+            kAppCheckExamples, &declare_app_check},
+    Command{"gdb",
+            "Build for debugging and start gdb; with [os], QEMU waits for it",
+            "",
+            kAppGdbExamples,
+            &declare_app_gdb,
+            {},
+            true},
     Command{"init", "Make a new application", "", kAppInitExamples, &declare_app_init},
     Command{"clean", "Remove what was built", "", kAppCleanExamples, &declare_app_clean},
     Command{"pkg", "Not here: says what to use instead of Ruxgo's", "", kAppPkgExamples, &declare_app_pkg},
-    Command{"source", "Fetch the archive of a Debian source package into the cache", "Prints where it is. The C library of [os] comes this way.",
-            kAppSourceExamples, &declare_app_source},
+    Command{"source", "Fetch the archive of a Debian source package into the cache",
+            "Prints where it is. The C library of [os] comes this way.", kAppSourceExamples, &declare_app_source},
     Command{"config", "Not here: says what to use instead of Ruxgo's", "", kAppConfigExamples, &declare_app_config},
 };
 
@@ -329,7 +353,7 @@ constexpr std::array kCommands{
             &declare_clippy},
     Command{"lint", "The same as clippy", kClippyDescription, kClippyExamples, &declare_clippy},
     Command{"clean", "Remove build folders", "", kCleanExamples, &declare_clean},
-    Command{"vmconfig", "Write, check, explain, compare and draw VM files", "", kVmConfigExamples, &declare_vmconfig,
+    Command{"vmconfig", "Write, check, compile, explain, compare and draw VM files", "", kVmConfigExamples, &declare_vmconfig,
             kVmConfigCommands},
     Command{"inspect", "Look into an image", "", {}, nullptr, kInspectCommands},
     Command{"devspace", "Work on the libraries of the host tools", "", {}, nullptr, kDevspaceCommands},

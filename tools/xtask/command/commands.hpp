@@ -49,6 +49,7 @@ Handler declare_clean(CLI::App& app);
 Handler declare_vmconfig(CLI::App& app);
 Handler declare_vmconfig_schema(CLI::App& app);
 Handler declare_vmconfig_check(CLI::App& app);
+Handler declare_vmconfig_compile(CLI::App& app);
 Handler declare_vmconfig_generate(CLI::App& app);
 Handler declare_vmconfig_explain(CLI::App& app);
 Handler declare_vmconfig_diff(CLI::App& app);

@@ -68,7 +68,7 @@ bool failed_lately(const fs::path& output) {
 
 void write_stand_in(const Context& context, const ImageOptions& options, const ImageRecipe& recipe, const Failure& reason) {
   const fs::path output = context.resolve(options.output);
-  const bool kernel = recipe.kind == ImageRecipe::Kind::DebianKernel;
+  const bool kernel = recipe.bootable();
   write_file_if_changed(output, kernel ? read_file(context.resolve(options.stand_in)) : std::string(kEmptyRamDisk, '\0'));
   if (!failed_lately(output)) {
     write_file(stand_in_mark(output), std::string(reason.what()) + "\n");
@@ -102,6 +102,9 @@ ExitCode fetch(const Context& context, const ImageOptions& given) {
   const bool stands_in = !options.stand_in.empty();
   options.offline |= stands_in && failed_lately(context.resolve(options.output));
   const ImageRecipe recipe = load_recipe(context.root, options.name);
+  for (const std::string& name : options.together) {
+    load_recipe(context.root, name);  // before anything is fetched: it may be misspelt
+  }
   ImageStore store = open_store(context, options);
   const Lock lock = load_lock(lock_path(context.root));
   const std::optional<LockEntry> entry = locked_entry(lock, options.name);
@@ -136,7 +139,7 @@ ExitCode verify(const Context& context, const ImageOptions& options) {
   skip_without_images({file});
   const std::optional<LockEntry> entry = locked_entry(load_lock(lock_path(context.root)), options.name);
   const ImageRecipe recipe = load_recipe(context.root, options.name);
-  if (!entry || recipe.kind != ImageRecipe::Kind::DebianKernel) {
+  if (!entry || !recipe.bootable()) {
     throw Failure(ExitCode::Usage, fmt::format("image {} is no kernel that the lock file pins", options.name));
   }
   const std::string content = read_file(file);
@@ -161,7 +164,8 @@ ExitCode lock_images(const Context& context, const ImageOptions& options) {
       print_out(fmt::format("{}: {} -> {}\n", name, old_version, lock[name].version));
     } else {
       const std::string now = store.current_version(recipe);
-      print_out(fmt::format("{}: locked {}, the mirror has {}\n", name, old_version, now));
+      print_out(fmt::format("{}: locked {}, the {} has {}\n", name, old_version,
+                            recipe.kind == ImageRecipe::Kind::Registry ? "registry" : "mirror", now));
     }
   }
   if (options.update && !context.dry_run) {

@@ -6,8 +6,11 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "tools/app/sources.hpp"
 #include "tools/xtask/command/commands.hpp"
+#include "tools/xtask/command/values.hpp"
 #include "tools/xtask/core/files.hpp"
+#include "tools/xtask/core/process.hpp"
 #include "tools/xtask/core/toml_file.hpp"
 #include "tools/xtask/image/disk_image.hpp"
 #include "tools/xtask/image/image_store.hpp"
@@ -25,7 +28,7 @@ struct BuildOptions {
   fs::path cache;
   bool offline = false;
   bool json = false;
-  std::string file_system = "ext4";
+  std::string file_system;  ///< empty: ext4
   std::array<std::string, 4> sources;  ///< in the order of kRoles: for a VM whose images are on a disk
 };
 
@@ -92,7 +95,22 @@ class Builder {
   }
 
   ExitCode vm(const VmImages& images, const fs::path& file) {
+    if (!images.on_disk) {
+      refuse_disk_options(fmt::format("{} takes its images into memory, not from a disk", file.string()));
+    }
     return images.on_disk ? vm_disk(images) : vm_files(images, file);
+  }
+
+  /// Options that only say how a disk for a VM is made.
+  void refuse_disk_options(const std::string& reason) const {
+    std::string option = options_.file_system.empty() ? "" : "filesystem";
+    for (size_t i = 0; i < kRoles.size(); ++i) {
+      option = options_.sources[i].empty() ? option : kRoles[i].name;
+    }
+    if (!option.empty()) {
+      throw Failure(ExitCode::Usage, fmt::format("--{} is of no use: {}", option, reason),
+                    "it is for a VM file with image_location = \"fs\"");
+    }
   }
 
  private:
@@ -111,6 +129,27 @@ class Builder {
     }
   }
 
+  /// A path into the build folder of an application: that is built first, so that a VM's kernel may be a program with [os]. Whether
+  /// it is one.
+  bool build_application(const fs::path& product) const {
+    fs::path folder = product;
+    while (folder.has_relative_path() && folder.filename() != app::kBuildFolder) {
+      folder = folder.parent_path();
+    }
+    const fs::path application = folder.parent_path();
+    const bool described = fs::exists(application / "app.toml") || fs::exists(application / "config_linux.toml");
+    if (!folder.has_relative_path() || !described) {
+      return false;
+    }
+    const Argv command{fs::read_symlink("/proc/self/exe").string(), "app", "build", "-q", application.string()};
+    if (context_.dry_run) {
+      print_out(format_command(command) + "\n");
+    } else if (run_command({.argv = command, .folder = context_.root}) != 0) {
+      throw Failure(ExitCode::Failure, fmt::format("{} is a program of {}, which cannot be built: see above", product.string(), application.string()));
+    }
+    return true;
+  }
+
   ExitCode vm_files(const VmImages& images, const fs::path& file) {
     const fs::path folder = options_.output.empty() ? context_.root / "build/images" / images.vm : context_.resolve(options_.output);
     std::vector<std::pair<std::string, fs::path>> products;
@@ -122,8 +161,9 @@ class Builder {
       const bool made = path.starts_with(kImagePrefix);
       const fs::path place = made ? folder / kRoles[i].name : (file.parent_path() / path).lexically_normal();
       products.emplace_back(kRoles[i].name, place);
-      if (!made && !fs::exists(place)) {
-        throw Failure(ExitCode::Usage, fmt::format("{}: {} = \"{}\": {} does not exist", file.string(), kRoles[i].key, path, place.string()),
+      const bool shown = !made && build_application(place) && context_.dry_run;
+      if (!made && !shown && !fs::exists(place)) {
+        throw Failure(ExitCode::Usage, fmt::format("{}: {} = \"{}\": {}", file.string(), kRoles[i].key, path, missing_path(place)),
                       fmt::format("put it there (./xtask image download fetches images of the registry), or make {} name a recipe: "
                                   "\"image:NAME\" of ./xtask image ls",
                                   kRoles[i].key));
@@ -164,9 +204,11 @@ class Builder {
       DiskFile file;
       file.path = (fs::path("/") / images.paths[i]).lexically_normal().string();
       if (source.starts_with(kImagePrefix)) {
-        file.image = source.substr(kImagePrefix.size());
-      } else if (file.source = context_.resolve(source); !fs::is_regular_file(file.source)) {
-        throw Failure(ExitCode::Usage, fmt::format("--{}: {} is no file", kRoles[i].name, file.source.string()));
+        file.image = load_recipe(context_.root, source.substr(kImagePrefix.size())).name;
+      } else if (const bool shown = build_application(file.source = context_.resolve(source)) && context_.dry_run;
+                 !shown && !fs::is_regular_file(file.source)) {
+        throw Failure(ExitCode::Usage, fmt::format("--{}: {}", kRoles[i].name,
+                                                   fs::exists(file.source) ? file.source.string() + " is no file" : missing_path(file.source)));
       }
       partition.files.push_back(file);
     }
@@ -189,7 +231,11 @@ ExitCode build(const Context& context, const BuildOptions& options) {
   const fs::path path = file ? named : disk_recipe_path(context.root, options.recipe);
   const TomlTable table = load_toml(path);
   Builder builder(context, options);
-  return table.contains("kind") ? builder.disk(load_disk_recipe(path)) : builder.vm(read_vm(table, path), path);
+  if (!table.contains("kind")) {
+    return builder.vm(read_vm(table, path), path);
+  }
+  builder.refuse_disk_options(fmt::format("{} is a recipe, which says itself what is on the disk", path.string()));
+  return builder.disk(load_disk_recipe(path));
 }
 
 struct ResizeOptions {
@@ -215,14 +261,14 @@ ExitCode resize(const Context& context, const ResizeOptions& options) {
 Handler declare_image_build(CLI::App& app) {
   const auto options = std::make_shared<BuildOptions>();
   app.add_option("RECIPE", options->recipe, "A recipe for a disk: a file, or a name in configs/disks");
-  app.add_option("--config,-c", options->config, "A VM file, or a recipe")->type_name("FILE");
+  app.add_option("--config,-c", options->config, "A VM file, or a recipe")->type_name("FILE")->check(existing_file());
   app.add_option("-o,--output", options->output, "The disk, or the folder for a VM's images (default: in build/images)")->type_name("PATH");
   for (size_t i = 0; i < kRoles.size(); ++i) {
     app.add_option(fmt::format("--{}", kRoles[i].name), options->sources[i],
                    fmt::format("What a VM with image_location = \"fs\" finds as {}: a file, or image:NAME", kRoles[i].key))
         ->type_name("SOURCE");
   }
-  app.add_option("--filesystem", options->file_system, "Of that disk")->check(CLI::IsMember({"ext4", "fat32"}));
+  app.add_option("--filesystem", options->file_system, "Of that disk (default: ext4)")->check(CLI::IsMember({"ext4", "fat32"}));
   app.add_option("--cache", options->cache, "Keep fetched files here (default: $AXVISOR_CACHE, ~/.cache/axvisor)")->type_name("FOLDER");
   app.add_flag("--offline", options->offline, "Only from the cache (also AXVISOR_OFFLINE=1)");
   app.add_flag("--json", options->json, "Print the paths as JSON");
@@ -231,7 +277,7 @@ Handler declare_image_build(CLI::App& app) {
 
 Handler declare_image_resize(CLI::App& app) {
   const auto options = std::make_shared<ResizeOptions>();
-  app.add_option("DISK", options->disk, "A disk image")->required();
+  app.add_option("DISK", options->disk, "A disk image")->required()->check(existing_file());
   app.add_option("SIZE", options->size, "Its new size: a number with K, M, G or T")->required();
   return [options](Context& context) { return resize(context, *options); };
 }

@@ -9,7 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "tools/xtask/command/commands.hpp"
+#include "tools/xtask/command/values.hpp"
 #include "tools/xtask/core/files.hpp"
+#include "tools/xtask/core/suggest.hpp"
 #include "tools/xtask/image/disk_image.hpp"
 #include "tools/xtask/image/image_store.hpp"
 #include "tools/xtask/image/importer.hpp"
@@ -38,7 +40,15 @@ void declare_storage_options(CLI::App& app, StorageOptions& options) {
   app.add_flag("-N,--no-auto-sync", options.no_auto_sync, "Do not fetch the registry, however old its list is");
   app.add_option("--auto-sync-threshold", options.auto_sync_threshold, "Fetch the registry when its list is older (0: never)")
       ->type_name("SECONDS")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Validator(
+          [](std::string& text) -> std::string {
+            std::int64_t seconds = -1;
+            const bool number = CLI::detail::lexical_cast(text, seconds);
+            return number && seconds >= 0 && seconds <= kLongestThreshold.count()
+                       ? ""
+                       : fmt::format("'{}' is no number of seconds: 604800 is a week, 0 means never", text);
+          },
+          ""));
   app.add_option("-j,--jobs", options.jobs, "Downloads at the same time")->type_name("N")->check(CLI::Range(1, kMostJobs));
   app.add_flag("--offline", options.offline, "Only what is here already (also AXVISOR_OFFLINE=1)");
 }
@@ -59,6 +69,9 @@ ImageSettings effective_settings(const Context& context, const CLI::App& app, co
     settings.registry = registry->find("://") == std::string::npos ? context.resolve(*registry).string() : *registry;
   } else if (settings.registry.find("://") == std::string::npos) {
     settings.registry = (context.root / settings.registry).lexically_normal().string();
+  }
+  if (settings.registry.find("://") == std::string::npos && !fs::exists(settings.registry)) {
+    throw Failure(ExitCode::Usage, "registry: " + missing_path(settings.registry), "--registry and .image.toml take an address or a path");
   }
   if (const auto threshold = inherited(app, "--auto-sync-threshold", options.auto_sync_threshold)) {
     settings.auto_sync_threshold = std::chrono::seconds(*threshold);
@@ -192,10 +205,13 @@ ExitCode list(const Context& context, const CLI::App& app, const ListOptions& op
   for (Listed& image : listed_images(storage)) {
     images.push_back(std::move(image));
   }
-  const bool any = !images.empty();
+  std::vector<std::string> names;
+  for (const Listed& image : images) {
+    names.push_back(image.name);
+  }
   std::erase_if(images, [&](const Listed& image) { return !options.pattern.empty() && !matches_pattern(image.name, options.pattern); });
-  if (images.empty() && any) {
-    context.console.step(fmt::format("no image matches '{}'", options.pattern));
+  if (images.empty() && !names.empty()) {
+    context.console.step(fmt::format("no image matches '{}'{}", options.pattern, did_you_mean(options.pattern, names)));
   }
   const bool verbose = context.console.verbosity() == Verbosity::Verbose;
   print_out(options.json ? to_json(images).dump(2) + "\n" : format_table(verbose ? images : merge_versions(images)));
@@ -235,23 +251,29 @@ ExitCode download(const Context& context, const CLI::App& app, const NamesOption
 }
 
 ExitCode remove(const Context& context, const CLI::App& app, const NamesOptions& options) {
+  const std::vector<ImageName> names = parse_names(options.names);
   LocalStorage storage = open_storage(context, app, options);
-  bool all_there = true;
-  for (const ImageName& name : parse_names(options.names)) {
+  std::optional<Failure> missing;
+  for (size_t i = 0; i < names.size(); ++i) {
     if (context.dry_run) {
-      print_out(fmt::format("rm -r {0}.tar.gz {0}\n", (storage.folder() / name.stem()).string()));
+      print_out(fmt::format("rm -r {0}.tar.gz {0}\n", (storage.folder() / names[i].stem()).string()));
       continue;
     }
-    const std::vector<fs::path> removed = storage.remove(name, options.all);
+    const std::vector<fs::path> removed = storage.remove(names[i], options.all);
     for (const fs::path& path : removed) {
       context.console.step("removed " + path.string());
     }
-    if (removed.empty()) {
-      context.console.warn(fmt::format("nothing of image {} is in {}", name.stem(), storage.folder().string()));
-      all_there = false;
+    if (removed.empty() && !missing) {
+      const std::string& wrong = options.names[i];
+      missing.emplace(ExitCode::Usage, fmt::format("nothing of image {} is in {}{}", wrong, storage.folder().string(),
+                                                   did_you_mean(wrong, storage.names_here())),
+                      "./xtask image ls shows what is here");
     }
   }
-  return all_there ? ExitCode::Success : ExitCode::Failure;
+  if (missing) {
+    throw Failure(*missing);
+  }
+  return ExitCode::Success;
 }
 
 ExitCode sync(const Context& context, const CLI::App& app, const StorageOptions& options) {
@@ -417,7 +439,8 @@ Handler declare_image_defconfig(CLI::App&) {
 
 Handler declare_image_check(CLI::App& app) {
   const auto options = storage_command<NamesOptions>(app);
-  app.add_option("DISK", options->names, "Disk images, whose partition table and file systems are checked (default: the local storage)");
+  app.add_option("DISK", options->names, "Disk images, whose partition table and file systems are checked (default: the local storage)")
+      ->check(existing_file());
   app.add_flag("--json", options->json, "Print the result as JSON");
   return [options, &app](Context& context) { return check(context, app, *options); };
 }
@@ -426,7 +449,8 @@ Handler declare_image_import(CLI::App& app) {
   const auto options = storage_command<ImportOptions>(app);
   app.add_option("SOURCE", options->source, "A file, a folder, or an address")->required();
   app.add_option("NAME", options->name, "What it shall be called: NAME or NAME:VERSION")->required();
-  app.add_option("--arch", options->arch, "Its architecture, for the list");
+  app.add_option("--arch", options->arch, "Its architecture, for the list")
+      ->check(CLI::IsMember({"aarch64", "x86_64", "riscv64", "loongarch64"}));
   app.add_option("--description", options->description, "A few words, for the list");
   app.add_option("--tag", options->tag, "Which of several images of an OCI layout");
   return [options, &app](Context& context) { return import_image(context, app, *options); };

@@ -99,6 +99,7 @@ ExitCode make_report(const Context& context, const ReportOptions& options) {
     print_out(format_command({"tar", "-C", temporary.path(), "-czf", archive, name}) + "\n");
     return ExitCode::Success;
   }
+  write_file(archive, "");  // where it cannot be written, that is said before anything is collected
   write_file(into / "versions.txt", versions(context));
   write_file(into / "source.txt", source_state(context));
   write_file(into / "board.txt", fmt::format("{}, {}\n", board.name, board.target));

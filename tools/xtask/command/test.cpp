@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <span>
+#include <sstream>
 
+#include "tools/config/platform.hpp"
 #include "tools/xtask/build/cmake_build.hpp"
 #include "tools/xtask/build/test_report.hpp"
 #include "tools/xtask/command/commands.hpp"
@@ -20,9 +23,10 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::vector<std::string> kDefaultPresets{"host",         "host-asan",       "qemu-aarch64", "qemu-x86_64",
-                                               "orangepi-5-plus", "phytiumpi", "roc-rk3568-pc"};
+                                               "qemu-riscv64", "orangepi-5-plus", "phytiumpi", "roc-rk3568-pc"};
 constexpr int kMostJobs = 1024;
-constexpr std::array<std::string_view, 4> kVersionCommands{"clang-19", "g++", "qemu-system-aarch64", "qemu-system-x86_64"};
+constexpr std::array<std::string_view, 5> kVersionCommands{"clang-19", "g++", "qemu-system-aarch64", "qemu-system-x86_64",
+                                                          "qemu-system-riscv64"};
 
 struct TestOptions {
   std::vector<std::string> presets;
@@ -62,8 +66,6 @@ void show_versions(const Context& context) {
   }
 }
 
-std::string read_if_there(const fs::path& file) { return fs::exists(file) ? read_file(file) : std::string(); }
-
 bool is_host(const std::string& preset) { return preset == "host" || preset.starts_with("host-"); }
 
 BuildFolder folder_of(const Context& context, const std::string& preset) {
@@ -75,6 +77,9 @@ BuildFolder folder_of(const Context& context, const std::string& preset) {
   request.debug = preset.ends_with(kDebug);
   Board board;
   board.name = board.cmake_value = request.debug ? preset.substr(0, preset.size() - kDebug.size()) : preset;
+  if (!config::instead_of_hypervisor(board.name).empty()) {
+    return host_build(context, preset);  // the preset says it all
+  }
   return board_build(context, board, request);
 }
 
@@ -196,6 +201,22 @@ void check_presets(const Context& context, const std::vector<std::string>& prese
   }
 }
 
+/// What may be meant by a filter that selects nothing.
+Failure nothing_selected(const Context& context, const std::vector<std::string>& presets, const TestOptions& options) {
+  std::set<std::string> labels;
+  for (const std::string& preset : presets) {
+    std::istringstream lines(capture_command({.argv = {"ctest", "--preset", preset, "--print-labels"}, .folder = context.root}).output);
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("  ")) {
+        labels.insert(line.substr(2));
+      }
+    }
+  }
+  const std::string other = did_you_mean(options.label_regex, std::vector(labels.begin(), labels.end()));
+  return {ExitCode::Failure, "no test was selected" + (options.label_regex.empty() ? "" : other),
+          labels.empty() ? "" : fmt::format("labels: {}", fmt::join(labels, ", "))};
+}
+
 ExitCode run_tests(const Context& context, const TestOptions& options) {
   check_presets(context, options.presets);
   parse_shard(options.shard);  // before anything is built
@@ -216,7 +237,8 @@ ExitCode run_tests(const Context& context, const TestOptions& options) {
     write_junit(context, presets, context.resolve(options.junit));
   }
   if (total.passed + total.failed + total.skipped == 0) {
-    context.console.error("no test was selected");
+    const Failure nothing = nothing_selected(context, presets, options);
+    context.console.error(nothing.what(), nothing.hint());
     ++total.failed;
   }
   print_failures(failures);

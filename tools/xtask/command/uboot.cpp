@@ -43,7 +43,7 @@ fs::path config_file(const Context& context, const UbootOptions& options) {
     return find_board_profile(context.root, options.board);
   }
   const fs::path file = context.root / ".uboot.toml";
-  if (!fs::exists(file)) {
+  if (!fs::exists(file) && !context.dry_run) {
     write_file(file, default_uboot_config());
     context.console.step(fmt::format("wrote {}: a board on /dev/ttyUSB0, files over the serial line", file.string()));
   }
@@ -68,7 +68,14 @@ BoardImage built_image(const Context& context, const UbootOptions& options, cons
 ExitCode uboot(const Context& context, const UbootOptions& options) {
   const Settings settings = split_settings(*options.build, uboot_config_keys(), "U-Boot's file");
   // The file first: a mistake there must not cost a build.
-  const UbootConfig config = load_uboot_config(config_file(context, options), settings.machine, variables_of(context));
+  fs::path file = config_file(context, options);
+  const TemporaryFolder scratch;
+  if (!fs::exists(file)) {  // a dry run writes nothing that stays
+    print_out(fmt::format("# the defaults -> {}\n", file.string()));
+    file = scratch.path() / file.filename();
+    write_file(file, default_uboot_config());
+  }
+  const UbootConfig config = load_uboot_config(file, settings.machine, variables_of(context));
   const BoardImage image = built_image(context, options, settings.board);
   if (context.dry_run) {
     print_out(describe_boot(config, image));

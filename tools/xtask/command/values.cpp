@@ -44,9 +44,12 @@ CLI::Validator existing_folder(const CLI::App* parent) {
           }
         }
         const std::string other = did_you_mean(text, commands);
-        return fs::exists(path) ? fmt::format("{} is no folder", path.string())
-               : other.empty()  ? missing_path(path)
-                                : fmt::format("no such folder: {}{}", path.string(), other);
+        if (fs::exists(path)) {
+          return fmt::format("{} is no folder", path.string());
+        }
+        // missing_path() speaks of files.
+        return other.empty() ? "no such folder" + missing_path(path).substr(std::string_view("no such file").size())
+                             : fmt::format("no such folder: {}{}", path.string(), other);
       },
       "");
 }

@@ -106,7 +106,8 @@ std::vector<std::string> built_guests(const Context& context) {
 }
 
 std::unique_ptr<config::Configuration> load_together(const Context& context, const VmConfigOptions& options,
-                                                     config::SourceStore& sources, config::Diagnostics& diagnostics) {
+                                                     config::SourceStore& sources, config::Diagnostics& diagnostics,
+                                                     bool among_others = false) {
   if (options.board.find('/') == std::string::npos) {
     current_board(context.root, {.board = options.board});  // a misspelt name is a wrong use, not a wrong file
   }
@@ -114,6 +115,7 @@ std::unique_ptr<config::Configuration> load_together(const Context& context, con
   load.root = context.root;
   load.board = options.board;
   load.vm_configs = joined_paths(context, options.files);
+  load.among_others = among_others;
   load.image_dir = context.root / "build/images";
   for (const std::string& name : built_guests(context)) {
     load.images[name] = context.root / "build" / fs::path(options.board).stem() / "tests/guests" / (name + ".bin");
@@ -144,6 +146,66 @@ ExitCode check(const Context& context, const VmConfigOptions& options) {
     }
   }
   return diagnostics.ok() ? ExitCode::Success : ExitCode::Failure;
+}
+
+// ---- compile
+
+constexpr std::string_view kCompiled = ".vm";
+
+/// Only what is on a disk, or comes from the boot loader, can be had by a hypervisor that runs.
+void refuse_built_in_images(const config::Vm& vm, config::Diagnostics& diagnostics) {
+  for (const config::ImageReference& image : vm.images()) {
+    if (image.embedded()) {
+      diagnostics
+          .error(image.where,
+                 fmt::format("'{}' would have to be built into the hypervisor (image_location = \"memory\")", image.text))
+          .note(vm.document().where("kernel.image_location"), "image_location is here")
+          .fix("put the file on the machine's disk and write image_location = \"fs\" and its path there");
+    }
+  }
+}
+
+/// Beside its TOML file, where --output says, or in the folder that it names.
+fs::path compiled_name(const Context& context, const VmConfigOptions& options, const fs::path& file) {
+  const fs::path own = vm_file(context, file).replace_extension(kCompiled);
+  if (options.output.empty()) {
+    return own;
+  }
+  const fs::path output = context.resolve(options.output);
+  return fs::is_directory(output) ? output / own.filename() : output;
+}
+
+ExitCode compile(const Context& context, const VmConfigOptions& given) {
+  VmConfigOptions options = given;
+  if (options.board.empty()) {
+    options.board = current_board(context.root).cmake_value;
+  }
+  if (options.files.size() > 1 && !options.output.empty() && !fs::is_directory(context.resolve(options.output))) {
+    throw Failure(ExitCode::Usage, fmt::format("--output: {} is no folder, and there are several FILEs", options.output.string()),
+                  "name a folder that exists, or compile one file");
+  }
+  config::SourceStore sources;
+  config::Diagnostics diagnostics;
+  const auto configuration = load_together(context, options, sources, diagnostics, true);
+  for (const auto& vm : configuration->vms()) {
+    refuse_built_in_images(*vm, diagnostics);
+  }
+  const bool colour = ::isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
+  fmt::print(stderr, "{}", diagnostics.render(colour));
+  if (!diagnostics.ok()) {
+    return ExitCode::Failure;
+  }
+  for (std::size_t i = 0; i < options.files.size(); ++i) {
+    const config::Vm& vm = *configuration->vms()[i];
+    const auto bytes = config::vm_description(vm.config(), vm.has_id(), configuration->board().target->arch);
+    if (!bytes) {
+      throw Failure(ExitCode::Failure,
+                    fmt::format("{}: there is more in it than a description can have", options.files[i].string()));
+    }
+    const fs::path output = compiled_name(context, options, options.files[i]);
+    write_or_print(context, output, std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size()));
+  }
+  return ExitCode::Success;
 }
 
 // ---- generate
@@ -306,6 +368,14 @@ Handler declare_vmconfig_check(CLI::App& app) {
   };
 }
 
+Handler declare_vmconfig_compile(CLI::App& app) {
+  const auto options = std::make_shared<VmConfigOptions>();
+  app.add_option("FILE", options->files, "Files of virtual machines")->required()->type_name("");
+  add_board(app, *options, "For the hypervisor of this board (default: the chosen one)");
+  add_output(app, *options, "Write it here, or into this folder (default: FILE with .vm for .toml)");
+  return handler(options, compile);
+}
+
 Handler declare_vmconfig_generate(CLI::App& app) {
   const auto options = std::make_shared<VmConfigOptions>();
   GuestRequest& request = options->request;
@@ -328,7 +398,9 @@ Handler declare_vmconfig_generate(CLI::App& app) {
   app.add_option("--memory", options->memory_mib, "Its memory")->type_name("MIB")->check(CLI::Range(1, 1 << 24));
   app.add_option("--ramdisk", request.ramdisk, "Its initial RAM disk")->type_name("FILE");
   app.add_option("--dtb", request.dtb, "Its device tree")->type_name("FILE");
-  app.add_option("--image-location", request.image_location, "memory (built in) or fs")->check(CLI::IsMember({"memory", "fs"}));
+  app.add_option("--image-location", request.image_location, "memory (built in), fs or module")
+      ->type_name("PLACE")
+      ->check(CLI::IsMember({"memory", "fs", "module"}));
   app.add_option("--cmdline", request.cmdline, "Its command line")->type_name("TEXT");
   add_output(app, *options, "Write it here instead of to stdout");
   return handler(options, generate);

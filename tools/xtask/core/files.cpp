@@ -1,6 +1,7 @@
 #include "tools/xtask/core/files.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <openssl/evp.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -79,6 +80,9 @@ class Sha256 {
 }  // namespace
 
 std::string missing_path(const fs::path& path) {
+  if (fs::exists(path)) {
+    return fmt::format("{} is {}", path.string(), fs::is_directory(path) ? "a folder, not a file" : "no regular file");
+  }
   fs::path missing = path;
   while (missing.has_parent_path() && missing.parent_path() != missing && !fs::exists(missing.parent_path())) {
     missing = missing.parent_path();
@@ -106,6 +110,8 @@ std::string read_file(const fs::path& path) {
   }
   return {std::istreambuf_iterator<char>(stream), {}};
 }
+
+std::string read_if_there(const fs::path& path) { return fs::is_regular_file(path) ? read_file(path) : std::string(); }
 
 void write_file(const fs::path& path, std::string_view content) {
   if (path.has_parent_path()) {

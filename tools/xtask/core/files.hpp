@@ -18,6 +18,8 @@ Failure no_such_file(std::string_view option, const std::filesystem::path& path)
 
 /// The whole file. Throws Failure(Usage) that names it.
 std::string read_file(const std::filesystem::path& path);
+/// Its content; empty where there is no such file.
+std::string read_if_there(const std::filesystem::path& path);
 
 /// Replaces `path` in one step (write beside it, then rename), creating its folder. Readers see the old or the new file.
 void write_file(const std::filesystem::path& path, std::string_view content);

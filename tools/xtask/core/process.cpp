@@ -177,23 +177,25 @@ std::string shell_quote(const std::string& word) {
 }
 
 /// Reads what is there into `sink`. False at the end of the stream.
-bool drain(int fd, std::string* sink) {
+using TakeOutput = std::function<void(std::string_view)>;
+
+bool drain(int fd, const TakeOutput& take) {
   std::array<char, 65536> buffer;
   const ssize_t size = ::read(fd, buffer.data(), buffer.size());
   if (size > 0) {
-    sink->append(buffer.data(), static_cast<size_t>(size));
+    take({buffer.data(), static_cast<size_t>(size)});
   }
   return size > 0 || (size < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
 [[noreturn]] void interrupted() { throw Failure(ExitCode::Interrupted, "interrupted"); }
 
-/// Waits for the end of `child`, collecting its captured output.
-int wait_for(ChildProcess& child, SignalWatch& signals, std::string* output) {
+/// Waits for the end of `child`, giving away its captured output.
+int wait_for(ChildProcess& child, SignalWatch& signals, const TakeOutput& take) {
   bool open = child.output_fd() >= 0;
   while (true) {
     if (const std::optional<int> status = child.poll_status()) {
-      while (open && drain(child.output_fd(), output)) {
+      while (open && drain(child.output_fd(), take)) {
       }
       return *status;
     }
@@ -204,7 +206,7 @@ int wait_for(ChildProcess& child, SignalWatch& signals, std::string* output) {
       interrupted();
     }
     if (entries[1].revents != 0) {
-      open = drain(child.output_fd(), output);
+      open = drain(child.output_fd(), take);
     }
   }
 }
@@ -277,7 +279,8 @@ ChildProcess::ChildProcess(const Options& options) {
   ChildFiles files;
   std::array<int, 2> error_pipe{-1, -1};
   std::array<int, 2> capture{-1, -1};
-  const bool captured = options.console == Console::Capture || options.console == Console::Quiet;
+  const bool errors = options.console == Console::Errors;
+  const bool captured = options.console == Console::Capture || options.console == Console::Quiet || errors;
   if (::pipe2(error_pipe.data(), O_CLOEXEC) != 0 || (captured && ::pipe2(capture.data(), O_CLOEXEC) != 0)) {
     fail_with_errno("cannot create a pipe");
   }
@@ -292,7 +295,9 @@ ChildProcess::ChildProcess(const Options& options) {
     input = options.input.empty() ? -1 : ::open(options.input.c_str(), O_RDONLY | O_CLOEXEC);
     output_fd_ = capture[0];
     files.standard_input = options.input.empty() ? null : input;
-    if (captured) {
+    if (errors) {
+      files.standard_error = capture[1];
+    } else if (captured) {
       files.standard_output = capture[1];
     } else if (options.console != Console::Inherit) {
       files.standard_output = options.console == Console::Null ? null : STDERR_FILENO;
@@ -377,7 +382,26 @@ void ChildProcess::terminate(std::chrono::milliseconds grace) {
 int run_command(const ChildProcess::Options& options) {
   SignalWatch signals;
   ChildProcess child(options);
-  return wait_for(child, signals, nullptr);
+  return wait_for(child, signals, {});
+}
+
+int run_command(ChildProcess::Options options, const std::function<void(std::string_view)>& take_line) {
+  options.console = ChildProcess::Console::Errors;
+  SignalWatch signals;
+  ChildProcess child(options);
+  std::string rest;
+  const int status = wait_for(child, signals, [&](std::string_view text) {
+    rest += text;
+    size_t begin = 0;
+    for (size_t end; (end = rest.find('\n', begin)) != std::string::npos; begin = end + 1) {
+      take_line(std::string_view(rest).substr(begin, end + 1 - begin));
+    }
+    rest.erase(0, begin);
+  });
+  if (!rest.empty()) {
+    take_line(rest);
+  }
+  return status;
 }
 
 CapturedOutput capture_command(ChildProcess::Options options) {
@@ -387,7 +411,7 @@ CapturedOutput capture_command(ChildProcess::Options options) {
   SignalWatch signals;
   ChildProcess child(options);
   CapturedOutput result;
-  result.status = wait_for(child, signals, &result.output);
+  result.status = wait_for(child, signals, [&](std::string_view text) { result.output += text; });
   return result;
 }
 

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -49,6 +50,7 @@ class ChildProcess {
     Inherit,  ///< stdin empty, shares xtask's stdout and stderr; Ctrl-C reaches xtask, which ends the child
     Stderr,   ///< stdin empty, stdout and stderr both into xtask's stderr: xtask's stdout is for data
     Capture,  ///< stdin empty, stdout into output_fd(), stderr shared
+    Errors,   ///< stdin empty, stdout shared, stderr into output_fd()
     Quiet,    ///< as Capture, stderr thrown away
     Null,     ///< stdin empty, stdout and stderr thrown away
     Pty,      ///< a session of its own on a new raw pseudo-terminal, output_fd() is its other end
@@ -69,7 +71,7 @@ class ChildProcess {
   ChildProcess& operator=(const ChildProcess&) = delete;
 
   pid_t pid() const { return pid_; }
-  /// Capture: a pipe; Pty: the master side, non-blocking, readable and writable. Else -1.
+  /// Capture, Errors: a pipe; Pty: the master side, non-blocking, readable and writable. Else -1.
   int output_fd() const { return output_fd_; }
 
   /// The exit status if it has ended: 0..255, or 128 + signal. What is left of its group then is killed.
@@ -88,6 +90,9 @@ class ChildProcess {
 /// Runs a child to its end and returns its status. An ending signal to xtask ends the child and throws
 /// Failure(Interrupted).
 int run_command(const ChildProcess::Options& options);
+
+/// The same, and each line that the child writes to stderr goes to `take_line`, with its end of line if it has one.
+int run_command(ChildProcess::Options options, const std::function<void(std::string_view)>& take_line);
 
 struct CapturedOutput {
   int status = 0;

@@ -7,6 +7,7 @@
 
 #include "tools/xtask/core/failure.hpp"
 #include "tools/xtask/core/suggest.hpp"
+#include "tools/xtask/core/toml_file.hpp"
 
 namespace ax::xtask {
 namespace {
@@ -73,6 +74,14 @@ std::string Variables::substitute(std::string_view text) const {
     text.remove_prefix(end + 1);
   }
   return result;
+}
+
+std::string substitute_in_key(const Variables& variables, const TomlReader& reader, std::string_view key, const std::string& text) {
+  try {
+    return variables.substitute(text);
+  } catch (const Failure& failure) {
+    reader.fail(key, failure.what());
+  }
 }
 
 std::uint32_t random_nonce() {

@@ -31,6 +31,10 @@ class Variables {
   std::uint32_t nonce_;
 };
 
+class TomlReader;
+/// substitute() of a key's value: a mistake is reported with the key's file and line.
+std::string substitute_in_key(const Variables& variables, const TomlReader& reader, std::string_view key, const std::string& text);
+
 /// Five digits, from the system's random source.
 std::uint32_t random_nonce();
 

@@ -35,6 +35,9 @@ std::string nearest(std::string_view wrong, std::span<const std::string> candida
   std::string best;
   size_t best_distance = most_edits + 1;
   for (const std::string& candidate : candidates) {
+    if (candidate.empty()) {
+      continue;
+    }
     const bool extends = wrong.size() >= 3 && (candidate.starts_with(wrong) || wrong.starts_with(candidate));
     const size_t distance = extends ? 1 : edit_distance(wrong, candidate);
     if (distance < best_distance) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <sstream>
 #include <toml++/toml.h>
 
@@ -58,22 +59,52 @@ TomlTable convert(const toml::table& table, const std::string& name, TomlDates d
 
 }  // namespace
 
+namespace {
+
+// What stands for the line of a value that is in no file.
+constexpr unsigned kCommandLine = std::numeric_limits<unsigned>::max();
+// Far above any real configuration; below what would make a mistaken path (an image, a device) exhaust memory.
+constexpr std::uintmax_t kLargestFile = 4 << 20;
+
+/// The line and a mark below the place; nothing where the line is too long to be read.
+std::string excerpt(std::string_view text, const toml::source_position& where) {
+  constexpr size_t kWidest = 160;
+  for (toml::source_index line = 1; line < where.line; ++line) {
+    text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  }
+  const std::string_view line = text.substr(0, text.find_first_of("\r\n"));
+  if (line.size() > kWidest || where.column == 0) {
+    return {};
+  }
+  std::string blank(line.substr(0, where.column - 1));
+  std::replace_if(blank.begin(), blank.end(), [](char c) { return c != '\t'; }, ' ');
+  return fmt::format("\n{:5} | {}\n      | {}^", where.line, line, blank);
+}
+
+}  // namespace
+
 TomlTable parse_toml(std::string_view text, const std::string& name, TomlDates dates) {
   try {
     return convert(toml::parse(text, name), name, dates);
   } catch (const toml::parse_error& error) {
     const toml::source_position where = error.source().begin;
-    throw Failure(ExitCode::Usage, fmt::format("{}:{}:{}: {}", name, where.line, where.column, error.description()));
+    throw Failure(ExitCode::Usage, fmt::format("{}:{}:{}: {}{}", name, where.line, where.column, error.description(), excerpt(text, where)));
   }
 }
 
-TomlTable load_toml(const std::filesystem::path& path) { return parse_toml(read_file(path), path.string()); }
+TomlTable load_toml(const std::filesystem::path& path) {
+  std::error_code error;
+  if (std::filesystem::is_regular_file(path, error) && std::filesystem::file_size(path, error) > kLargestFile) {
+    throw Failure(ExitCode::Usage, fmt::format("{} is larger than {} MiB: this is no configuration file", path.string(), kLargestFile >> 20));
+  }
+  return parse_toml(read_file(path), path.string());
+}
 
 TomlValue parse_toml_value(const std::string& text) {
   try {
-    return parse_toml("value = " + text, "value").at("value");
+    return {parse_toml("value = " + text, "value").at("value").data, kCommandLine};
   } catch (const Failure&) {
-    return {text, 0};
+    return {text, kCommandLine};
   }
 }
 
@@ -169,7 +200,8 @@ const TomlValue* TomlReader::take(std::string_view key) {
 
 void TomlReader::fail(std::string_view key, const std::string& message) const {
   const auto found = table_.find(key);
-  const std::string where = found == table_.end() || found->second.line == 0 ? file_ : fmt::format("{}:{}", file_, found->second.line);
+  const unsigned line = found == table_.end() ? 0 : found->second.line;
+  const std::string where = line == kCommandLine ? "--set" : line == 0 ? file_ : fmt::format("{}:{}", file_, line);
   throw Failure(ExitCode::Usage, fmt::format("{}: '{}': {}", where, key, message));
 }
 

@@ -112,8 +112,9 @@ std::string AptRoot::download(const PackageRecord& record) const {
   }
   fs::remove_all(folder);
   if (sha256_hex(deb) != record.sha256) {
-    throw Failure(ExitCode::Environment, fmt::format("{} {}: the download is not what the signed index describes",
-                                                     record.name, record.version));
+    throw Failure(ExitCode::Failure,
+                  fmt::format("{} {}: the download is not what the signed index describes", record.name, record.version),
+                  "try again; if that does not help, the mirror or a proxy on the way damages it");
   }
   return deb;
 }

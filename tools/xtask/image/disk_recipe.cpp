@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "tools/xtask/core/failure.hpp"
+#include "tools/xtask/core/files.hpp"
 #include "tools/xtask/core/suggest.hpp"
 #include "tools/xtask/core/toml_file.hpp"
 
@@ -214,7 +215,11 @@ std::vector<std::string> disk_recipe_names(const fs::path& root) {
 fs::path disk_recipe_path(const fs::path& root, const std::string& name) {
   const std::vector<std::string> names = disk_recipe_names(root);
   if (std::find(names.begin(), names.end(), name) == names.end()) {
-    throw Failure(ExitCode::Usage, fmt::format("'{}' is neither a file nor a recipe of configs/disks{}", name, did_you_mean(name, names)),
+    const std::string other = did_you_mean(name, names);
+    if (const bool meant_a_file = name.find_first_of("./") != std::string::npos; meant_a_file && other.empty()) {
+      throw Failure(ExitCode::Usage, missing_path(fs::absolute(name).lexically_normal()), "a recipe is a file, or a name in configs/disks");
+    }
+    throw Failure(ExitCode::Usage, fmt::format("'{}' is neither a file nor a recipe of configs/disks{}", name, other),
                   names.empty() ? "docs/images.md says what a recipe is" : fmt::format("there are: {}", fmt::join(names, ", ")));
   }
   return root / "configs/disks" / (name + ".toml");

@@ -1,11 +1,11 @@
 #include "tools/xtask/image/fetcher.hpp"
 
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -20,6 +20,7 @@
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/core/process.hpp"
 #include "tools/xtask/image/apt_root.hpp"
+#include "tools/xtask/image/curl_library.hpp"
 #include "tools/xtask/image/progress.hpp"
 
 namespace ax::xtask {
@@ -27,8 +28,6 @@ namespace fs = std::filesystem;
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using EasyHandle = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
-using MultiHandle = std::unique_ptr<CURLM, decltype(&curl_multi_cleanup)>;
 
 constexpr int kAttempts = 5;
 constexpr std::chrono::milliseconds kFirstPause{100};  // before the second attempt; doubled each time
@@ -42,12 +41,14 @@ constexpr long kRangeNotSatisfiable = 416;
 constexpr long kTooManyRequests = 429;
 constexpr long kFirstServerError = 500;
 
-void start_curl() {
-  static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
-  if (started != CURLE_OK) {
-    throw Failure(ExitCode::Environment, std::string("libcurl cannot start: ") + curl_easy_strerror(started));
-  }
-}
+struct CloseEasy {
+  void operator()(CURL* handle) const { curl().easy_cleanup(handle); }
+};
+struct CloseMulti {
+  void operator()(CURLM* handle) const { curl().multi_cleanup(handle); }
+};
+using EasyHandle = std::unique_ptr<CURL, CloseEasy>;
+using MultiHandle = std::unique_ptr<CURLM, CloseMulti>;
 
 /// Where the bytes of one transfer go.
 class Sink {
@@ -144,7 +145,7 @@ class Transfer {
 
   /// A handle for the next attempt. The transfer outlives it.
   CURL* prepare() {
-    handle_.reset(curl_easy_init());
+    handle_.reset(curl().easy_init());
     if (handle_ == nullptr) {
       throw Failure(ExitCode::Environment, "libcurl cannot start a transfer");
     }
@@ -160,9 +161,9 @@ class Transfer {
   /// The attempt has ended. Returns whether another one is worth it; failure() says how it went otherwise.
   bool again(CURLcode result) {
     long status = 0;
-    curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &status);
+    curl().easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &status);
     const char* effective = nullptr;
-    curl_easy_getinfo(handle_.get(), CURLINFO_EFFECTIVE_URL, &effective);
+    curl().easy_getinfo(handle_.get(), CURLINFO_EFFECTIVE_URL, &effective);
     const std::string last = effective == nullptr ? address_ : effective;
     failure_ = nullptr;
     if (status == kRangeNotSatisfiable && offset_ > 0) {
@@ -177,7 +178,7 @@ class Transfer {
       failure_ = std::make_exception_ptr(*problem);
       return false;
     }
-    if (result == CURLE_OK && (status == 0 || status < kFirstRedirection)) {
+    if (result == CURLE_OK && status < kFirstRedirection) {
       return false;
     }
     const bool refused = status >= kFirstRedirection && (result == CURLE_OK || result == CURLE_HTTP_RETURNED_ERROR);
@@ -211,8 +212,8 @@ class Transfer {
 
   template <class Value>
   void set(CURLoption option, Value value) {
-    if (const CURLcode result = curl_easy_setopt(handle_.get(), option, value); result != CURLE_OK) {
-      throw Failure(ExitCode::Environment, fmt::format("{}: libcurl: {}", address_, curl_easy_strerror(result)));
+    if (const CURLcode result = curl().easy_setopt(handle_.get(), option, value); result != CURLE_OK) {
+      throw Failure(ExitCode::Environment, fmt::format("{}: libcurl: {}", address_, curl().easy_strerror(result)));
     }
   }
 
@@ -235,8 +236,11 @@ class Transfer {
     set(CURLOPT_HEADERFUNCTION, &Transfer::on_header);
     set(CURLOPT_HEADERDATA, this);
     set(CURLOPT_PRIVATE, this);
+    reason_[0] = '\0';
+    set(CURLOPT_ERRORBUFFER, reason_.data());
     if (!settings_.ca_file.empty()) {
       set(CURLOPT_CAINFO, settings_.ca_file.c_str());
+      set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));  // else the system's folder counts too
     }
     if (offset_ > 0) {
       set(CURLOPT_RANGE, fmt::format("{}-", offset_).c_str());
@@ -260,11 +264,13 @@ class Transfer {
   }
 
   bool header(std::string_view line) {
-    constexpr std::string_view kName = "content-range:";
+    static constexpr char kHeader[] = "content-range:";
+    constexpr std::string_view kName = kHeader;
     if (line.starts_with("HTTP/")) {
       content_range_start_.reset();  // of a redirection, perhaps
     }
-    if (line.size() > kName.size() && ::strncasecmp(line.data(), kName.data(), kName.size()) == 0) {
+    const std::string name(line.substr(0, kName.size()));
+    if (line.size() > kName.size() && ::strcasecmp(name.c_str(), kHeader) == 0) {
       unsigned long long start = 0;
       if (std::sscanf(std::string(line.substr(kName.size())).c_str(), " bytes %llu-", &start) == 1) {
         content_range_start_ = start;
@@ -277,8 +283,8 @@ class Transfer {
   bool begin() {
     long status = 0;
     curl_off_t length = 0;
-    curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(handle_.get(), CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    curl().easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &status);
+    curl().easy_getinfo(handle_.get(), CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     if (status >= kFirstRedirection) {
       return true;  // an error page, which nobody keeps
     }
@@ -309,7 +315,7 @@ class Transfer {
       if (!begin()) return false;
     }
     long status = 0;
-    curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &status);
+    curl().easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &status);
     return status >= kFirstRedirection || sink_.append(part);
   }
 
@@ -331,10 +337,15 @@ class Transfer {
       case CURLE_UNSUPPORTED_PROTOCOL:
         return is_network_address(address_) ? fmt::format("it is redirected to {}, which is not allowed", last)
                                             : "only http:, https:, file: and paths can be fetched";
-      case CURLE_PEER_FAILED_VERIFICATION: return "the server's certificate is not to be trusted";
-      default: return curl_easy_strerror(result);
+      case CURLE_PEER_FAILED_VERIFICATION: return "the server's certificate is not to be trusted: " + own_words(result);
+      case CURLE_SSL_CONNECT_ERROR: return "no secure connection: " + own_words(result);
+      case CURLE_SSL_CACERT_BADFILE: return fmt::format("there are no certificates in {}", settings_.ca_file.string());
+      default: return curl().easy_strerror(result);
     }
   }
+
+  /// libcurl's, which know more than the code.
+  std::string own_words(CURLcode result) const { return reason_[0] != '\0' ? reason_.data() : curl().easy_strerror(result); }
 
   static std::string hint(CURLcode result, long status) {
     constexpr long kNotFound = 404;
@@ -342,6 +353,8 @@ class Transfer {
     if (result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_COULDNT_CONNECT) {
       return "check the network and the proxy (https_proxy), or work with --offline";
     }
+    if (result == CURLE_SSL_CONNECT_ERROR) return "check that the server speaks HTTPS, and that ca_file in .image.toml holds its certificates";
+    if (result == CURLE_SSL_CACERT_BADFILE) return "ca_file in .image.toml names a file with certificates in PEM";
     if (result == CURLE_PEER_FAILED_VERIFICATION) return "name the certificates of a server of your own with ca_file in .image.toml";
     return {};
   }
@@ -350,7 +363,7 @@ class Transfer {
   std::string address_;
   Sink& sink_;
   const FetchSettings& settings_;
-  EasyHandle handle_{nullptr, &curl_easy_cleanup};
+  EasyHandle handle_;
   int attempts_ = 0;
   bool may_resume_ = true;
   bool begun_ = false;
@@ -362,12 +375,13 @@ class Transfer {
   std::exception_ptr own_failure_;  ///< why this side ended the attempt
   std::exception_ptr failure_;
   Clock::time_point not_before_{};
+  std::array<char, CURL_ERROR_SIZE> reason_{};  ///< what libcurl says beside its code
 };
 
 /// Runs transfers side by side.
 class Engine {
  public:
-  Engine(const Console& console, const FetchSettings& settings) : settings_(settings), progress_(console) { start_curl(); }
+  Engine(const Console& console, const FetchSettings& settings) : settings_(settings), progress_(console) {}
 
   /// Until all of them have ended. `ended` may answer true to have one started once more.
   template <class Ended>
@@ -377,26 +391,26 @@ class Engine {
     std::vector<Transfer*> running;
     const auto stop_all = [&] {
       for (const Transfer* transfer : running) {
-        curl_multi_remove_handle(multi_.get(), transfer->handle());
+        curl().multi_remove_handle(multi_.get(), transfer->handle());
       }
     };
     while (!waiting.empty() || !running.empty()) {
       start_ready(waiting, running);
       int active = 0;
-      curl_multi_perform(multi_.get(), &active);
+      curl().multi_perform(multi_.get(), &active);
       curl_waitfd signal_wait{signals.fd(), CURL_WAIT_POLLIN, 0};
-      curl_multi_poll(multi_.get(), &signal_wait, 1, poll_time(waiting), nullptr);
+      curl().multi_poll(multi_.get(), &signal_wait, 1, poll_time(waiting), nullptr);
       if (signals.take() != 0) {
         stop_all();
         throw Failure(ExitCode::Interrupted, "interrupted");
       }
       show(transfers);
       int left = 0;
-      while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
+      while (const CURLMsg* message = curl().multi_info_read(multi_.get(), &left)) {
         Transfer* transfer = nullptr;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+        curl().easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
         const CURLcode result = message->data.result;
-        curl_multi_remove_handle(multi_.get(), transfer->handle());
+        curl().multi_remove_handle(multi_.get(), transfer->handle());
         std::erase(running, transfer);
         progress_.clear();
         if (transfer->again(result) || ended(*transfer)) {
@@ -413,7 +427,7 @@ class Engine {
         ++at;
         continue;
       }
-      curl_multi_add_handle(multi_.get(), (*at)->prepare());
+      curl().multi_add_handle(multi_.get(), (*at)->prepare());
       running.push_back(*at);
       at = waiting.erase(at);
     }
@@ -444,7 +458,7 @@ class Engine {
 
   const FetchSettings& settings_;
   ProgressLine progress_;
-  MultiHandle multi_{curl_multi_init(), &curl_multi_cleanup};
+  MultiHandle multi_{curl().multi_init()};
 };
 
 void refuse_offline(const FetchSettings& settings, const std::string& title, const std::string& address) {

@@ -28,7 +28,6 @@ constexpr size_t kEntryCount = 128;
 constexpr size_t kEntrySize = 128;
 constexpr size_t kNameOffset = 56;
 constexpr size_t kNameCharacters = 36;
-constexpr std::uint64_t kEntrySectors = kEntryCount * kEntrySize / kSectorBytes;
 enum HeaderField : size_t {
   kRevision = 8,
   kSize = 12,

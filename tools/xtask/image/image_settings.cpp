@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "tools/xtask/core/failure.hpp"
+#include "tools/xtask/core/files.hpp"
 #include "tools/xtask/core/toml_file.hpp"
 
 namespace ax::xtask {
@@ -33,7 +34,6 @@ ImageSettings default_image_settings() {
 fs::path image_settings_path(const fs::path& root) { return root / ".image.toml"; }
 
 ImageSettings load_image_settings(const fs::path& path) {
-  constexpr std::int64_t kYears = 100LL * 366 * 24 * 60 * 60;
   constexpr std::int64_t kHour = 3600;
   ImageSettings settings = default_image_settings();
   if (!fs::exists(path)) {
@@ -46,10 +46,13 @@ ImageSettings load_image_settings(const fs::path& path) {
   settings.registry = reader.string("registry").value_or(settings.registry);
   settings.auto_sync = reader.boolean("auto_sync").value_or(settings.auto_sync);
   settings.auto_sync_threshold =
-      std::chrono::seconds(number_within(reader, "auto_sync_threshold", settings.auto_sync_threshold.count(), 0, kYears));
+      std::chrono::seconds(number_within(reader, "auto_sync_threshold", settings.auto_sync_threshold.count(), 0, kLongestThreshold.count()));
   settings.public_key = reader.string("public_key").value_or("");
   const std::string ca_file = reader.string("ca_file").value_or("");
   settings.ca_file = ca_file.empty() ? fs::path() : (folder / ca_file).lexically_normal();
+  if (!ca_file.empty() && !fs::exists(settings.ca_file)) {
+    reader.fail("ca_file", missing_path(settings.ca_file));
+  }
   settings.timeout = std::chrono::seconds(number_within(reader, "timeout", settings.timeout.count(), 1, kHour));
   settings.jobs = static_cast<int>(number_within(reader, "jobs", settings.jobs, 1, kMostJobs));
   reader.finish();

@@ -8,6 +8,8 @@
 
 namespace ax::xtask {
 
+constexpr std::chrono::seconds kLongestThreshold{100LL * 366 * 24 * 60 * 60};  // of auto_sync_threshold
+
 struct ImageSettings {
   std::filesystem::path local_storage;  ///< absolute
   std::string registry;                 ///< an address, or a path

@@ -1,7 +1,6 @@
 #include "tools/xtask/image/image_store.hpp"
 
 #include <fmt/format.h>
-#include <re2/re2.h>
 
 #include <cstdlib>
 
@@ -9,11 +8,13 @@
 #include "tools/xtask/core/files.hpp"
 #include "tools/xtask/image/apt_root.hpp"
 #include "tools/xtask/image/archive.hpp"
+#include "tools/xtask/image/image_origin.hpp"
 
 namespace ax::xtask {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr const char* kReasonHint = "-v shows what was said";
 constexpr const char* kUpdateHint = "./xtask image lock --update pins what the mirror has now";
 
 std::string environment(const char* name) {
@@ -21,49 +22,9 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-[[noreturn]] void not_offered(const ImageRecipe& recipe) {
-  throw Failure(ExitCode::Environment,
-                fmt::format("the configured mirror does not offer {} for {}", recipe.package, recipe.architecture),
-                "look at the Architectures and Suites in /etc/apt/sources.list.d");
-}
-
-/// Looks through a metapackage to the versioned one that it depends on.
-PackageRecord resolve(const ImageRecipe& recipe, const AptRoot& apt) {
-  static const RE2 kFirstDependency("([a-z0-9][a-z0-9+.-]*) \\(= ([^)]+)\\)");
-  std::optional<PackageRecord> record = apt.find(recipe.package);
-  std::string name;
-  std::string version;
-  if (record && recipe.versioned_by_dependency() &&
-      RE2::PartialMatch(record->depends, kFirstDependency, &name, &version)) {
-    record = apt.find(name, version);
-  }
-  if (!record) {
-    not_offered(recipe);
-  }
-  return *record;
-}
-
-std::string extract(const ImageRecipe& recipe, const std::string& deb, const std::string& name) {
-  const bool kernel = recipe.kind == ImageRecipe::Kind::DebianKernel;
-  if (recipe.kind == ImageRecipe::Kind::KernelModules) {
-    std::vector<std::string> files;
-    for (const std::string& module : recipe.modules) {
-      files.push_back(module + ".ko");
-    }
-    return build_module_archive(recipe.modules, extract_all_from_deb(deb, name, recipe.file, files));
-  }
-  if (recipe.kind == ImageRecipe::Kind::DeviceTrees) {
-    std::string trees;
-    for (const std::string& tree : extract_all_from_deb(deb, name, recipe.file, recipe.files)) {
-      trees += tree;
-    }
-    return trees;
-  }
-  return extract_from_deb(deb, name, recipe.file, kernel ? PathMatch::Prefix : PathMatch::Exact).content;
-}
-
 void warn_replaced(const Console& console, const ImageRecipe& recipe, const LockEntry& locked, const LockEntry& current) {
-  console.warn(fmt::format("image {}: the mirror no longer has {} {}; taking {} {} ({})", recipe.name, locked.package,
+  const char* origin = recipe.kind == ImageRecipe::Kind::Registry ? "registry" : "mirror";
+  console.warn(fmt::format("image {}: the {} no longer has {} {}; taking {} {} ({})", recipe.name, origin, locked.package,
                            locked.version, current.package, current.version, kUpdateHint));
 }
 
@@ -92,8 +53,10 @@ fs::path default_cache() {
 
 bool offline_by_environment() { return environment("AXVISOR_OFFLINE") == "1"; }
 
-FileLock ImageStore::lock() const {
-  return FileLock(cache_ / "lock", [this] { console_.step("waiting for another fetch into " + cache_.string()); });
+FileLock ImageStore::lock(const ImageRecipe& recipe) const {
+  // A registry's image may itself come from the mirror, under the mirror's lock.
+  const char* name = recipe.kind == ImageRecipe::Kind::Registry ? "registry.lock" : "lock";
+  return FileLock(cache_ / name, [this] { console_.step("waiting for another fetch into " + cache_.string()); });
 }
 
 fs::path ImageStore::blob(const std::string& sha256) const { return cache_ / "sha256" / sha256; }
@@ -151,31 +114,31 @@ void ImageStore::verify_kernel(const ImageRecipe& recipe, const LockEntry& locke
   }
 }
 
-std::string ImageStore::fetch_current(const ImageRecipe& recipe, AptRoot& apt, LockEntry* entry) {
-  const PackageRecord record = resolve(recipe, apt);
-  std::string content = extract(recipe, apt.download(record), record.name);
+std::string ImageStore::fetch_current(ImageOrigin& origin, LockEntry* entry) {
+  const PackageRecord record = origin.current();
+  std::string content = origin.file(record);
   *entry = {record.name, record.version, record.sha256, sha256_hex(content)};
   keep(content);
   return content;
 }
 
 std::string ImageStore::fetch(const ImageRecipe& recipe, const std::optional<LockEntry>& locked) {
-  AptRoot apt(console_, cache_ / "apt" / recipe.architecture, recipe.architecture);
-  const bool updated = apt.update();
-  const std::optional<PackageRecord> record = locked ? apt.find(locked->package, locked->version) : std::nullopt;
+  const std::unique_ptr<ImageOrigin> origin = open_origin(console_, recipe, cache_);
+  const bool updated = origin->update();
+  const std::optional<PackageRecord> record = locked ? origin->find(locked->package, locked->version) : std::nullopt;
   if (record) {
     require_equal(record->name + " " + record->version, record->sha256, locked->package_sha256);
-    std::string content = extract(recipe, apt.download(*record), record->name);
+    std::string content = origin->file(*record);
     require_equal(fmt::format("{} of {} {}", recipe.file, record->name, record->version), sha256_hex(content),
                   locked->file_sha256);
     keep(content);
     return content;
   }
   if (!updated) {
-    throw Unreachable(fmt::format("image {}: the mirror cannot be reached", recipe.name), "-v shows what apt-get said");
+    throw Unreachable(fmt::format("image {}: {} cannot be reached", recipe.name, origin->name()), kReasonHint);
   }
   LockEntry current;
-  std::string content = fetch_current(recipe, apt, &current);
+  std::string content = fetch_current(*origin, &current);
   if (locked) {
     warn_replaced(console_, recipe, *locked, current);
     write_file(replacement_record(recipe), format_lock({{"locked", *locked}, {"replacement", current}}));
@@ -199,7 +162,7 @@ std::string ImageStore::source_file(const ImageRecipe& recipe, const std::option
                                   cache_.string()),
                       fmt::format("with a network: ./xtask image fetch {}", recipe.name));
   }
-  const FileLock held = lock();
+  const FileLock held = lock(recipe);
   // Another process may have fetched it while this one waited.
   if (std::optional<std::string> content = from_cache()) {
     return *std::move(content);
@@ -215,24 +178,26 @@ std::string ImageStore::image(const ImageRecipe& recipe, const std::optional<Loc
   return build_initramfs({std::move(content), read_file(recipe.init), recipe.applets, recipe.gzip});
 }
 
-LockEntry ImageStore::current(const ImageRecipe& recipe) {
-  const FileLock held = lock();
-  AptRoot apt(console_, cache_ / "apt" / recipe.architecture, recipe.architecture);
-  if (!apt.update()) {
-    throw Failure(ExitCode::Environment, "the mirror cannot be reached", "-v shows what apt-get said");
+std::unique_ptr<ImageOrigin> ImageStore::open_updated_origin(const ImageRecipe& recipe) const {
+  std::unique_ptr<ImageOrigin> origin = open_origin(console_, recipe, cache_);
+  if (!origin->update()) {
+    throw Failure(ExitCode::Environment, origin->name() + " cannot be reached", kReasonHint);
   }
+  return origin;
+}
+
+LockEntry ImageStore::current(const ImageRecipe& recipe) {
+  const FileLock held = lock(recipe);
+  const std::unique_ptr<ImageOrigin> origin = open_updated_origin(recipe);
   LockEntry entry;
-  fetch_current(recipe, apt, &entry);
+  fetch_current(*origin, &entry);
   return entry;
 }
 
 std::string ImageStore::current_version(const ImageRecipe& recipe) {
-  const FileLock held = lock();
-  AptRoot apt(console_, cache_ / "apt" / recipe.architecture, recipe.architecture);
-  if (!apt.update()) {
-    throw Failure(ExitCode::Environment, "the mirror cannot be reached", "-v shows what apt-get said");
-  }
-  return resolve(recipe, apt).version;
+  const FileLock held = lock(recipe);
+  const std::unique_ptr<ImageOrigin> origin = open_updated_origin(recipe);
+  return origin->current().version;
 }
 
 std::string complete_image(const fs::path& root, ImageStore& store, const Lock& lock, const std::string& name) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -16,7 +17,7 @@ std::filesystem::path default_cache();
 /// AXVISOR_OFFLINE=1.
 bool offline_by_environment();
 
-class AptRoot;
+class ImageOrigin;
 
 /// A folder of files named by their SHA-256, shared by concurrent processes, and the way to fill it.
 class ImageStore {
@@ -46,9 +47,10 @@ class ImageStore {
  private:
   std::string source_file(const ImageRecipe& recipe, const std::optional<LockEntry>& locked);
   std::string fetch(const ImageRecipe& recipe, const std::optional<LockEntry>& locked);
-  std::string fetch_current(const ImageRecipe& recipe, AptRoot& apt, LockEntry* entry);
+  std::string fetch_current(ImageOrigin& origin, LockEntry* entry);
+  std::unique_ptr<ImageOrigin> open_updated_origin(const ImageRecipe& recipe) const;
   std::optional<std::string> cached(const std::string& sha256) const;
-  FileLock lock() const;
+  FileLock lock(const ImageRecipe& recipe) const;
   std::filesystem::path blob(const std::string& sha256) const;
   std::filesystem::path replacement_record(const ImageRecipe& recipe) const;
   std::optional<std::string> cached_replacement(const ImageRecipe& recipe, const std::optional<LockEntry>& locked) const;

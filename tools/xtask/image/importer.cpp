@@ -38,7 +38,7 @@ fs::path import_source(const Console& console, LocalStorage& storage, const Fetc
     Fetcher(console, fetch).files({&request, 1});
   }
   if (!fs::exists(file)) {
-    throw Failure(ExitCode::Usage, fmt::format("cannot import {}: no such file or folder", file.string()));
+    throw Failure(ExitCode::Usage, "cannot import: " + missing_path(file), "SOURCE is a file, a folder, or an address");
   }
   if (fs::is_directory(file)) {
     file = packed_folder(file, tag, scratch.path());

@@ -465,6 +465,20 @@ std::vector<fs::path> LocalStorage::remove(const ImageName& name, bool all_versi
   return removed;
 }
 
+std::vector<std::string> LocalStorage::names_here() {
+  std::vector<std::string> names;
+  for (const StoredImage& stored : images(false)) {
+    const RegistryImage& image = stored.image;
+    for (const ImageName& name : {ImageName{image.name, ""}, ImageName{image.name, image.version}}) {
+      const fs::path place = folder() / name.stem();
+      if (fs::exists(place) || fs::exists(place.string() + std::string(kArchiveSuffix))) {
+        names.push_back(name.version.empty() ? name.name : image.title());
+      }
+    }
+  }
+  return names;
+}
+
 std::vector<LocalStorage::CheckedImage> LocalStorage::check() {
   std::vector<CheckedImage> result;
   std::map<fs::path, std::set<std::string>> expected;

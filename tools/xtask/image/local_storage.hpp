@@ -50,6 +50,9 @@ class LocalStorage {
   /// Removes archive and folder (a bare name: of every version too, with `all_versions`). Returns what was removed.
   std::vector<std::filesystem::path> remove(const ImageName& name, bool all_versions);
 
+  /// What remove() can be asked for: NAME and NAME:VERSION of what is here.
+  std::vector<std::string> names_here();
+
   struct CheckedImage {
     std::filesystem::path archive;
     std::string problem;  ///< empty: sound

@@ -11,6 +11,7 @@
 
 #include "tools/xtask/core/failure.hpp"
 #include "tools/xtask/core/files.hpp"
+#include "tools/xtask/core/suggest.hpp"
 #include "tools/xtask/image/unpack_target.hpp"
 
 namespace ax::xtask {
@@ -70,11 +71,11 @@ fs::path blob(const fs::path& layout, const Json& descriptor) {
   return file;
 }
 
-std::string names_of(const Json& manifests) {
-  std::string names;
+std::vector<std::string> names_of(const Json& manifests) {
+  std::vector<std::string> names;
   for (const Json& manifest : manifests) {
     const std::string name = text_at(manifest, {"annotations", kNameAnnotation});
-    names += (names.empty() ? "" : ", ") + (name.empty() ? "(without a tag)" : name);
+    names.push_back(name.empty() ? "(without a tag)" : name);
   }
   return names;
 }
@@ -92,8 +93,11 @@ Json choose(const fs::path& layout, const Json& index, const std::string& tag, i
     found = !tag.empty() && (named || platform) && found == nullptr ? &manifest : found;
   }
   if (found == nullptr) {
-    throw Failure(ExitCode::Usage, tag.empty() ? fmt::format("{} holds several images: choose one of {}", layout.string(), names_of(manifests))
-                                               : fmt::format("{} has no image '{}'; it has {}", layout.string(), tag, names_of(manifests)),
+    const std::vector<std::string> names = names_of(manifests);
+    const std::string all = fmt::format("{}", fmt::join(names, ", "));
+    throw Failure(ExitCode::Usage,
+                  tag.empty() ? fmt::format("{} holds several images: choose one of {}", layout.string(), all)
+                              : fmt::format("{} has no image '{}'; it has {}{}", layout.string(), tag, all, did_you_mean(tag, names)),
                   "--tag TAG chooses one");
   }
   if (text_at(*found, {"mediaType"}).find("index") != std::string::npos) {

@@ -18,11 +18,12 @@ constexpr std::string_view kLockName = "lock";
 constexpr std::string_view kLockHeader =
     "# Versions and SHA-256 of what the image recipes take from Debian's mirror. Written by `xtask image lock --update`.\n";
 
-constexpr std::array<std::pair<std::string_view, ImageRecipe::Kind>, 4> kKinds{
+constexpr std::array<std::pair<std::string_view, ImageRecipe::Kind>, 5> kKinds{
     {{"debian-kernel", ImageRecipe::Kind::DebianKernel},
      {"initramfs", ImageRecipe::Kind::Initramfs},
      {"kernel-modules", ImageRecipe::Kind::KernelModules},
-     {"device-trees", ImageRecipe::Kind::DeviceTrees}}};
+     {"device-trees", ImageRecipe::Kind::DeviceTrees},
+     {"registry", ImageRecipe::Kind::Registry}}};
 
 fs::path recipe_folder(const fs::path& root) { return root / "configs/images"; }
 
@@ -33,7 +34,7 @@ ImageRecipe::Kind read_kind(TomlReader& reader) {
       return kind;
     }
   }
-  reader.fail("kind", "must be \"debian-kernel\", \"initramfs\", \"kernel-modules\" or \"device-trees\"");
+  reader.fail("kind", "must be \"debian-kernel\", \"initramfs\", \"kernel-modules\", \"device-trees\" or \"registry\"");
 }
 
 std::string required_hash(TomlReader& reader, std::string_view key) {
@@ -73,7 +74,7 @@ ImageRecipe load_recipe(const fs::path& root, const std::string& name) {
   recipe.kind = read_kind(reader);
   recipe.summary = reader.required_string("summary");
   recipe.architecture = reader.required_string("architecture");
-  recipe.package = reader.required_string("package");
+  recipe.package = reader.required_string(recipe.kind == ImageRecipe::Kind::Registry ? "image" : "package");
   recipe.file = reader.required_string("file");
   if (recipe.kind == ImageRecipe::Kind::Initramfs) {
     recipe.init = recipe_folder(root) / reader.required_string("init");

@@ -15,13 +15,14 @@ struct ImageRecipe {
     Initramfs,     ///< a cpio archive around Debian's static busybox
     KernelModules,  ///< a cpio archive with drivers out of a kernel's package, for the end of an initramfs
     DeviceTrees,    ///< device trees of boards out of a kernel's package, one behind the other
+    Registry,       ///< one file out of an image of the registry
   };
   std::string name;
   std::string summary;
   Kind kind = Kind::DebianKernel;
   std::string architecture;  ///< Debian's name: arm64, amd64
-  std::string package;       ///< a package, or a metapackage that depends on the versioned one
-  std::string file;          ///< in the package; a kernel's is a prefix, as its name ends with the version
+  std::string package;       ///< a package, or a metapackage that depends on the versioned one; the name of a registry's image
+  std::string file;          ///< in the package; a Debian kernel's is a prefix, as its name ends with the version
   std::filesystem::path file_path;  ///< of the recipe itself
 
   // Initramfs
@@ -37,7 +38,9 @@ struct ImageRecipe {
   std::vector<std::string> files;     ///< names, in the order of the image
 
   /// Whether `package` is only a metapackage to look through.
-  bool versioned_by_dependency() const { return kind != Kind::Initramfs; }
+  bool versioned_by_dependency() const { return kind != Kind::Initramfs && kind != Kind::Registry; }
+  /// Whether the image is what a vCPU begins with, for which another guest can stand in.
+  bool bootable() const { return kind == Kind::DebianKernel || kind == Kind::Registry; }
 };
 
 /// Throws Failure(Usage): unknown name (with a suggestion), unknown keys, missing files.

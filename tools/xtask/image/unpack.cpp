@@ -197,6 +197,13 @@ void unpack_single_file(const fs::path& path, const fs::path& folder, const Unpa
   }
 }
 
+std::string replace_all(std::string text, const std::string& from, const std::string& to) {
+  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
+    text.replace(at, from.size(), to);
+  }
+  return text;
+}
+
 }  // namespace
 
 void unpack_layer(const fs::path& layer, const fs::path& target, const UnpackOptions& options) {
@@ -220,7 +227,12 @@ void unpack_archive(const fs::path& path, const fs::path& target, const UnpackOp
     fs::remove_all(layout);
     fs::rename(target, layout);
     fs::create_directories(target);
-    apply_oci_layout(layout, target, options);
+    try {
+      apply_oci_layout(layout, target, options);
+    } catch (const Failure& failure) {
+      fs::remove_all(layout);
+      throw Failure(failure.code(), replace_all(failure.what(), layout.string(), path.string()), failure.hint());
+    }
     fs::remove_all(layout);
   }
 }

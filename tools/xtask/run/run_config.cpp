@@ -47,12 +47,17 @@ class Loader {
   }
 
  private:
-  std::string text(std::string_view key) { return variables_.substitute(reader_.string(key).value_or("")); }
+  /// Variables replaced; a mistake is one of this key.
+  std::string substituted(const TomlReader& reader, std::string_view key, const std::string& text) const {
+    return substitute_in_key(variables_, reader, key, text);
+  }
+
+  std::string text(std::string_view key) { return substituted(reader_, key, reader_.string(key).value_or("")); }
 
   std::vector<std::string> texts(std::string_view key) {
     std::vector<std::string> values = reader_.strings(key);
     for (std::string& value : values) {
-      value = variables_.substitute(value);
+      value = substituted(reader_, key, value);
     }
     return values;
   }
@@ -149,10 +154,10 @@ class Loader {
   ConsoleStep load_step(const TomlTable& table, size_t number) {
     TomlReader reader(table, file_);
     ConsoleStep step;
-    step.name = variables_.substitute(reader.string("name").value_or(fmt::format("step {}", number)));
-    step.expect = variables_.substitute(reader.required_string("expect"));
+    step.name = substituted(reader, "name", reader.string("name").value_or(fmt::format("step {}", number)));
+    step.expect = substituted(reader, "expect", reader.required_string("expect"));
     check_expression(reader, "expect", step.expect);
-    step.send = variables_.substitute(reader.string("send").value_or(""));
+    step.send = substituted(reader, "send", reader.string("send").value_or(""));
     step.timeout = seconds(reader);
     reader.finish();
     return step;

@@ -78,6 +78,7 @@ class Session {
       }
       wait();
       if (signals_.take() != 0) {
+        std::fputs(within_line_ ? "\n" : "", stderr);  // the message that follows has a line of its own
         throw Failure(ExitCode::Interrupted, "interrupted");
       }
       if (left_) {
@@ -129,6 +130,7 @@ class Session {
     const std::string_view bytes(buffer.data(), static_cast<size_t>(size));
     std::fwrite(bytes.data(), 1, bytes.size(), stdout);
     std::fflush(stdout);
+    within_line_ = !bytes.ends_with('\n');
     if (log_) {
       std::fwrite(bytes.data(), 1, bytes.size(), log_.get());
       std::fflush(log_.get());  // whoever follows the log sees what the console shows
@@ -180,6 +182,7 @@ class Session {
   bool leave_by_key_;
   bool prefixed_ = false;
   bool left_ = false;
+  bool within_line_ = false;  ///< the console's last line is not finished
   ConsoleJudge judge_;
   std::string typed_;
   bool console_open_ = true;

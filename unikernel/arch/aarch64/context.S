@@ -1,9 +1,8 @@
 // Contexts: see unikernel/core/interrupts.hpp.
+#include <arch/vector_registers.h>
+
 #define CONTEXT_SIZE 176
 #define VECTOR_STATE_SIZE 528
-
-  .arch_extension fp
-  .arch_extension simd
 
   .section .text, "ax"
 
@@ -58,43 +57,13 @@ ax_with_vectors_saved:
   stp x29, x30, [sp, #-16]!
   mov x29, sp
   sub sp, sp, #VECTOR_STATE_SIZE
-  stp q0, q1, [sp, #0]
-  stp q2, q3, [sp, #32]
-  stp q4, q5, [sp, #64]
-  stp q6, q7, [sp, #96]
-  stp q8, q9, [sp, #128]
-  stp q10, q11, [sp, #160]
-  stp q12, q13, [sp, #192]
-  stp q14, q15, [sp, #224]
-  stp q16, q17, [sp, #256]
-  stp q18, q19, [sp, #288]
-  stp q20, q21, [sp, #320]
-  stp q22, q23, [sp, #352]
-  stp q24, q25, [sp, #384]
-  stp q26, q27, [sp, #416]
-  stp q28, q29, [sp, #448]
-  stp q30, q31, [sp, #480]
+  for_vector_registers stp, sp
   mrs x9, fpsr
   str x9, [sp, #512]
   blr x0
   ldr x9, [sp, #512]
   msr fpsr, x9
-  ldp q0, q1, [sp, #0]
-  ldp q2, q3, [sp, #32]
-  ldp q4, q5, [sp, #64]
-  ldp q6, q7, [sp, #96]
-  ldp q8, q9, [sp, #128]
-  ldp q10, q11, [sp, #160]
-  ldp q12, q13, [sp, #192]
-  ldp q14, q15, [sp, #224]
-  ldp q16, q17, [sp, #256]
-  ldp q18, q19, [sp, #288]
-  ldp q20, q21, [sp, #320]
-  ldp q22, q23, [sp, #352]
-  ldp q24, q25, [sp, #384]
-  ldp q26, q27, [sp, #416]
-  ldp q28, q29, [sp, #448]
-  ldp q30, q31, [sp, #480]
+  for_vector_registers ldp, sp
   mov sp, x29
   ldp x29, x30, [sp], #16
   ret

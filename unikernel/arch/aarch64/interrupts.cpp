@@ -1,8 +1,10 @@
 #include "unikernel/core/interrupts.hpp"
 
+#include <algorithm>
 #include <arch/cpu.hpp>
 
 #include "kernel/drivers/gic.hpp"
+#include "kernel/fdt/reader.hpp"
 #include "platforms/platform.hpp"
 
 extern "C" void ax_context_entry();
@@ -13,7 +15,8 @@ namespace {
 constexpr u32 kKick = 0;  // SGI
 
 constinit drivers::Gic gic;
-constinit u32 timer_interrupt = 0;
+constinit u32 timer_interrupt = 0, device_interrupt = 0;
+constinit void (*device_handler)() = nullptr;
 
 /// As ax_switch_context() stores it.
 struct Context {
@@ -44,6 +47,20 @@ Result<void> init_cpu_interrupts(unsigned index) {
   return {};
 }
 
+Result<void> attach_device(std::span<const u32> interrupt, void (*handler)()) {
+  fdt::Interrupt described{.controller = {}, .cells = {}, .cell_count = interrupt.size()};
+  if (interrupt.size() > described.cells.size()) return fail(Error::NotSupported);
+  std::ranges::copy(interrupt, described.cells.begin());
+  const fdt::GicInterrupt found = TRY(fdt::decode_gic_interrupt(described));
+  if (found.intid < drivers::kFirstSpi || found.intid >= gic.interrupt_count()) return fail(Error::NotSupported);
+  device_interrupt = found.intid;
+  device_handler = handler;
+  gic.set_trigger(found.intid, found.edge ? drivers::Trigger::Edge : drivers::Trigger::Level);
+  gic.route(found.intid, 0);
+  gic.enable(found.intid);
+  return {};
+}
+
 void kick_cpu(unsigned index) { gic.send_ipi(index, kKick); }
 
 void take_interrupts(void (*timer)()) {
@@ -51,6 +68,7 @@ void take_interrupts(void (*timer)()) {
     const drivers::AcknowledgedInterrupt interrupt = gic.acknowledge();
     if (interrupt.spurious()) return;
     if (interrupt.id == timer_interrupt) timer();
+    if (interrupt.id == device_interrupt && device_handler != nullptr) device_handler();
     gic.end_of_interrupt(interrupt.token);
     gic.deactivate(interrupt.token);
   }

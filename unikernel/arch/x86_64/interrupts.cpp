@@ -13,6 +13,7 @@ namespace {
 
 constinit drivers::LocalApic apic;
 constinit u32 apic_ids[kMaxCpus] = {};
+constinit void (*device_handler)() = nullptr;
 constexpr u32 kFsBase = 0xc000'0100;
 
 /// As ax_switch_context() stores it.
@@ -38,12 +39,18 @@ Result<void> init_cpu_interrupts(unsigned) {
   return {};
 }
 
+Result<void> attach_device(std::span<const u32>, void (*handler)()) {
+  device_handler = handler;
+  return {};
+}
+
 void kick_cpu(unsigned index) { apic.send(apic_ids[index], drivers::host_vector::kKick); }
 
 void take_interrupts(void (*timer)()) {
   const u64 vector = percpu::this_cpu().vector;
   if (vector == drivers::host_vector::kSpurious) return;
   if (vector == drivers::host_vector::kTimer) timer();
+  if (vector == drivers::host_vector::kFirstLine && device_handler != nullptr) device_handler();
   apic.end_of_interrupt();
 }
 

@@ -28,6 +28,12 @@ inline void wait_for_interrupt() {
   dsb_sy();
   asm volatile("wfi" : : : "memory");
 }
+/// Takes the interrupts that are pending, and masks them again.
+inline void take_pending_interrupts() {
+  irq_enable();
+  isb();
+  irq_disable();
+}
 /// Sleeps until another CPU executes send_event(), or for any reason the CPU likes.
 inline void wait_for_event() { asm volatile("wfe" : : : "memory"); }
 inline void send_event() {
@@ -47,5 +53,8 @@ inline void set_per_cpu_base(void* block) { TPIDR_ELX::write(reinterpret_cast<u6
 
 /// Place of this CPU in MachineInfo::cpus. The caller must not migrate: interrupts masked, or a pinned thread.
 inline unsigned cpu_index() { return *static_cast<const u32*>(per_cpu_base()); }
+
+/// A frame record lies where the frame pointer points.
+inline constexpr u64 kRecordBelowFrame = 0;
 
 }  // namespace ax::arch

@@ -27,6 +27,11 @@ struct Tlb {
   static void invlpg(Hva address) { fake::record("invlpg", address.value()); }
   static void reload_cr3() { fake::record("mov cr3"); }
 
+  // RISC-V
+  static void fence_stores() { fake::record("fence w, w"); }
+  static void sfence_vma(Hva address) { fake::record("sfence.vma", address.value()); }
+  static void sfence_vma_all() { fake::record("sfence.vma"); }
+
   static u64 vttbr_el2() { return fake::vttbr_el2; }
   static void set_vttbr_el2(u64 value) {
     fake::vttbr_el2 = value;

@@ -65,4 +65,7 @@ inline unsigned cpu_index() {
   return index;
 }
 
+/// A frame record lies where the frame pointer points.
+inline constexpr u64 kRecordBelowFrame = 0;
+
 }  // namespace ax::arch

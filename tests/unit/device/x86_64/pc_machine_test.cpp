@@ -110,6 +110,23 @@ TEST_F(PcMachineTest, WideAccessesToBytePortsAreSplit) {
   EXPECT_EQ(in(0x3fe, 4), 0xffff'5ab0u);
 }
 
+TEST_F(PcMachineTest, FirmwareConfigurationSaysHowLargeTheMachineIs) {
+  const auto item = [&](u16 number, unsigned bytes) {
+    out(0x510, number, 2);
+    u64 value = 0;
+    for (unsigned i = 0; i < bytes; ++i) value |= u64{in(0x511)} << 8 * i;
+    return value;
+  };
+  EXPECT_EQ(item(0x00, 4), 0x554d'4551u);  // "QEMU"
+  EXPECT_EQ(item(0x01, 4), 1u);
+  EXPECT_EQ(item(0x03, 8), 512_MiB);
+  EXPECT_EQ(item(0x05, 2), 2u);
+  EXPECT_EQ(item(0x0f, 2), 2u);
+  EXPECT_EQ(item(0x19, 4), 0u) << "there are no files";
+  EXPECT_EQ(item(0x05, 8), 2u) << "zeros follow the end of an item";
+  EXPECT_EQ(in(0x510, 2), 0xffffu);
+}
+
 TEST_F(PcMachineTest, PitThroughThe8259AndLint0) {
   set_up_8259(1);
   start_pit(11'932);

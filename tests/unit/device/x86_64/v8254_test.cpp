@@ -169,6 +169,21 @@ TEST_F(V8254Test, GateRestartsMode2) {
   EXPECT_EQ(latched(2), 500u);
 }
 
+TEST_F(V8254Test, Port61NeedsNoLockWhileChannel2IsNotUsed) {
+  pit.write_port61(3, now);
+  const auto refresh = [&] { return pit.read_quiet_port61(now).value() & 0x10; };
+  EXPECT_EQ(pit.read_quiet_port61(now).value() & ~0x10, 3);
+  const int before = refresh();
+  advance(18);
+  EXPECT_NE(refresh(), before) << "its refresh bit goes on";
+  EXPECT_EQ(pit.read_port61(now), pit.read_quiet_port61(now));
+  control(0xb0);
+  load(2, 500);
+  EXPECT_FALSE(pit.read_quiet_port61(now)) << "its output is the channel's";
+  pit.power_on();
+  EXPECT_TRUE(pit.read_quiet_port61(now));
+}
+
 TEST_F(V8254Test, Port61ShowsTheOutputOfChannel2AsTscCalibrationExpects) {
   pit.write_port61(static_cast<u8>((pit.read_port61(now) & ~2) | 1), now);
   control(0xb0);

@@ -379,7 +379,7 @@ TEST_P(DecoderAgainstLlvm, AgreesOnTheLengthOfRandomBytes) {
   constexpr const char* kNames[] = {"add", "or",  "adc", "sbb",  "and",   "sub",   "xor",  "cmp",  "test",    "not",
                                     "neg", "inc", "dec", "mov",  "movzx", "movsx", "xchg", "xadd", "cmpxchg", "bt",
                                     "bts", "btr", "btc", "movs", "cmps",  "stos",  "lods", "scas", "ins",     "outs",
-                                    "in",  "out", "mov", "mov",  "mov",   "mov",   "clts"};
+                                    "in",  "out", "mov", "mov",  "mov",   "mov",   "clts", "invd"};
   usize unknown = 0;
   for (usize i = 0; i < kSamples; ++i) {
     if (texts[i].empty()) {

@@ -101,6 +101,8 @@ TEST(Decoder, NamesControlRegisters) {
   EXPECT_EQ(i->immediate, 8u);
   EXPECT_EQ(i->reg, 3);
   EXPECT_EQ(decode64({0x0f, 0x06})->operation, Operation::Clts);
+  EXPECT_EQ(decode64({0x0f, 0x08})->operation, Operation::InvalidateCaches);
+  EXPECT_EQ(decode64({0xf3, 0x0f, 0x09})->length, 3);
 }
 
 }  // namespace

@@ -274,6 +274,16 @@ TEST_F(Emulate, RepeatsAreBoundedAndGoOn) {
   EXPECT_EQ(run({0xf3, 0xaa}), EmulationProgress::Complete);
 }
 
+TEST_F(Emulate, ARepeatTakesOneStepWhileTheGuestSteps) {
+  r[Gpr::Rdi] = kMemory;
+  r[Gpr::Rcx] = 2;
+  constexpr u64 kTrap = 1 << 8;
+  r.rflags |= kTrap;
+  EXPECT_EQ(run({0xf3, 0xaa}), EmulationProgress::Again);
+  EXPECT_EQ(r[Gpr::Rcx], 1u);
+  EXPECT_EQ(run({0xf3, 0xaa}), EmulationProgress::Complete);
+}
+
 TEST_F(Emulate, ARepeatOfNothingDoesNothing) {
   r[Gpr::Rdi] = 0xdead;
   r[Gpr::Rcx] = u64{1} << 32;

@@ -37,7 +37,10 @@ class FakeBackend final : public VcpuBackend {
     if (exit_.reason == ExitReason::InterruptWindow) window = false;
     return exit_;
   }
-  void complete_instruction(GuestRegisters& registers, unsigned length) override { registers.rip += length; }
+  void complete_instruction(GuestRegisters& registers, unsigned length) override {
+    registers.rip += length;
+    ++traps;
+  }
 
   u64 read(GuestRegister which) const override {
     const auto found = values.find(which);
@@ -82,6 +85,7 @@ class FakeBackend final : public VcpuBackend {
   Event injected{};  ///< at the last entry
   bool window = false, nmi_window = false, nmi_masked = false;
   unsigned entries = 0;
+  unsigned traps = 0;  ///< instructions that were completed by the backend, which single-steps
   u8 left_below = 0;
   InterruptState shown{};
   ApicMode mode = ApicMode::Elsewhere;
@@ -308,8 +312,9 @@ TEST_F(ExitsTest, HypercallsAreUnknown) {
 }
 
 TEST_F(ExitsTest, CachesAreNeverInvalidated) {
+  code({0xf3, 0x0f, 0x09});  // wbnoinvd: processors without a next RIP do not tell its prefix
   run(ExitReason::CacheInvalidation, 2);
-  EXPECT_EQ(r().rip, kCode + 2);
+  EXPECT_EQ(r().rip, kCode + 3);
   run(ExitReason::Pause, 2);
   EXPECT_TRUE(host_cpu.reschedule);
 }
@@ -538,6 +543,25 @@ TEST_F(ExitsTest, NmisComeFirstAndWaitForTheirWindow) {
   cpu().nmi_masked = false;
   run(ExitReason::NmiWindow);
   EXPECT_EQ(cpu().injected.type(), Event::Type::Nmi);
+}
+
+TEST_F(ExitsTest, SingleStepsTrapBehindEachRepeatAndBehindAHalt) {
+  r().rflags |= Rflags::kTf;
+  code({0xf3, 0x6e});  // rep outsb
+  r()[Gpr::Rsi] = kCode;
+  r()[Gpr::Rcx] = 2;
+  const VmExit exit{
+      .reason = ExitReason::PortIo, .instruction_length = 2, .port = {.port = 0x80, .size = 1, .kind = PortAccess::kString}};
+  run(exit);
+  EXPECT_EQ(r().rip, kCode);
+  EXPECT_EQ(cpu().traps, 1u);
+  run(exit);
+  EXPECT_EQ(r().rip, kCode + 2);
+  EXPECT_EQ(cpu().traps, 2u);
+  run(ExitReason::Hlt, 1);
+  run(ExitReason::Handled);
+  EXPECT_EQ(cpu().traps, 3u);
+  EXPECT_EQ(owner.waits, 0u);
 }
 
 TEST_F(ExitsTest, AHaltedVcpuWaitsUntilItHasAReasonToGoOn) {

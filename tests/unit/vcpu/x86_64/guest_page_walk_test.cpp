@@ -160,6 +160,8 @@ TEST_F(GuestPageWalk, WalksPae) {
   put(0x3000 + 8 * 0, 0xfec0'0000 | kP | kW | kU);
   EXPECT_EQ(walk(0xfec0'0010, PageAccess::Write), Gpa(0xfec0'0010));
   EXPECT_EQ(get(0x1020 + 8 * 3), 0x2000 | kP);  // and nothing is marked there
+  put(0x1020 + 8 * 3, 0x2000 | kP | kA);        // but by a processor that does
+  EXPECT_EQ(walk(0xfec0'0010), Gpa(0xfec0'0010));
   put(0x1020 + 8 * 3, 0x2000 | kP | kW);
   EXPECT_EQ(error(0xfec0'0010), page_fault::kPresent | page_fault::kReserved);
   put(0x1020, 0x4000 | kP);

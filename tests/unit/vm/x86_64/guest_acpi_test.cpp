@@ -185,8 +185,11 @@ TEST(GuestAcpi, DescribesAWatchdogWhereThereIsOne) {
   }
 }
 
-constexpr GuestPci kPci{.ecam = {Gpa(0xb000'0000), 1_MiB},
-                        .windows = {GpaRange{Gpa(0xfe00'0000), 0xbd'3000}, GpaRange{Gpa(0x80'0000'0000), 0x4000}}};
+constexpr PciWindow kWindows[] = {{.bus = 0x1000, .base = 0x1000, .size = 0xf000, .is_port = true},
+                                  {.bus = 0xfe00'0000, .base = 0xfe00'0000, .size = 0xbd'3000},
+                                  {.bus = 0x80'0000'0000, .base = 0x80'0000'0000, .size = 0x4000}};
+constexpr GuestPciLine kLines[] = {{.device = 1, .pin = 1, .line = 10}, {.device = 2, .pin = 4, .line = 23}};
+constexpr GuestPci kPci{.ecam = {Gpa(0xb000'0000), 1_MiB}, .windows = kWindows, .lines = kLines};
 
 TEST(GuestAcpi, SaysWherePciConfigurationSpaceIs) {
   const GuestTables tables({.pci = kPci});
@@ -207,6 +210,8 @@ TEST(GuestAcpi, TheReferenceDisassemblerReadsThePciDevices) {
   for (const char* expected : {"Device (PCI0)", "EisaId (\"PNP0A08\")", "EisaId (\"PNP0A03\")", "WordBusNumber (ResourceProducer, MinFixed, MaxFixed",
                                "0x0CF8,", "0x00000000FE000000, // Range Minimum", "0x00000000FEBD2FFF, // Range Maximum",
                                "0x0000000000BD3000, // Length", "0x0000008000003FFF, // Range Maximum", "Device (PCIC)",
+                               "QWordIO (ResourceProducer", "0x0000000000001000, // Range Minimum", "0x000000000000FFFF, // Range Maximum",
+                               "Name (_PRT, Package (0x02)", "0x0001FFFF,", "0x0A\n", "0x0002FFFF,", "0x03,", "0x17\n",
                                "EisaId (\"PNP0C02\")", "Memory32Fixed (ReadWrite,", "0xB0000000,         // Address Base"}) {
     EXPECT_NE(ssdt.find(expected), std::string::npos) << expected << "\n" << ssdt;
   }
