@@ -1,5 +1,6 @@
 // What the work guests of all architectures do. Their command line says when to begin, and for how long:
 //   work=BEGIN,SECONDS            computes, and says which share of the time it had
+//   report=BEGIN,PERIOD           computes for ever, and says every PERIOD seconds how much it has
 //   sleep=BEGIN,SECONDS,PERIOD    wakes up every PERIOD microseconds, and says how late it was at worst
 // Times are seconds of the guest's own time.
 #pragma once
@@ -58,6 +59,33 @@ void compute_until(std::uint64_t begin, std::uint64_t end) {
   while (Machine::now() < end + tail) Machine::compute();
 }
 
+/// Of the guest's time, in hundredths of a second.
+template <class Machine>
+std::uint64_t hundredths() {
+  return Machine::now() / (Machine::frequency() / 100);
+}
+
+/// Says what a Linux guest's loop does in the same test: tests/boot/MeasureShares.cmake reads it.
+template <class Machine>
+[[noreturn]] void compute_and_report(std::uint64_t period) {
+  std::uint64_t units = 0;
+  for (std::uint64_t next = Machine::now() + period;; ++units) {
+    Machine::compute();
+    if (Machine::now() < next) continue;
+    next += period;
+    const std::uint64_t now = hundredths<Machine>();
+    Machine::print("worked 0 ");
+    Machine::print_number(units);
+    Machine::print(" at ");
+    Machine::print_number(now / 100);
+    Machine::print(now % 100 < 10 ? ".0" : ".");
+    Machine::print_number(now % 100);
+    Machine::print(" stolen ");
+    Machine::print_number(Machine::stolen() / 10'000'000);
+    Machine::print("\n");
+  }
+}
+
 template <class Machine>
 void wake_until(std::uint64_t begin, std::uint64_t end, std::uint64_t period) {
   std::uint64_t worst = 0, times = 0;
@@ -75,14 +103,16 @@ void wake_until(std::uint64_t begin, std::uint64_t end, std::uint64_t period) {
 
 template <class Machine>
 void run(const char* text, std::uint64_t size) {
-  const bool sleeps = value(text, size, "sleep=", 1) != 0;
-  const char* name = sleeps ? "sleep=" : "work=";
+  const bool sleeps = value(text, size, "sleep=", 1) != 0, reports = value(text, size, "report=", 1) != 0;
+  const char* name = sleeps ? "sleep=" : reports ? "report=" : "work=";
   const std::uint64_t begin = value(text, size, name, 0) * Machine::frequency();
   const std::uint64_t end = begin + value(text, size, name, 1) * Machine::frequency();
   Machine::print("work: ready\n");
   Machine::sleep_until(begin);
   if (sleeps) {
     wake_until<Machine>(begin, end, value(text, size, name, 2) * Machine::frequency() / 1'000'000);
+  } else if (reports) {
+    compute_and_report<Machine>(value(text, size, name, 1) * Machine::frequency());
   } else {
     compute_until<Machine>(begin, end);
   }
