@@ -4,6 +4,7 @@
 #include <arch/barrier.hpp>
 #include <arch/cpu.hpp>
 #include <arch/cpuid.hpp>
+#include <atomic>
 
 namespace ax::drivers::host_timer {
 namespace {
@@ -11,12 +12,15 @@ namespace {
 constexpr u32 kTscDeadline = 0x6e0;
 constexpr u32 kLongestCount = ~u32{0};
 constexpr unsigned kRatioShift = 32;
+constexpr u64 kShortestRepetitionsPerSecond = 50'000;
 
-/// Written by init(), read by all CPUs.
+/// Written by init() but for the last one, read by all CPUs.
 struct State {
   LocalApic apic{};
   u64 frequency = 0;
-  u64 ratio = 0;  ///< APIC timer ticks per TSC tick, times 2^kRatioShift; 0: TSC-deadline mode
+  u64 ratio = 0;                  ///< APIC timer ticks per TSC tick, times 2^kRatioShift; 0: TSC-deadline mode
+  u64 shortest_repetition = 0;    ///< APIC timer ticks
+  std::atomic<u64> shortest = 0;  ///< APIC timer ticks; of all CPUs, once one repeats
 };
 constinit State state;
 
@@ -93,12 +97,20 @@ void init(const LocalApic& apic, Frequencies frequencies) {
   state.frequency = frequencies.tsc;
   state.ratio = 0;
   if (!has_tsc_deadline()) state.ratio = std::max<u64>((frequencies.apic_timer << kRatioShift) / frequencies.tsc, 1);
+  state.shortest_repetition = frequencies.apic_timer / kShortestRepetitionsPerSecond;
+  state.shortest.store(0, std::memory_order_relaxed);
 }
 
 void init_cpu() {
   state.apic.set_timer_mode(state.ratio == 0 ? LocalApic::TimerMode::TscDeadline : LocalApic::TimerMode::OneShot);
   // In xAPIC mode the store that selects TSC-deadline mode must be done before the deadline's register is written.
   arch::mfence();
+}
+
+void repeat() {
+  if (state.ratio == 0) return;
+  state.shortest.store(state.shortest_repetition, std::memory_order_relaxed);
+  state.apic.set_timer_mode(LocalApic::TimerMode::Periodic);
 }
 
 u64 frequency() { return state.frequency; }
@@ -108,7 +120,8 @@ void set_deadline(u64 ticks) {
   const u64 now_ticks = now();
   const u64 left = ticks > now_ticks ? ticks - now_ticks : 0;
   // Rounded up, so that the deadline has passed when the interrupt comes.
-  const unsigned __int128 count = (static_cast<unsigned __int128>(left) * state.ratio >> kRatioShift) + 1;
+  const unsigned __int128 exact = (static_cast<unsigned __int128>(left) * state.ratio >> kRatioShift) + 1;
+  const unsigned __int128 count = std::max<unsigned __int128>(exact, state.shortest.load(std::memory_order_relaxed));
   state.apic.set_timer_count(count < kLongestCount ? static_cast<u32>(count) : kLongestCount);
 }
 

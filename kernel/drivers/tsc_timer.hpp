@@ -28,6 +28,11 @@ void init(const LocalApic& apic, Frequencies frequencies);
 /// Each CPU, once, after LocalApic::init_cpu().
 void init_cpu();
 
+/// Each CPU of a machine that loses interrupts, after init_cpu(): the interrupt of a deadline comes again, each time after as long as
+/// the first time, until there is another deadline or none. None is nearer than 20 us from then on, or the machine might do nothing
+/// else than repeat. In TSC-deadline mode, which cannot, nothing changes.
+void repeat();
+
 /// Counter ticks per second.
 u64 frequency();
 

@@ -162,5 +162,31 @@ TEST_F(HostTimer, CountsDownToADeadlineElsewhereAndNeverFiresEarly) {
   EXPECT_EQ(bus.written(kInitialCount).back(), 0u);
 }
 
+TEST_F(HostTimer, RepeatsUntilThereIsAnotherDeadlineOrNone) {
+  host_timer::init(apic, {.tsc = 3'000'000'000, .apic_timer = 1'000'000'000});
+  host_timer::init_cpu();
+  host_timer::repeat();
+  EXPECT_EQ(bus.written(kLvtTimer).back(), 0x2'00f1u);
+  arch::fake::tsc = 1000;
+  host_timer::set_deadline(1000 + 300'000);
+  EXPECT_EQ(bus.written(kInitialCount).back() / 10, 100'000u / 10);
+  host_timer::set_deadline(1000 + 30);  // no machine could keep up with that
+  EXPECT_EQ(bus.written(kInitialCount).back(), 20'000u);
+  host_timer::cancel_deadline();
+  EXPECT_EQ(bus.written(kInitialCount).back(), 0u);
+  host_timer::init(apic, {.tsc = 3'000'000'000, .apic_timer = 1'000'000'000});
+  host_timer::init_cpu();
+  host_timer::set_deadline(0);
+  EXPECT_EQ(bus.written(kInitialCount).back(), 1u) << "unless it is told to";
+}
+
+TEST_F(HostTimer, CannotRepeatAbsoluteDeadlines) {
+  has(1, {.ecx = kTscDeadlineBit});
+  host_timer::init(apic, {.tsc = 1'000'000'000});
+  host_timer::init_cpu();
+  host_timer::repeat();
+  EXPECT_EQ(bus.written(kLvtTimer).back(), 0x4'00f1u);
+}
+
 }  // namespace
 }  // namespace ax::drivers
