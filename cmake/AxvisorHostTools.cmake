@@ -2,7 +2,7 @@
 #
 # The tools live in one host build folder that all presets share. At configure time they are built by a nested native CMake;
 # at build time one Ninja edge rebuilds them when one of their sources changes.
-include_guard(GLOBAL)
+include_guard()  # its variables belong to the folder that includes it, and those below
 
 include(BuildHostTools)
 
